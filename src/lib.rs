@@ -1,0 +1,4 @@
+//! x
+pub mod authn;
+pub mod source;
+pub mod types;

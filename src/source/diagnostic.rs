@@ -1,0 +1,224 @@
+//! Errors and warnings that name file, line, column and key, and their rendering.
+
+use std::cell::RefCell;
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use super::tree::{Source, Span};
+
+/// How many diagnostics one report keeps; what comes after is counted.
+pub const DIAGNOSTICS_MAX: usize = 200;
+/// How many characters of a source line are shown.
+const EXCERPT_CHARS_MAX: usize = 160;
+
+/// Whether a diagnostic stops what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Nothing is loaded.
+    Error,
+    /// Loaded, but worth a look.
+    Warning,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Error or warning.
+    pub severity: Severity,
+    /// The file it is about.
+    pub file: Arc<str>,
+    /// Where in the file, when it is about a place.
+    pub span: Option<Span>,
+    /// What is wrong, with the input in backticks.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+    /// The line at `span`, unless it may hold a secret.
+    pub excerpt: Option<String>,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        writeln!(out, "{severity}: {}", self.message)?;
+        match self.span {
+            Some(span) => writeln!(out, "  --> {}:{}:{}", self.file, span.start.line, span.start.column)?,
+            None => writeln!(out, "  --> {}", self.file)?,
+        }
+        if let (Some(span), Some(excerpt)) = (self.span, &self.excerpt) {
+            let number = span.start.line.to_string();
+            let gutter = " ".repeat(number.len());
+            let before = (span.start.column as usize).saturating_sub(1);
+            if before < EXCERPT_CHARS_MAX {
+                let line: String = excerpt.chars().take(EXCERPT_CHARS_MAX).map(printable).collect();
+                let room = line.chars().count().saturating_sub(before).max(1);
+                let marks = "^".repeat((span.chars as usize).clamp(1, room));
+                writeln!(out, "{gutter} |")?;
+                writeln!(out, "{number} | {line}")?;
+                writeln!(out, "{gutter} | {}{marks}", " ".repeat(before))?;
+            }
+        }
+        if let Some(hint) = &self.hint {
+            writeln!(out, "   = help: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Control characters of a shown line become a visible stand-in, so that a file cannot steer a terminal.
+fn printable(character: char) -> char {
+    match character {
+        '\t' => ' ',
+        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => '\u{FFFD}',
+        other if other.is_control() => '\u{FFFD}',
+        other => other,
+    }
+}
+
+/// All findings of one run, in the order found.
+#[derive(Debug, Default)]
+pub struct Report {
+    found: RefCell<Vec<Diagnostic>>,
+    more: RefCell<usize>,
+}
+
+impl Report {
+    /// An empty report.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an error at a place of a source.
+    pub fn error(&self, source: &Source, span: Span, message: impl Into<String>, hint: Option<String>) {
+        self.add(Severity::Error, source, span, message.into(), hint);
+    }
+
+    /// Adds a warning at a place of a source.
+    pub fn warning(&self, source: &Source, span: Span, message: impl Into<String>, hint: Option<String>) {
+        self.add(Severity::Warning, source, span, message.into(), hint);
+    }
+
+    /// Adds an error whose line may hold a secret: the line is not shown.
+    pub fn sensitive_error(&self, source: &Source, span: Span, message: impl Into<String>, hint: Option<String>) {
+        self.push(Diagnostic {
+            severity: Severity::Error,
+            file: Arc::clone(source.name()),
+            span: Some(span),
+            message: message.into(),
+            hint,
+            excerpt: None,
+        });
+    }
+
+    /// Adds an error about a file as a whole.
+    pub fn file_error(&self, file: impl Into<Arc<str>>, message: impl Into<String>, hint: Option<String>) {
+        self.push(Diagnostic { severity: Severity::Error, file: file.into(), span: None, message: message.into(), hint, excerpt: None });
+    }
+
+    /// Whether an error (not a mere warning) was found.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.count(Severity::Error) > 0
+    }
+
+    /// How many findings of this severity there are.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        let kept = self.found.borrow().iter().filter(|found| found.severity == severity).count();
+        if severity == Severity::Error { kept + *self.more.borrow() } else { kept }
+    }
+
+    /// The findings, in the order found.
+    #[must_use]
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        self.found.borrow().clone()
+    }
+
+    fn add(&self, severity: Severity, source: &Source, span: Span, message: String, hint: Option<String>) {
+        self.push(Diagnostic {
+            severity,
+            file: Arc::clone(source.name()),
+            span: Some(span),
+            message,
+            hint,
+            excerpt: source.line(span.start.line).map(str::to_owned),
+        });
+    }
+
+    fn push(&self, diagnostic: Diagnostic) {
+        let mut found = self.found.borrow_mut();
+        if found.len() < DIAGNOSTICS_MAX {
+            found.push(diagnostic);
+        } else if diagnostic.severity == Severity::Error {
+            *self.more.borrow_mut() += 1;
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, diagnostic) in self.found.borrow().iter().enumerate() {
+            if index > 0 {
+                out.write_char('\n')?;
+            }
+            write!(out, "{diagnostic}")?;
+        }
+        let more = *self.more.borrow();
+        if more > 0 {
+            writeln!(out, "\n... and {more} more errors")?;
+        }
+        Ok(())
+    }
+}
+
+/// The candidate nearest to `text`, when it is near enough to be a slip of the pen.
+#[must_use]
+pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (text.chars().count() / 3).clamp(1, 4);
+    let folded = text.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&folded, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::tree::Position;
+
+    #[test]
+    fn a_diagnostic_shows_the_line_and_marks_the_place() {
+        let source = Source::new("gateway.yaml", "a: 1\nhots: [x]\n");
+        let report = Report::new();
+        let span = Span { start: Position { line: 2, column: 1 }, chars: 4 };
+        report.error(&source, span, "unknown key `hots`", Some("did you mean `hosts`?".into()));
+        assert_eq!(
+            report.to_string(),
+            "error: unknown key `hots`\n  --> gateway.yaml:2:1\n  |\n2 | hots: [x]\n  | ^^^^\n   = help: did you mean `hosts`?\n"
+        );
+    }
+
+    #[test]
+    fn nearest_finds_a_slip_and_nothing_far() {
+        assert_eq!(nearest("hots", ["hosts", "mode"]), Some("hosts"));
+        assert_eq!(nearest("zebra", ["hosts", "mode"]), None);
+        assert_eq!(nearest("iam:showUser", ["iam:ShowUser", "iam:SetUser"]), Some("iam:ShowUser"));
+    }
+
+    #[test]
+    fn a_report_keeps_a_bounded_number_and_counts_the_rest() {
+        let report = Report::new();
+        for _ in 0..DIAGNOSTICS_MAX + 5 {
+            report.file_error("f", "bad", None);
+        }
+        assert_eq!(report.count(Severity::Error), DIAGNOSTICS_MAX + 5);
+        assert!(report.to_string().ends_with("... and 5 more errors\n"));
+    }
+}

@@ -1,0 +1,150 @@
+//! The tree that both readers build: values with the place where they stand.
+
+use std::sync::Arc;
+
+/// A place in a text. Lines and columns count from 1; columns count characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+}
+
+/// A run of characters on one line (a longer value is marked on its first line only).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Span {
+    /// Where it starts.
+    pub start: Position,
+    /// How many characters of the first line belong to it; at least 1 when shown.
+    pub chars: u32,
+}
+
+impl Span {
+    /// A span of one character.
+    #[must_use]
+    pub const fn at(start: Position) -> Self {
+        Self { start, chars: 1 }
+    }
+}
+
+/// A text and the name people know it by (a path, or `standard input`).
+#[derive(Debug, Clone)]
+pub struct Source {
+    name: Arc<str>,
+    text: Arc<str>,
+}
+
+impl Source {
+    /// A text under a name.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+
+    /// The name shown in diagnostics.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The whole text.
+    #[must_use]
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// Line `line` (from 1) without its end.
+    #[must_use]
+    pub fn line(&self, line: u32) -> Option<&str> {
+        self.text.lines().nth((line as usize).checked_sub(1)?)
+    }
+}
+
+/// A mapping's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The key's text.
+    pub text: Box<str>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Where it stands.
+    pub span: Span,
+    /// What it is.
+    pub value: Value,
+}
+
+/// What a node holds. Numbers keep their text: nothing is rounded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// `null`, or nothing at all in YAML.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number as written.
+    Number(Box<str>),
+    /// A text.
+    String(Box<str>),
+    /// A list.
+    List(Vec<Node>),
+    /// A mapping in the order written; keys are unique.
+    Map(Vec<(Key, Node)>),
+}
+
+impl Value {
+    /// What to call this value in an error message.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Bool(_) => "a boolean",
+            Self::Number(_) => "a number",
+            Self::String(_) => "a text",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+}
+
+impl Node {
+    /// The member called `key`, if this is a mapping that has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|(name, _)| &*name.text == key).map(|(_, node)| node),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::List(_) => None,
+        }
+    }
+}
+
+/// Why a text is not a document of its language.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message} at line {}, column {}", span.start.line, span.start.column)]
+pub struct SyntaxError {
+    /// Where reading stopped.
+    pub span: Span,
+    /// What is wrong there.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
+impl SyntaxError {
+    /// An error at a place.
+    #[must_use]
+    pub fn new(span: Span, message: impl Into<String>) -> Self {
+        Self { span, message: message.into(), hint: None }
+    }
+
+    /// The same error with advice.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}

@@ -1,0 +1,29 @@
+//! The glossary: the values every other component speaks in. A value that exists is correct.
+//!
+//! Nothing here does I/O, reads a clock or draws randomness; nothing here knows another component.
+
+pub mod access_level;
+pub mod action;
+pub mod id;
+pub mod network;
+pub mod path;
+pub mod principal;
+pub mod reason;
+pub mod revision;
+pub mod sealed;
+pub mod secret;
+pub mod srn;
+pub mod timestamp;
+
+pub use access_level::AccessLevel;
+pub use action::ActionName;
+pub use id::{AccessKeyId, AccountId, GroupId, IdError, PolicyId, RequestId, UserId};
+pub use network::{Network, NetworkError, NetworkSet};
+pub use path::{Path, PathError};
+pub use principal::{AuthenticationType, Principal, PrincipalKind};
+pub use reason::Reason;
+pub use revision::Revision;
+pub use sealed::{SealError, SealingKey};
+pub use secret::Secret;
+pub use srn::{Offering, Srn, SrnError};
+pub use timestamp::Timestamp;

@@ -1,0 +1,202 @@
+//! Networks and sets of networks, read strictly and matched in a few nanoseconds.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+/// Why a text is not an address or network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// Not an address at all.
+    #[error("`{0}` is not an IP address or network (`10.0.0.0/16`, `10.1.2.3`, `2001:db8::/32`)")]
+    Address(String),
+    /// The prefix length is not plain decimal, or too long for the family.
+    #[error("`{0}` has no valid prefix length (0 to 32 for IPv4, 0 to 128 for IPv6, no leading zeros)")]
+    Prefix(String),
+    /// An IPv4-mapped IPv6 form: request addresses are folded to IPv4, so it could never match.
+    #[error("`{0}` is an IPv4 address in IPv6 clothing; write the IPv4 form")]
+    Mapped(String),
+}
+
+/// An address or a CIDR network; host bits are cleared (R39: `1.1.1.1/24` is `1.1.1.0/24`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network(IpNet);
+
+impl Network {
+    /// The network of one address.
+    #[must_use]
+    pub fn host(address: IpAddr) -> Self {
+        Self(IpNet::from(address.to_canonical()))
+    }
+
+    /// Whether the (canonical) address lies inside. Families never match each other.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+
+    /// Whether it is a single address.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        self.0.prefix_len() == self.0.max_prefix_len()
+    }
+}
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    /// Stricter than the library: the address by `std` (no leading zeros, no short forms, no zone), the
+    /// prefix in plain decimal.
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let shown = || text.chars().take(64).collect::<String>();
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| NetworkError::Address(shown()))?;
+        if let IpAddr::V6(six) = address
+            && six.to_ipv4_mapped().is_some()
+        {
+            return Err(NetworkError::Mapped(shown()));
+        }
+        let Some(prefix) = prefix else { return Ok(Self::host(address)) };
+        let canonical =
+            prefix.len() <= 3 && prefix.bytes().all(|byte| byte.is_ascii_digit()) && (prefix == "0" || !prefix.starts_with('0'));
+        let length: u8 = prefix.parse().ok().filter(|_| canonical).ok_or_else(|| NetworkError::Prefix(shown()))?;
+        let network = match address {
+            IpAddr::V4(four) => Ipv4Net::new(four, length).map(IpNet::from),
+            IpAddr::V6(six) => Ipv6Net::new(six, length).map(IpNet::from),
+        };
+        network.map(|network| Self(network.trunc())).map_err(|_| NetworkError::Prefix(shown()))
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_single() { write!(out, "{}", self.0.addr()) } else { write!(out, "{}", self.0) }
+    }
+}
+
+/// A set of networks, compiled to sorted, merged ranges: a look-up is one binary search.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NetworkSet {
+    four: Box<[(u32, u32)]>,
+    six: Box<[(u128, u128)]>,
+}
+
+impl NetworkSet {
+    /// Whether the address lies in one of the networks. An IPv4-mapped address is its IPv4 address.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match address.to_canonical() {
+            IpAddr::V4(four) => in_ranges(&self.four, u32::from(four)),
+            IpAddr::V6(six) => in_ranges(&self.six, u128::from(six)),
+        }
+    }
+
+    /// Whether no address lies in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.four.is_empty() && self.six.is_empty()
+    }
+}
+
+impl FromIterator<Network> for NetworkSet {
+    fn from_iter<I: IntoIterator<Item = Network>>(networks: I) -> Self {
+        let (mut four, mut six) = (Vec::new(), Vec::new());
+        for network in networks {
+            match network.0 {
+                IpNet::V4(net) => four.push((u32::from(net.network()), u32::from(net.broadcast()))),
+                IpNet::V6(net) => six.push((u128::from(net.network()), u128::from(net.broadcast()))),
+            }
+        }
+        Self {
+            four: merge(four, |end, start| end.checked_add(1).is_none_or(|next| next >= start)),
+            six: merge(six, |end, start| end.checked_add(1).is_none_or(|next| next >= start)),
+        }
+    }
+}
+
+/// Sorts ranges and joins those that overlap or touch.
+fn merge<T: Ord + Copy>(mut ranges: Vec<(T, T)>, touches: impl Fn(T, T) -> bool) -> Box<[(T, T)]> {
+    ranges.sort_unstable();
+    let mut merged: Vec<(T, T)> = Vec::with_capacity(ranges.len());
+    for (start, end) in ranges {
+        match merged.last_mut() {
+            Some(last) if touches(last.1, start) => last.1 = last.1.max(end),
+            Some(_) | None => merged.push((start, end)),
+        }
+    }
+    merged.into()
+}
+
+fn in_ranges<T: Ord + Copy>(ranges: &[(T, T)], value: T) -> bool {
+    let after = ranges.partition_point(|(start, _)| *start <= value);
+    after.checked_sub(1).and_then(|last| ranges.get(last)).is_some_and(|(_, end)| value <= *end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::net::Ipv4Addr;
+
+    fn set(networks: &[&str]) -> NetworkSet {
+        networks.iter().map(|text| text.parse::<Network>().unwrap()).collect()
+    }
+
+    #[test]
+    fn sloppy_spellings_are_refused() {
+        for bad in [
+            "",
+            "010.0.0.1",
+            "10.1",
+            "0x0a.0.0.1",
+            "167772161",
+            "1.2.3.4/33",
+            "1.2.3.4/00",
+            "1.2.3.4/08",
+            "1.2.3.4/",
+            "1.2.3.4/+8",
+            "fe80::1%eth0",
+            "::ffff:10.0.0.0/104",
+            "::ffff:10.1.2.3",
+            "::ffff:0:0/96",
+            "2001:db8::/129",
+            " 10.0.0.1",
+            "10.0.0.1/8/8",
+            "*",
+        ] {
+            assert!(bad.parse::<Network>().is_err(), "{bad}");
+        }
+        assert!("::ffff:10.0.0.0/8".parse::<Network>().is_err());
+    }
+
+    #[test]
+    fn host_bits_are_cleared_and_families_stay_apart() {
+        let set = set(&["10.0.0.1/8", "2001:db8::/32", "0.0.0.0/0"]);
+        assert!(set.contains("10.255.0.1".parse().unwrap()));
+        assert!(set.contains("::ffff:10.1.2.3".parse().unwrap()));
+        assert!(set.contains("2001:db8::1".parse().unwrap()));
+        assert!(!set.contains("2001:db9::1".parse().unwrap()));
+        assert!(!NetworkSet::default().contains("10.0.0.1".parse().unwrap()));
+        assert!("::/0".parse::<Network>().unwrap().contains("2001:db8::1".parse().unwrap()));
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_contains_what_one_of_its_networks_contains(
+            networks in prop::collection::vec((any::<u32>(), 0u8..=32), 0..60), probes in prop::collection::vec(any::<u32>(), 20),
+        ) {
+            let networks: Vec<Network> =
+                networks.into_iter().map(|(bits, length)| format!("{}/{length}", Ipv4Addr::from(bits)).parse().unwrap()).collect();
+            let set: NetworkSet = networks.iter().copied().collect();
+            for probe in probes {
+                let address = IpAddr::V4(Ipv4Addr::from(probe));
+                prop_assert_eq!(set.contains(address), networks.iter().any(|network| network.contains(address)));
+            }
+        }
+    }
+}

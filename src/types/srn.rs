@@ -1,0 +1,136 @@
+//! SRNs: `srn:{offering}::{account}:{region}::{service-type}:{type}/{id}` (wire-formats 4, R11).
+
+use std::fmt;
+
+/// Longest SRN, in bytes.
+pub const SRN_BYTES_MAX: usize = 2048;
+
+/// The offering: which of the vendor's clouds (`s`, `g`, `e`), or a name of one's own such as `dev2`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Offering(Box<str>);
+
+impl Offering {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for Offering {
+    type Err = SrnError;
+
+    fn from_str(text: &str) -> Result<Self, SrnError> {
+        let good = (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        if good { Ok(Self(text.into())) } else { Err(SrnError::Offering(text.chars().take(32).collect())) }
+    }
+}
+
+/// Why a text is not an SRN.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SrnError {
+    /// Fewer than eight fields, or not starting with `srn`.
+    #[error("`{0}` is not an SRN: srn:offering::account:region::service-type:type/id")]
+    Fields(String),
+    /// A reserved field holds something.
+    #[error("`{0}` has text in a reserved field: the third and sixth field stay empty, as in srn:e::account:region::service-type:type/id")]
+    Reserved(String),
+    /// A field that must not be empty is.
+    #[error("`{0}` has an empty {1}")]
+    Empty(String, &'static str),
+    /// The last field has no `/`.
+    #[error("`{0}` names no resource: its last field is type/id")]
+    Resource(String),
+    /// Too long.
+    #[error("an SRN has at most {SRN_BYTES_MAX} bytes")]
+    Long,
+    /// Not an offering.
+    #[error("`{0}` is not an offering: 1 to 16 lower-case letters and digits, such as `e`")]
+    Offering(String),
+}
+
+/// The fields of an SRN, borrowed from where they stand. Account and region may be empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Srn<'a> {
+    /// Offering.
+    pub offering: &'a str,
+    /// Account, or empty.
+    pub account: &'a str,
+    /// Region, or empty (global services).
+    pub region: &'a str,
+    /// Service type, such as `scp-iam`.
+    pub service_type: &'a str,
+    /// Resource type, such as `user`.
+    pub resource_type: &'a str,
+    /// Resource id; may hold `/`, `:` and any Unicode.
+    pub resource_id: &'a str,
+}
+
+impl<'a> Srn<'a> {
+    /// Cuts at the first seven colons, the last field at its first `/`.
+    ///
+    /// # Errors
+    /// When a field is missing, a reserved field is not empty, or a required one is.
+    pub fn parse(text: &'a str) -> Result<Self, SrnError> {
+        let shown = || text.chars().take(200).collect::<String>();
+        if text.len() > SRN_BYTES_MAX {
+            return Err(SrnError::Long);
+        }
+        let mut fields = text.splitn(8, ':');
+        let mut next = || fields.next().ok_or_else(|| SrnError::Fields(shown()));
+        let (scheme, offering, reserved, account, region, also, service_type, resource) =
+            (next()?, next()?, next()?, next()?, next()?, next()?, next()?, next()?);
+        if scheme != "srn" {
+            return Err(SrnError::Fields(shown()));
+        }
+        if !reserved.is_empty() || !also.is_empty() {
+            return Err(SrnError::Reserved(shown()));
+        }
+        let (resource_type, resource_id) = resource.split_once('/').ok_or_else(|| SrnError::Resource(shown()))?;
+        for (value, name) in
+            [(offering, "offering"), (service_type, "service type"), (resource_type, "resource type"), (resource_id, "resource id")]
+        {
+            if value.is_empty() {
+                return Err(SrnError::Empty(shown(), name));
+            }
+        }
+        Ok(Self { offering, account, region, service_type, resource_type, resource_id })
+    }
+}
+
+impl fmt::Display for Srn<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { offering, account, region, service_type, resource_type, resource_id } = self;
+        write!(out, "srn:{offering}::{account}:{region}::{service_type}:{resource_type}/{resource_id}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_srn_reads_and_prints_back() {
+        for text in
+            ["srn:e::9b76:kr-west1::scp-compute:instance/d129", "srn:dev2::1d9c:::iam:group/a/b:c", "srn:e:::::object-store:bucket/한글"]
+        {
+            assert_eq!(Srn::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn malformed_public_examples_are_refused() {
+        for text in [
+            "",
+            "srn",
+            "srn:e:1234:::iam:user/abc1234",
+            "srn:s::kr-west1:quota:account-quota/123",
+            "srn:e::1:::scp-iam:root",
+            "srn:e::1:::scp-iam:/x",
+            "srn:e::1:::scp-iam:user/",
+            "arn:e::1:::scp-iam:user/x",
+        ] {
+            assert!(Srn::parse(text).is_err(), "{text}");
+        }
+    }
+}
