@@ -4,6 +4,3 @@
 //! a key, never asks the time, and never says why a MAC did not fit.
 
 pub mod scp;
-pub mod signing_key;
-
-pub use signing_key::SigningKey;

@@ -7,8 +7,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::SigningKey;
-use crate::types::{AccessKeyId, AccountId, Timestamp};
+use crate::types::{AccessKeyId, AccountId, SigningKey, Timestamp};
 
 /// Digits of a timestamp: milliseconds since the epoch, from 2001 to 2286.
 const TIMESTAMP_DIGITS: usize = 13;

@@ -78,7 +78,7 @@ fn printable(character: char) -> char {
     }
 }
 
-/// All findings of one run, in the order found.
+/// All findings of one run.
 #[derive(Debug, Default)]
 pub struct Report {
     found: RefCell<Vec<Diagnostic>>,
@@ -132,10 +132,15 @@ impl Report {
         if severity == Severity::Error { kept + *self.more.borrow() } else { kept }
     }
 
-    /// The findings, in the order found.
+    /// The findings: by file name, by line within a file.
     #[must_use]
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
-        self.found.borrow().clone()
+        let mut sorted = self.found.borrow().clone();
+        sorted.sort_by(|one, other| {
+            let place = |diagnostic: &Diagnostic| diagnostic.span.map(|span| span.start);
+            (&one.file, place(one)).cmp(&(&other.file, place(other)))
+        });
+        sorted
     }
 
     fn add(&self, severity: Severity, source: &Source, span: Span, message: String, hint: Option<String>) {
@@ -161,7 +166,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, diagnostic) in self.found.borrow().iter().enumerate() {
+        for (index, diagnostic) in self.diagnostics().iter().enumerate() {
             if index > 0 {
                 out.write_char('\n')?;
             }

@@ -9,9 +9,11 @@
 pub mod decode;
 pub mod diagnostic;
 pub mod json;
+pub mod secret;
 pub mod tree;
 pub mod yaml;
 
 pub use decode::{Cursor, Table};
 pub use diagnostic::{Diagnostic, Report, Severity, nearest};
+pub use secret::SecretRef;
 pub use tree::{Key, Node, Position, Source, Span, SyntaxError, Value};

@@ -12,6 +12,7 @@ pub mod reason;
 pub mod revision;
 pub mod sealed;
 pub mod secret;
+pub mod signing_key;
 pub mod srn;
 pub mod timestamp;
 
@@ -25,5 +26,6 @@ pub use reason::Reason;
 pub use revision::Revision;
 pub use sealed::{SealError, SealingKey};
 pub use secret::Secret;
+pub use signing_key::SigningKey;
 pub use srn::{Offering, Srn, SrnError};
 pub use timestamp::Timestamp;

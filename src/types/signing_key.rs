@@ -1,10 +1,10 @@
-//! The secret half of an access key, prepared for HMAC-SHA256.
+//! A shared secret prepared for HMAC-SHA256 (RFC 2104, FIPS 198-1).
 
 use std::fmt;
 
 use aws_lc_rs::hmac;
 
-use crate::types::Secret;
+use super::Secret;
 
 /// A key for HMAC-SHA256 with its inner and outer state computed once.
 #[derive(Clone)]

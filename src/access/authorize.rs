@@ -1,0 +1,65 @@
+//! Stage 9: what the caller's policies say.
+
+use smallvec::SmallVec;
+
+use super::decision::{Denial, Facts};
+use super::resolve::Resolved;
+use crate::policy::{self, ActionId, Context, Deciding, Verdict};
+use crate::snapshot::{Decide, Operation, User};
+use crate::types::{PrincipalKind, Reason, Timestamp};
+
+/// Evaluates the caller's policies; the deciding statement goes into `facts`.
+pub(super) fn authorize<'v>(
+    operation: &Operation,
+    action: ActionId,
+    resolved: &Resolved<'_>,
+    user: &'v User,
+    facts: &mut Facts<'v>,
+    now: Timestamp,
+) -> Result<(), Denial> {
+    if operation.decide == Decide::Backend {
+        return Ok(());
+    }
+    let own = |account: &str| account == &*user.account_text;
+    let foreign = !own(&resolved.account) || resolved.resources.iter().any(|resource| !own(&resource.account));
+    let resources: SmallVec<[policy::Resource<'_>; 2]> = resolved
+        .resources
+        .iter()
+        .map(|resource| policy::Resource { kind: resource.kind, account: &resource.account, region: &resource.region, id: &resource.id })
+        .collect();
+    let request = policy::Request {
+        action,
+        resources: &resources,
+        principal_account: &user.account_text,
+        root_of_account: user.principal.kind == PrincipalKind::Root && !foreign,
+        context: Context {
+            source_ip: facts.client_address,
+            now,
+            user_id: Some(&user.id_text),
+            user_name: Some(&user.principal.name),
+            authentication_type: Some(facts.authentication.as_str()),
+            mfa: Some(false),
+            requested_region: Some(&*resolved.region).filter(|region| !region.is_empty()),
+        },
+    };
+    let name = |deciding: &Deciding| {
+        user.policies.get(deciding.policy).map(|policy| (policy.id(), deciding.statement, policy.sid(deciding.statement)))
+    };
+    match policy::evaluate(&request, &user.policies) {
+        // R26: across accounts the caller's own policies are not enough, and nothing else can grant yet.
+        Verdict::Allow(_) if foreign => Err(Denial::new(Reason::ImplicitDeny)),
+        Verdict::Allow(deciding) => {
+            facts.deciding = deciding.as_ref().and_then(name);
+            Ok(())
+        }
+        Verdict::ExplicitDeny(deciding) => {
+            facts.deciding = name(&deciding);
+            Err(Denial::new(Reason::ExplicitDeny))
+        }
+        Verdict::ImplicitDeny => Err(Denial::new(Reason::ImplicitDeny)),
+        Verdict::InvalidPolicy { policy } => {
+            facts.deciding = user.policies.get(policy).map(|policy| (policy.id(), 0, None));
+            Err(Denial::new(Reason::InvalidPolicy))
+        }
+    }
+}

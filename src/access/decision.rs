@@ -1,0 +1,123 @@
+//! What comes out of a decision: a permit, a denial, or a need; and the facts found on the way.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use super::service::Service;
+use crate::policy::Action;
+use crate::snapshot::{Operation, User};
+use crate::types::{AccessKeyId, AuthenticationType, Reason};
+
+/// The answer.
+#[derive(Debug)]
+pub enum Decision<'v> {
+    /// Forward it.
+    Permit(Permit<'v>),
+    /// Refuse it.
+    Denied(Denied<'v>),
+    /// Read the body, at most this much, and ask again.
+    Needs {
+        /// Most bytes of the body.
+        bytes_max: usize,
+    },
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// The stable reason.
+    pub reason: Reason,
+    /// What exactly, where that tells a stranger nothing.
+    pub detail: Option<Cow<'static, str>>,
+}
+
+impl Denial {
+    /// A denial that its reason explains.
+    #[must_use]
+    pub const fn new(reason: Reason) -> Self {
+        Self { reason, detail: None }
+    }
+
+    /// A denial with a detail.
+    #[must_use]
+    pub fn with(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason, detail: Some(detail.into()) }
+    }
+}
+
+/// A refusal and what was known by then.
+#[derive(Debug)]
+pub struct Denied<'v> {
+    /// Why.
+    pub denial: Denial,
+    /// What was known.
+    pub facts: Facts<'v>,
+}
+
+/// What was found on the way, for records, metrics, error bodies and identity headers.
+#[derive(Debug)]
+pub struct Facts<'v> {
+    /// The client's address; `None` when a trusted proxy does not say.
+    pub client_address: Option<IpAddr>,
+    /// The service.
+    pub service: Option<&'v Service>,
+    /// The access key that was presented, true or not.
+    pub access_key: Option<AccessKeyId>,
+    /// The caller, once the signature was verified.
+    pub user: Option<&'v User>,
+    /// How the caller proved who they are.
+    pub authentication: AuthenticationType,
+    /// The operation.
+    pub operation: Option<&'v Operation>,
+    /// The action.
+    pub action: Option<&'v Action>,
+    /// The SRNs of the resources.
+    pub resources: Vec<String>,
+    /// The policy that decided and the statement in it: its index and its Sid.
+    pub deciding: Option<(&'v str, usize, Option<&'v str>)>,
+}
+
+impl Default for Facts<'_> {
+    fn default() -> Self {
+        Self {
+            client_address: None,
+            service: None,
+            access_key: None,
+            user: None,
+            authentication: AuthenticationType::Anonymous,
+            operation: None,
+            action: None,
+            resources: Vec::new(),
+            deciding: None,
+        }
+    }
+}
+
+/// Leave to forward one request. Cannot be made, copied or changed outside this component.
+#[derive(Debug)]
+pub struct Permit<'v> {
+    facts: Facts<'v>,
+    observed: Option<Denial>,
+}
+
+impl<'v> Permit<'v> {
+    pub(super) const fn granted(facts: Facts<'v>) -> Self {
+        Self { facts, observed: None }
+    }
+
+    pub(super) const fn observed(facts: Facts<'v>, denial: Denial) -> Self {
+        Self { facts, observed: Some(denial) }
+    }
+
+    /// What was found on the way.
+    #[must_use]
+    pub fn facts(&self) -> &Facts<'v> {
+        &self.facts
+    }
+
+    /// In observe mode: why the request would have been refused.
+    #[must_use]
+    pub fn would_deny(&self) -> Option<&Denial> {
+        self.observed.as_ref()
+    }
+}

@@ -1,0 +1,107 @@
+//! The decision about one request, stages 4 to 9 in order: client address, service, authentication, credential,
+//! action and resources, policies.
+//!
+//! Pure: the request, the snapshot and the time come in, a [`Decision`] comes out. It reads no clock, opens no
+//! socket and logs nothing; what it cannot answer without the body it asks for with [`Decision::Needs`].
+//!
+//! INVARIANT: only this component makes a [`Permit`], and forwarding takes one by value, so a request that was
+//! not decided cannot be forwarded.
+
+pub mod decision;
+pub mod request;
+
+mod authenticate;
+mod authorize;
+mod client_address;
+mod credential;
+mod resolve;
+pub mod service;
+
+use std::sync::Arc;
+
+pub use decision::{Decision, Denial, Denied, Facts, Permit};
+pub use request::{Entrance, ForwardedHeader, Request};
+pub use service::{ErrorProtocol, Mode, Service, ServiceSettings, Services};
+
+use crate::snapshot::{Authentication, Snapshot};
+use crate::types::{AuthenticationType, Path, Reason, Timestamp};
+
+/// Everything a decision reads, at one revision.
+#[derive(Debug)]
+pub struct View {
+    /// Accounts, users, keys, policies, definitions.
+    pub snapshot: Arc<Snapshot>,
+    /// Which Host is which service.
+    pub services: Services,
+    /// How far a signature's timestamp may be from now, in milliseconds.
+    pub clock_skew_ms: u64,
+}
+
+/// Decides one request. In observe mode a refusal becomes a permit that remembers it.
+#[must_use]
+pub fn decide<'v>(view: &'v View, request: &Request<'_>, now: Timestamp) -> Decision<'v> {
+    let mut facts = Facts::default();
+    let outcome = stages(view, request, now, &mut facts);
+    let observed = facts.service.is_some_and(|service| service.mode == Mode::Observe);
+    match outcome {
+        Ok(Outcome::Allowed) => Decision::Permit(Permit::granted(facts)),
+        Ok(Outcome::NeedsBody { bytes_max }) => Decision::Needs { bytes_max },
+        Err(denial) if observed => Decision::Permit(Permit::observed(facts, denial)),
+        Err(denial) => Decision::Denied(Denied { denial, facts }),
+    }
+}
+
+/// What the shell found out by itself while serving a need (a body over the limit), put into the same frame.
+#[must_use]
+pub fn deny<'v>(view: &'v View, request: &Request<'_>, denial: Denial) -> Decision<'v> {
+    let mut facts = Facts { client_address: client_address::find(request), ..Facts::default() };
+    facts.service = view.services.find(request.host).map(|found| found.service);
+    match facts.service {
+        Some(service) if service.mode == Mode::Observe => Decision::Permit(Permit::observed(facts, denial)),
+        Some(_) | None => Decision::Denied(Denied { denial, facts }),
+    }
+}
+
+enum Outcome {
+    Allowed,
+    NeedsBody { bytes_max: usize },
+}
+
+fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut Facts<'v>) -> Result<Outcome, Denial> {
+    facts.client_address = client_address::find(request);
+
+    let found = view.services.find(request.host).ok_or(Denial::new(Reason::UnknownHost))?;
+    let service = found.service;
+    facts.service = Some(service);
+
+    let path = Path::parse(request.path()).map_err(|error| Denial::with(Reason::AmbiguousRequest, error.to_string()))?;
+    let operation = service.operation(request.method, &path);
+    if let Some((operation, _)) = operation
+        && operation.authentication == Authentication::None
+        && service.is_public(operation)
+    {
+        facts.operation = Some(operation);
+        facts.action = operation.action.map(|id| view.snapshot.catalogue().action(id));
+        facts.authentication = AuthenticationType::Anonymous;
+        return Ok(Outcome::Allowed);
+    }
+
+    let key = authenticate::authenticate(view, request, now, facts)?;
+    credential::check(key, facts.client_address, now)?;
+
+    let (operation, parameters) = operation.ok_or(Denial::new(Reason::NoActionDefinition))?;
+    facts.operation = Some(operation);
+    if operation.needs_body && request.body.is_none() {
+        return Ok(Outcome::NeedsBody { bytes_max: service.body_bytes_max });
+    }
+    let catalogue = view.snapshot.catalogue();
+    let action = operation.action.ok_or(Denial::new(Reason::NoActionDefinition))?;
+    facts.action = Some(catalogue.action(action));
+
+    let body = resolve::read_body(operation, request)?;
+    let target = resolve::Target { operation, parameters: &parameters, host: &found.labels, caller: &key.user, body: body.as_ref() };
+    let resolved = target.resolve(&view.snapshot, request)?;
+    facts.resources = resolved.srns(catalogue);
+    authorize::authorize(operation, action, &resolved, &key.user, facts, now)?;
+    Ok(Outcome::Allowed)
+}

@@ -1,0 +1,60 @@
+//! A request as the decision sees it: borrowed, and with its raw bytes, because signatures cover those.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, Method};
+
+use crate::types::NetworkSet;
+
+/// Where a request came in: what the listener's configuration says about everyone who comes this way.
+#[derive(Debug, Clone)]
+pub struct Entrance {
+    /// The scheme clients see and sign: `http` or `https`.
+    pub public_scheme: &'static str,
+    /// Peers whose forwarding header is believed.
+    pub trusted_proxies: NetworkSet,
+    /// Which forwarding header they write. The other one is never read.
+    pub forwarded_header: ForwardedHeader,
+}
+
+/// Which header names the client address behind trusted proxies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+/// One request.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Where it came in.
+    pub entrance: &'a Entrance,
+    /// The peer's address.
+    pub peer: IpAddr,
+    /// The method.
+    pub method: &'a Method,
+    /// The Host, its bytes as sent.
+    pub host: &'a str,
+    /// The target, its bytes as sent: path and query.
+    pub target: &'a str,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The body, once it was asked for.
+    pub body: Option<&'a [u8]>,
+}
+
+impl<'a> Request<'a> {
+    /// The raw path.
+    #[must_use]
+    pub fn path(&self) -> &'a str {
+        self.target.split_once('?').map_or(self.target, |(path, _)| path)
+    }
+
+    /// The raw query, without `?`.
+    #[must_use]
+    pub fn query(&self) -> &'a str {
+        self.target.split_once('?').map_or("", |(_, query)| query)
+    }
+}

@@ -1,0 +1,136 @@
+//! Stage 8: the resources of an operation, taken from the request as its definition says.
+
+use std::borrow::Cow;
+
+use http::header;
+use smallvec::SmallVec;
+
+use super::decision::Denial;
+use super::request::Request;
+use crate::policy::{Catalogue, ResourceTypeId};
+use crate::snapshot::accessor::AccessError;
+use crate::snapshot::{Inputs, Operation, ResourceTemplate, Snapshot, User};
+use crate::source::{Node, json};
+use crate::types::{Reason, Srn};
+
+/// How deep a body may nest.
+const BODY_DEPTH_MAX: usize = 64;
+
+/// A resource that the request names.
+#[derive(Debug)]
+pub(super) struct Named<'a> {
+    pub(super) kind: ResourceTypeId,
+    pub(super) account: Cow<'a, str>,
+    pub(super) region: Cow<'a, str>,
+    pub(super) id: Cow<'a, str>,
+}
+
+/// What an operation is aimed at.
+#[derive(Debug)]
+pub(super) struct Resolved<'a> {
+    pub(super) account: Cow<'a, str>,
+    pub(super) region: Cow<'a, str>,
+    pub(super) resources: SmallVec<[Named<'a>; 2]>,
+}
+
+/// Where to look.
+pub(super) struct Target<'a> {
+    pub(super) operation: &'a Operation,
+    pub(super) parameters: &'a [&'a str],
+    pub(super) host: &'a [(Box<str>, &'a str)],
+    pub(super) caller: &'a User,
+    pub(super) body: Option<&'a Node>,
+}
+
+/// Parses the body when the operation reads it: strict JSON, and the same bytes that will be forwarded.
+pub(super) fn read_body(operation: &Operation, request: &Request<'_>) -> Result<Option<Node>, Denial> {
+    let (true, Some(body)) = (operation.needs_body, request.body) else { return Ok(None) };
+    let refuse = |detail: String| Denial::with(Reason::MalformedRequest, detail);
+    if request.headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(refuse("this action's body must be sent without Content-Encoding".to_owned()));
+    }
+    let media_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return Err(refuse("this action's body must be `application/json`".to_owned()));
+    }
+    let limits = json::Limits { bytes_max: body.len(), depth_max: BODY_DEPTH_MAX };
+    json::parse(body, limits).map(Some).map_err(|error| refuse(format!("the body: {error}")))
+}
+
+impl<'a> Target<'a> {
+    /// Every resource with its account and region. Fails closed: what the definition names must be there.
+    pub(super) fn resolve(&self, snapshot: &Snapshot, request: &Request<'a>) -> Result<Resolved<'a>, Denial> {
+        let inputs = Inputs {
+            parameters: self.parameters,
+            query: request.query(),
+            headers: request.headers,
+            body: self.body,
+            host: self.host,
+            account: &self.caller.account_text,
+        };
+        let account = self.operation.account.evaluate_one(&inputs).map_err(missing)?;
+        let region = self.operation.region.evaluate_one(&inputs).map_err(missing)?;
+        let mut resources = SmallVec::new();
+        for template in &self.operation.resources {
+            match template {
+                ResourceTemplate::Typed { kind, id } => {
+                    for id in id.evaluate(&inputs).map_err(missing)? {
+                        if id.is_empty() {
+                            return Err(Denial::with(Reason::MalformedRequest, "a resource id is empty"));
+                        }
+                        resources.push(Named { kind: *kind, account: account.clone(), region: region.clone(), id });
+                    }
+                }
+                ResourceTemplate::Srn(expression) => {
+                    for text in expression.evaluate(&inputs).map_err(missing)? {
+                        resources.push(named_by_srn(snapshot, &text)?);
+                    }
+                }
+            }
+        }
+        Ok(Resolved { account, region, resources })
+    }
+}
+
+fn missing(error: AccessError) -> Denial {
+    Denial::with(Reason::MalformedRequest, format!("{error} in the request"))
+}
+
+fn named_by_srn<'a>(snapshot: &Snapshot, text: &str) -> Result<Named<'a>, Denial> {
+    let refuse = |detail: String| Denial::with(Reason::MalformedRequest, detail);
+    let srn = Srn::parse(text).map_err(|error| refuse(error.to_string()))?;
+    if srn.offering != snapshot.catalogue().offering().as_str() {
+        return Err(refuse(format!("`{}` is not the offering of this cloud", srn.offering)));
+    }
+    let kind = snapshot.find_resource_type(srn.service_type, srn.resource_type);
+    let kind = kind.ok_or_else(|| refuse("the SRN names a resource type that no definition knows".to_owned()))?;
+    Ok(Named {
+        kind,
+        account: Cow::Owned(srn.account.to_owned()),
+        region: Cow::Owned(srn.region.to_owned()),
+        id: Cow::Owned(srn.resource_id.to_owned()),
+    })
+}
+
+impl Resolved<'_> {
+    /// The resources as SRNs, for records.
+    pub(super) fn srns(&self, catalogue: &Catalogue) -> Vec<String> {
+        let offering = catalogue.offering().as_str();
+        self.resources
+            .iter()
+            .map(|resource| {
+                let kind = catalogue.resource_type(resource.kind);
+                let srn = Srn {
+                    offering,
+                    account: &resource.account,
+                    region: &resource.region,
+                    service_type: &kind.service_type,
+                    resource_type: &kind.name,
+                    resource_id: &resource.id,
+                };
+                srn.to_string()
+            })
+            .collect()
+    }
+}

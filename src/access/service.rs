@@ -1,0 +1,239 @@
+//! Stage 5: which service a Host is, and what that service accepts.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use http::Method;
+use smallvec::SmallVec;
+
+use crate::snapshot::routes::Parameters;
+use crate::snapshot::{Operation, ServiceDefinition, Snapshot};
+use crate::types::Path;
+
+/// Whether refusals are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Refuse what is not allowed.
+    Enforce,
+    /// Forward everything, record and count what would be refused (contracts C15).
+    Observe,
+}
+
+/// The shape of refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorProtocol {
+    /// Samsung Cloud Platform (wire-formats 1.6).
+    Scp,
+}
+
+/// What configuration says about a service, beside its upstream.
+#[derive(Debug, Clone)]
+pub struct ServiceSettings {
+    /// Its name in configuration, records and metrics.
+    pub name: Arc<str>,
+    /// Host patterns, lower-case: `iam.example.com`, `{region}.iam.example.com`, with or without port.
+    pub hosts: Vec<String>,
+    /// The services whose action definitions apply.
+    pub definitions: Vec<String>,
+    /// Enforce or observe.
+    pub mode: Mode,
+    /// The shape of refusals.
+    pub error_protocol: ErrorProtocol,
+    /// Routes that need no credential, if their definition says so too.
+    pub public_routes: Vec<(Method, String)>,
+    /// Most bytes of a body that a decision reads.
+    pub body_bytes_max: usize,
+}
+
+/// A service, bound to the definitions of a snapshot.
+#[derive(Debug)]
+pub struct Service {
+    /// Its place among the services: the index of its upstream and its counters.
+    pub index: usize,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Enforce or observe.
+    pub mode: Mode,
+    /// The shape of refusals.
+    pub error_protocol: ErrorProtocol,
+    /// Most bytes of a body that a decision reads.
+    pub body_bytes_max: usize,
+    definitions: Vec<Arc<ServiceDefinition>>,
+    public_routes: HashSet<(Method, String)>,
+}
+
+impl Service {
+    /// The operation of a method on a path.
+    #[must_use]
+    pub fn operation<'v, 'p>(&'v self, method: &Method, path: &'p Path<'_>) -> Option<(&'v Operation, Parameters<'p>)> {
+        self.definitions.iter().find_map(|definition| definition.find(method, path))
+    }
+
+    /// Whether configuration lists the operation as public.
+    #[must_use]
+    pub fn is_public(&self, operation: &Operation) -> bool {
+        // Only reached for operations defined without authentication, so the look-up may allocate.
+        self.public_routes.contains(&(operation.method.clone(), operation.template.to_string()))
+    }
+}
+
+/// All services and the hosts they answer to.
+#[derive(Debug, Default)]
+pub struct Services {
+    services: Vec<Service>,
+    exact: HashMap<Box<str>, usize>,
+    patterns: Vec<(HostPattern, usize)>,
+}
+
+/// What a Host pattern took from a Host: label names and their texts.
+pub type Labels<'a> = SmallVec<[(Box<str>, &'a str); 1]>;
+
+/// A service found by Host.
+#[derive(Debug)]
+pub struct Found<'v, 'a> {
+    /// The service.
+    pub service: &'v Service,
+    /// The named labels of its host pattern.
+    pub labels: Labels<'a>,
+}
+
+impl Services {
+    /// Binds services to the definitions of a snapshot. A service whose definitions are absent has no operations:
+    /// everything on it is refused with `no_action_definition`.
+    #[must_use]
+    pub fn bind(settings: &[ServiceSettings], snapshot: &Snapshot) -> Self {
+        let mut bound = Self::default();
+        for (index, service) in settings.iter().enumerate() {
+            for host in &service.hosts {
+                match HostPattern::parse(host) {
+                    Some(pattern) => bound.patterns.push((pattern, index)),
+                    None => {
+                        bound.exact.insert(host.as_str().into(), index);
+                    }
+                }
+            }
+            bound.services.push(Service {
+                index,
+                name: Arc::clone(&service.name),
+                mode: service.mode,
+                error_protocol: service.error_protocol,
+                body_bytes_max: service.body_bytes_max,
+                definitions: service.definitions.iter().filter_map(|name| snapshot.definition(name).cloned()).collect(),
+                public_routes: service.public_routes.iter().cloned().collect(),
+            });
+        }
+        bound
+    }
+
+    /// All services, in the order configured.
+    #[must_use]
+    pub fn all(&self) -> &[Service] {
+        &self.services
+    }
+
+    /// The service that answers to a Host: the Host with its port first, then without. Letter case does not count.
+    #[must_use]
+    pub fn find<'a>(&self, host: &'a str) -> Option<Found<'_, 'a>> {
+        let folded: Cow<'_, str> =
+            if host.bytes().any(|byte| byte.is_ascii_uppercase()) { Cow::Owned(host.to_ascii_lowercase()) } else { Cow::Borrowed(host) };
+        let exact = self.exact.get(&*folded).or_else(|| self.exact.get(without_port(&folded)));
+        if let Some(service) = exact.and_then(|index| self.services.get(*index)) {
+            return Some(Found { service, labels: Labels::new() });
+        }
+        self.patterns.iter().find_map(|(pattern, index)| {
+            let labels = pattern.matches(host).or_else(|| pattern.matches(without_port(host)))?;
+            Some(Found { service: self.services.get(*index)?, labels })
+        })
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && (!name.contains(':') || name.ends_with(']')) => name,
+        Some(_) | None => host,
+    }
+}
+
+/// A host pattern with named labels.
+#[derive(Debug)]
+struct HostPattern {
+    labels: Vec<Result<Box<str>, Box<str>>>,
+}
+
+impl HostPattern {
+    /// `None` when no label is a `{name}`: the host is then looked up, not matched.
+    fn parse(host: &str) -> Option<Self> {
+        let labels: Vec<_> = host
+            .split('.')
+            .map(|label| match label.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) {
+                Some(name) => Err(name.into()),
+                None => Ok(label.into()),
+            })
+            .collect();
+        labels.iter().any(Result::is_err).then_some(Self { labels })
+    }
+
+    fn matches<'a>(&self, host: &'a str) -> Option<Labels<'a>> {
+        let mut found = Labels::new();
+        let mut texts = host.split('.');
+        for label in &self.labels {
+            let text = texts.next()?;
+            match label {
+                Ok(fixed) if fixed.eq_ignore_ascii_case(text) => {}
+                Ok(_) => return None,
+                Err(_) if text.is_empty() => return None,
+                Err(name) => found.push((name.clone(), text)),
+            }
+        }
+        texts.next().is_none().then_some(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_found_with_port_first_then_without() {
+        let services = |hosts: &[&str]| {
+            let mut services = Services::default();
+            for (index, host) in hosts.iter().enumerate() {
+                match HostPattern::parse(host) {
+                    Some(pattern) => services.patterns.push((pattern, index)),
+                    None => {
+                        services.exact.insert((*host).into(), index);
+                    }
+                }
+                services.services.push(Service {
+                    index,
+                    name: (*host).into(),
+                    mode: Mode::Enforce,
+                    error_protocol: ErrorProtocol::Scp,
+                    body_bytes_max: 0,
+                    definitions: Vec::new(),
+                    public_routes: HashSet::new(),
+                });
+            }
+            services
+        };
+        let services = services(&["good.example", "good.example:8443", "{region}.iam.example", "[::1]:8080"]);
+        let name = |host: &str| services.find(host).map(|found| found.service.name.to_string());
+        for (host, expected) in [
+            ("good.example", Some("good.example")),
+            ("GOOD.example", Some("good.example")),
+            ("good.example:80", Some("good.example")),
+            ("good.example:8443", Some("good.example:8443")),
+            ("good.example.", None),
+            ("kr-west1.iam.example:443", Some("{region}.iam.example")),
+            (".iam.example", None),
+            ("a.b.iam.example", None),
+            ("[::1]:8080", Some("[::1]:8080")),
+            ("evil", None),
+            ("", None),
+        ] {
+            assert_eq!(name(host).as_deref(), expected, "{host}");
+        }
+        assert_eq!(services.find("KR-west1.iam.example").unwrap().labels[0].1, "KR-west1");
+    }
+}

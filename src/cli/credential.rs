@@ -1,0 +1,94 @@
+//! Where commands take credentials from: the environment or a file, never an argument.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, anyhow, bail};
+use http::Uri;
+
+use crate::authn::scp::{self, Signed};
+use crate::source::{Cursor, Report, Source, yaml};
+use crate::types::{AccessKeyId, Secret, SigningKey, Timestamp};
+
+/// Options for credentials.
+#[derive(Debug, clap::Args)]
+pub(super) struct CredentialArguments {
+    /// A file with `access-key` and `secret-key` (JSON or YAML, such as ~/.scpconf/credentials.json). Without it the
+    /// environment variables SCP_ACCESS_KEY and SCP_SECRET_KEY are read. A secret is never an argument.
+    #[arg(long, value_name = "FILE")]
+    credential_file: Option<PathBuf>,
+}
+
+/// An access key with its secret.
+pub(super) struct Credential {
+    access_key: AccessKeyId,
+    key: SigningKey,
+}
+
+impl CredentialArguments {
+    pub(super) fn load(&self) -> anyhow::Result<Credential> {
+        let (access_key, secret) = match &self.credential_file {
+            Some(path) => from_file(path)?,
+            None => (environment("SCP_ACCESS_KEY")?, environment("SCP_SECRET_KEY")?),
+        };
+        let access_key = access_key.parse().context("the access key")?;
+        Ok(Credential { access_key, key: SigningKey::new(&Secret::new(secret.into_bytes())) })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "commands are where the environment is read")]
+fn environment(name: &str) -> anyhow::Result<String> {
+    std::env::var(name).map_err(|_| anyhow!("the environment variable {name} is not set (or use --credential-file)"))
+}
+
+fn from_file(path: &PathBuf) -> anyhow::Result<(String, String)> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let source = Source::new(path.display().to_string(), text);
+    let documents = yaml::parse(&source).with_context(|| format!("`{}`", path.display()))?;
+    let report = Report::new();
+    let found = documents.first().and_then(|document| {
+        let table = Cursor::new(document, &source, &report).table()?;
+        let access_key = table.required("access-key", "write the access key", |value| value.string());
+        let secret_key = table.required("secret-key", "write the secret key", |value| value.string());
+        Some((access_key?, secret_key?))
+    });
+    match found {
+        Some(found) => Ok(found),
+        None => bail!("`{}` holds no `access-key` and `secret-key`", path.display()),
+    }
+}
+
+/// A URL to sign and to call.
+pub(super) struct Target {
+    pub(super) scheme: String,
+    /// Host and port as they stand in the URL: what is signed and what the Host header says.
+    pub(super) host: String,
+    /// Path and query.
+    pub(super) target: String,
+}
+
+impl Target {
+    pub(super) fn parse(url: &str) -> anyhow::Result<Self> {
+        let uri: Uri = url.parse().with_context(|| format!("`{url}` is not a URL"))?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            bail!("`{url}` is not a whole URL such as http://127.0.0.1:8080/v1/groups");
+        };
+        if !matches!(scheme, "http" | "https") {
+            bail!("`{scheme}` is neither http nor https");
+        }
+        let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        Ok(Self { scheme: scheme.to_owned(), host: authority.as_str().to_owned(), target: target.to_owned() })
+    }
+}
+
+impl Credential {
+    /// The headers that sign a request.
+    pub(super) fn sign(&self, method: &str, target: &Target, now: Timestamp) -> [(&'static str, String); 4] {
+        let signed = Signed { method, scheme: &target.scheme, host: &target.host, target: &target.target };
+        [
+            ("Scp-Accesskey", self.access_key.to_string()),
+            ("Scp-Timestamp", now.milliseconds().to_string()),
+            ("Scp-ClientType", "Openapi".to_owned()),
+            ("Scp-Signature", scp::sign(&self.key, self.access_key, &signed, now)),
+        ]
+    }
+}

@@ -1,0 +1,181 @@
+//! `portcullis explain`: a decision from the log, told to a person.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+
+use super::Ended;
+use super::load::configure;
+use crate::config::RecordPath;
+use crate::policy::{self, Context, Resource};
+use crate::snapshot::{Snapshot, User};
+use crate::source::json::{self, Limits};
+use crate::source::{Node, Report, Value};
+use crate::types::{PrincipalKind, Reason, Srn, Timestamp};
+
+/// Longest line of a decision log.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// Explain a decision from the decision log.
+///
+/// Finds the record of a request (its id stands in every answer as Portcullis-Request-Id) and says who asked for
+/// what, how it was decided and why. When the same revision is still in the files, the caller's policies are
+/// evaluated again and each statement says what it did, or which of its elements failed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The request's id, such as req-01a1fb14-766f-7707-8707-070707070707.
+    request_id: String,
+    /// The gateway's configuration; names the decision log and the policies.
+    #[arg(long, short, value_name = "FILE", required_unless_present = "records")]
+    config: Option<PathBuf>,
+    /// The decision log, when it is not where the configuration says.
+    #[arg(long, value_name = "FILE")]
+    records: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
+    let report = Report::new();
+    let configured = arguments.config.as_ref().and_then(|path| configure(path, &report));
+    if arguments.config.is_some() && configured.is_none() && arguments.records.is_none() {
+        write!(err, "{report}")?;
+        return Ok(Ended::Badly);
+    }
+    let log = match (&arguments.records, configured.as_ref().map(|configured| &configured.config.record.path)) {
+        (Some(path), _) | (None, Some(RecordPath::File(path))) => path.clone(),
+        (None, Some(RecordPath::StandardOutput | RecordPath::Off) | None) => {
+            bail!("the configuration writes no file of decision records; name one with --records");
+        }
+    };
+    let Some(record) = find(&log, &arguments.request_id)? else {
+        writeln!(err, "`{}` has no record of `{}`", log.display(), arguments.request_id)?;
+        return Ok(Ended::Badly);
+    };
+    describe(&record, out)?;
+    let text = |name: &str| text(&record, name);
+    let Some(configured) = configured else { return Ok(Ended::Well) };
+    let snapshot = &configured.state.view.snapshot;
+    let revision = snapshot.revision().to_string();
+    if text("action").is_some() && text("revision") == Some(&revision) {
+        evaluate_again(&record, snapshot, out)?;
+    } else if text("action").is_some() {
+        writeln!(out, "\nThe files are at revision {revision} by now; the policies of that time cannot be evaluated again.")?;
+    }
+    Ok(Ended::Well)
+}
+
+fn find(log: &PathBuf, request_id: &str) -> anyhow::Result<Option<Node>> {
+    let file = File::open(log).with_context(|| format!("cannot open `{}`", log.display()))?;
+    let wanted = format!("\"request_id\":\"{request_id}\"");
+    for line in BufReader::new(file).lines() {
+        let line = line.with_context(|| format!("cannot read `{}`", log.display()))?;
+        if line.contains(&wanted) {
+            let limits = Limits { bytes_max: LINE_BYTES_MAX, depth_max: 8 };
+            return json::parse(line.as_bytes(), limits).map(Some).context("the record is damaged");
+        }
+    }
+    Ok(None)
+}
+
+fn text<'a>(record: &'a Node, name: &str) -> Option<&'a str> {
+    match &record.get(name)?.value {
+        Value::String(text) | Value::Number(text) => Some(text),
+        Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => None,
+    }
+}
+
+fn texts<'a>(record: &'a Node, name: &str) -> Vec<&'a str> {
+    let Some(Value::List(items)) = record.get(name).map(|node| &node.value) else { return Vec::new() };
+    items
+        .iter()
+        .filter_map(|item| match &item.value {
+            Value::String(text) => Some(&**text),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => None,
+        })
+        .collect()
+}
+
+fn describe(record: &Node, out: &mut dyn Write) -> anyhow::Result<()> {
+    let get = |name: &str| text(record, name).unwrap_or("-");
+    writeln!(out, "{}  {}", get("time"), get("request_id"))?;
+    writeln!(out, "request   {} {}{}", get("method"), get("host"), get("path"))?;
+    writeln!(out, "from      {} (peer {})", get("client_address"), get("peer"))?;
+    match (text(record, "principal"), text(record, "access_key")) {
+        (Some(principal), key) => {
+            writeln!(out, "caller    {} {principal}, by {} {}", get("user_name"), get("authentication_type"), key.unwrap_or_default())?;
+        }
+        (None, Some(key)) => writeln!(out, "caller    not proved; the request names the access key {key}")?,
+        (None, None) => writeln!(out, "caller    anonymous")?,
+    }
+    if let Some(action) = text(record, "action") {
+        writeln!(out, "action    {action} ({}), route {}", get("access_level"), get("route"))?;
+    }
+    for resource in texts(record, "resources") {
+        writeln!(out, "resource  {resource}")?;
+    }
+    writeln!(
+        out,
+        "decision  {}: {} at revision {}, answered {} after {} us",
+        get("decision"),
+        get("reason"),
+        get("revision"),
+        get("status"),
+        get("duration_us")
+    )?;
+    if let Some(policy) = text(record, "policy") {
+        let sid = text(record, "sid").map_or_else(String::new, |sid| format!(" (Sid `{sid}`)"));
+        writeln!(out, "decided by statement {}{sid} of policy {policy}", get("statement"))?;
+    }
+    for code in [text(record, "reason"), text(record, "failure")].into_iter().flatten() {
+        if let Some(reason) = Reason::from_code(code) {
+            writeln!(out, "\n{code}: {}", reason.explanation())?;
+        }
+    }
+    if let Some(detail) = text(record, "detail") {
+        writeln!(out, "  {detail}")?;
+    }
+    Ok(())
+}
+
+/// Evaluates the caller's policies once more, statement by statement.
+fn evaluate_again(record: &Node, snapshot: &Snapshot, out: &mut dyn Write) -> anyhow::Result<()> {
+    let catalogue = snapshot.catalogue();
+    let user = text(record, "principal").and_then(|srn| Srn::parse(srn).ok()).and_then(|srn| srn.resource_id.parse().ok());
+    let user: Option<&std::sync::Arc<User>> = user.and_then(|id| snapshot.user(id));
+    let action = text(record, "action").and_then(|action| catalogue.action_id(action));
+    let (Some(user), Some(action)) = (user, action) else { return Ok(()) };
+    let srns: Vec<Srn<'_>> = texts(record, "resources").into_iter().filter_map(|srn| Srn::parse(srn).ok()).collect();
+    let resources: Vec<Resource<'_>> = srns
+        .iter()
+        .filter_map(|srn| {
+            let kind = snapshot.find_resource_type(srn.service_type, srn.resource_type)?;
+            Some(Resource { kind, account: srn.account, region: srn.region, id: srn.resource_id })
+        })
+        .collect();
+    let foreign = resources.iter().any(|resource| *resource.account != *user.account_text);
+    let now: Timestamp = text(record, "time").unwrap_or_default().parse()?;
+    let request = policy::Request {
+        action,
+        resources: &resources,
+        principal_account: &user.account_text,
+        root_of_account: user.principal.kind == PrincipalKind::Root && !foreign,
+        context: Context {
+            source_ip: text(record, "client_address").and_then(|address| address.parse().ok()),
+            now,
+            user_id: Some(&user.id_text),
+            user_name: Some(&user.principal.name),
+            authentication_type: text(record, "authentication_type"),
+            mfa: Some(false),
+            requested_region: srns.first().map(|srn| srn.region).filter(|region| !region.is_empty()),
+        },
+    };
+    writeln!(out, "\n{} holds {} policies:", user.principal.name, user.policies.len())?;
+    for finding in policy::explain(&request, &user.policies, catalogue) {
+        writeln!(out, "  {finding}")?;
+    }
+    if foreign {
+        writeln!(out, "  a resource belongs to another account: the caller's own policies are not enough for it")?;
+    }
+    Ok(())
+}

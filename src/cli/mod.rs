@@ -1,0 +1,95 @@
+//! The commands: what people type, and what they read. All the work is elsewhere.
+
+mod check;
+mod completions;
+mod credential;
+mod explain;
+mod gateway;
+mod load;
+mod request;
+mod seal;
+mod sign;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use load::{Configured, configure};
+
+/// An authorization gateway for cloud service APIs.
+///
+/// It stands in front of your APIs as a reverse proxy. For every request it finds out who is calling (by the
+/// signature of an access key), from which address, what they are about to do and to what; it asks the caller's
+/// policies; and it forwards only what they allow.
+///
+/// Start with: portcullis gateway --config config/demo/gateway.yaml
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Gateway(gateway::Arguments),
+    /// Check a configuration and everything it names; print all errors at once.
+    Check(check::Arguments),
+    /// Send a signed request and print the answer.
+    Request(request::Arguments),
+    /// Print the headers that sign a request, or a curl command with them.
+    Sign(sign::Arguments),
+    /// Seal a secret, so that it can stand in a file.
+    Seal(seal::Arguments),
+    /// Explain a decision from the decision log: who, what, why, and what would have to change.
+    Explain(explain::Arguments),
+    /// Print a completion script for a shell.
+    Completions(completions::Arguments),
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// As asked.
+    Well,
+    /// Not as asked, and it has said why.
+    Badly,
+}
+
+/// Runs the command of this process.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    match run(arguments, &mut out, &mut err) {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::Badly) => ExitCode::FAILURE,
+        // Whoever reads us has gone: nothing left to say.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(err, "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a command; output goes to `out`, complaints to `err`.
+///
+/// # Errors
+/// What the command could not do.
+pub fn run(arguments: Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
+    match arguments.command {
+        Command::Gateway(arguments) => gateway::run(&arguments, out, err),
+        Command::Check(arguments) => check::run(&arguments, out, err),
+        Command::Request(arguments) => request::run(&arguments, out, err),
+        Command::Sign(arguments) => sign::run(&arguments, out),
+        Command::Seal(arguments) => seal::run(&arguments, out),
+        Command::Explain(arguments) => explain::run(&arguments, out, err),
+        Command::Completions(arguments) => completions::run(&arguments, out),
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

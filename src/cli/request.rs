@@ -1,0 +1,155 @@
+//! `portcullis request`: a signed request, sent, and its answer.
+
+use std::io::{Read as _, Write};
+use std::pin::Pin;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, header};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::Ended;
+use super::credential::{CredentialArguments, Target};
+use crate::gateway::system_time;
+
+/// Longest time for the whole exchange.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Send a signed request and print the answer.
+///
+/// The body of the answer goes to standard output; a refusal's reason and request id go to standard error, and
+/// the exit code is 1 unless the status is 2xx or 3xx.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The method, such as GET.
+    method: String,
+    /// The whole URL, such as http://127.0.0.1:8080/v1/groups
+    url: String,
+    /// A header `Name: value`; may be given several times.
+    #[arg(long, short = 'H', value_name = "HEADER")]
+    header: Vec<String>,
+    /// The body; `@FILE` reads a file, `@-` standard input. Sent as application/json unless a header says otherwise.
+    #[arg(long, short, value_name = "TEXT")]
+    data: Option<String>,
+    /// Print status and headers before the body.
+    #[arg(long, short)]
+    include: bool,
+    #[command(flatten)]
+    credential: CredentialArguments,
+}
+
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
+    let method: Method = arguments.method.to_ascii_uppercase().parse().context("the method")?;
+    let target = Target::parse(&arguments.url)?;
+    if target.scheme == "https" {
+        bail!("requests over TLS are not supported yet; `portcullis sign --curl` prints a curl command that can send it");
+    }
+    let request = build(arguments, &method, &target)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answer = runtime.block_on(async { tokio::time::timeout(TIMEOUT, exchange(&target, request)).await });
+    let (head, body) = answer.with_context(|| format!("no answer within {} seconds", TIMEOUT.as_secs()))??;
+    if arguments.include {
+        writeln!(out, "{:?} {}", head.version, head.status)?;
+        for (name, value) in &head.headers {
+            writeln!(out, "{name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
+        }
+        writeln!(out)?;
+    }
+    out.write_all(&body)?;
+    out.flush()?;
+    if head.status.is_success() || head.status.is_redirection() {
+        return Ok(Ended::Well);
+    }
+    let text = |name: &str| head.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default();
+    writeln!(err, "{} {} {}", head.status, text("portcullis-reason"), text("portcullis-request-id"))?;
+    Ok(Ended::Badly)
+}
+
+fn build(arguments: &Arguments, method: &Method, target: &Target) -> anyhow::Result<Request<Whole>> {
+    let body = match arguments.data.as_deref() {
+        None => None,
+        Some("@-") => {
+            let mut text = Vec::new();
+            std::io::stdin().read_to_end(&mut text).context("cannot read standard input")?;
+            Some(text)
+        }
+        Some(text) => match text.strip_prefix('@') {
+            Some(path) => Some(std::fs::read(path).with_context(|| format!("cannot read `{path}`"))?),
+            None => Some(text.as_bytes().to_vec()),
+        },
+    };
+    let mut request = Request::new(Whole(body.map(Bytes::from)));
+    *request.method_mut() = method.clone();
+    *request.uri_mut() = target.target.parse().context("the path")?;
+    let headers = request.headers_mut();
+    headers.insert(header::HOST, HeaderValue::from_str(&target.host)?);
+    if arguments.data.is_some() {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    for line in &arguments.header {
+        let (name, value) = line.split_once(':').with_context(|| format!("`{line}` is not a header `Name: value`"))?;
+        let name: HeaderName = name.trim().parse().with_context(|| format!("`{name}` is not a header name"))?;
+        headers.insert(name, HeaderValue::from_str(value.trim()).with_context(|| format!("the value of `{line}`"))?);
+    }
+    for (name, value) in arguments.credential.load()?.sign(method.as_str(), target, system_time()) {
+        headers.insert(name.parse::<HeaderName>()?, HeaderValue::from_str(&value)?);
+    }
+    Ok(request)
+}
+
+async fn exchange(target: &Target, request: Request<Whole>) -> anyhow::Result<(http::response::Parts, Vec<u8>)> {
+    let authority = if target.host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+        target.host.clone()
+    } else {
+        format!("{}:80", target.host)
+    };
+    let stream = TcpStream::connect(&authority).await.with_context(|| format!("cannot connect to `{authority}`"))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let answer = async {
+        let (head, mut incoming) = sender.send_request(request).await?.into_parts();
+        let body = read(&mut incoming).await?;
+        Ok((head, body))
+    };
+    tokio::select! {
+        answer = answer => answer,
+        // The connection only ends by itself when it fails.
+        ended = connection => Err(ended.err().map_or_else(|| anyhow::anyhow!("the connection was closed"), Into::into)),
+    }
+}
+
+async fn read(incoming: &mut Incoming) -> anyhow::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut *incoming).poll_frame(context)).await {
+        if let Ok(data) = frame?.into_data() {
+            body.extend_from_slice(&data);
+        }
+    }
+    Ok(body)
+}
+
+/// A body that is all there.
+struct Whole(Option<Bytes>);
+
+impl Body for Whole {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, std::convert::Infallible>>> {
+        std::task::Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}

@@ -1,0 +1,61 @@
+//! `portcullis seal`: a secret as text that only its owner's record can open.
+
+use std::io::{Read as _, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+
+use super::Ended;
+use crate::snapshot::wire::seal_owner;
+use crate::types::sealed::NONCE_BYTES;
+use crate::types::{AccessKeyId, SealingKey, Secret, UserId};
+
+/// Longest secret, in bytes.
+const SECRET_BYTES_MAX: u64 = 4096;
+
+/// Seal a secret, so that it can stand in a file.
+///
+/// Reads the secret from standard input (white space at its end is dropped) and prints `{sealed: ...}` for the
+/// record it belongs to. The text opens only for that owner, under that sealing key.
+///
+///   openssl rand -hex 32 > sealing.key && chmod 600 sealing.key
+///   portcullis seal --key sealing.key --access-key ID --user ID < secret.txt
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The sealing key: a file of 64 hexadecimal digits, the `sealing_key` of the configuration.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// The access key whose secret it is.
+    #[arg(long, value_name = "ID", requires = "user", required_unless_present = "upstream")]
+    access_key: Option<AccessKeyId>,
+    /// The user who owns the access key.
+    #[arg(long, value_name = "ID")]
+    user: Option<UserId>,
+    /// The service whose upstream's identity key it is.
+    #[arg(long, value_name = "SERVICE", conflicts_with = "access_key")]
+    upstream: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<Ended> {
+    let key_text = std::fs::read_to_string(&arguments.key).with_context(|| format!("cannot read `{}`", arguments.key.display()))?;
+    let key = SealingKey::from_text(&key_text).with_context(|| format!("`{}`", arguments.key.display()))?;
+    let owner = match (arguments.access_key, arguments.user, &arguments.upstream) {
+        (Some(access_key), Some(user), None) => seal_owner(access_key, user),
+        (None, _, Some(service)) => format!("upstream/{service}"),
+        (_, _, _) => bail!("name the owner: --access-key and --user, or --upstream"),
+    };
+    let mut secret = zeroize::Zeroizing::new(Vec::new());
+    std::io::stdin().take(SECRET_BYTES_MAX + 1).read_to_end(&mut secret).context("cannot read the secret from standard input")?;
+    if secret.len() as u64 > SECRET_BYTES_MAX {
+        bail!("a secret has at most {SECRET_BYTES_MAX} bytes");
+    }
+    let trimmed = secret.trim_ascii_end();
+    if trimmed.is_empty() {
+        bail!("standard input holds no secret");
+    }
+    let mut nonce = [0; NONCE_BYTES];
+    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| anyhow::anyhow!("the operating system gives no random bytes"))?;
+    let sealed = key.seal(&Secret::new(trimmed), &owner, nonce)?;
+    writeln!(out, "{{sealed: {sealed}}}")?;
+    Ok(Ended::Well)
+}

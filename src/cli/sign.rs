@@ -1,0 +1,42 @@
+//! `portcullis sign`: the headers of a signed request.
+
+use std::io::Write;
+
+use super::Ended;
+use super::credential::{CredentialArguments, Target};
+use crate::gateway::system_time;
+
+/// Print the headers that sign a request, or a curl command with them.
+///
+/// The signature covers method, URL and time, and is accepted for five minutes. The URL must be the one that is
+/// sent, byte for byte: percent-encoding and the order of the query included.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The method, such as GET.
+    method: String,
+    /// The whole URL, such as http://127.0.0.1:8080/v1/groups?size=20
+    url: String,
+    /// Print a curl command instead of header lines.
+    #[arg(long)]
+    curl: bool,
+    #[command(flatten)]
+    credential: CredentialArguments,
+}
+
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<Ended> {
+    let method = arguments.method.to_ascii_uppercase();
+    let target = Target::parse(&arguments.url)?;
+    let headers = arguments.credential.load()?.sign(&method, &target, system_time());
+    if arguments.curl {
+        write!(out, "curl -i -X {method} '{}://{}{}'", target.scheme, target.host, target.target.replace('\'', "%27"))?;
+        for (name, value) in headers {
+            write!(out, " \\\n  -H '{name}: {value}'")?;
+        }
+        writeln!(out)?;
+    } else {
+        for (name, value) in headers {
+            writeln!(out, "{name}: {value}")?;
+        }
+    }
+    Ok(Ended::Well)
+}

@@ -1,0 +1,120 @@
+//! Reading the files of a configuration, bounded, and hashing all of them into one fingerprint.
+
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use crate::source::{Node, Report, Source, yaml};
+
+/// Most bytes of one file.
+const FILE_BYTES_MAX: u64 = yaml::BYTES_MAX as u64;
+/// Most files of one configuration.
+const FILES_MAX: usize = 100_000;
+
+/// The files read so far: their fingerprint and their number.
+pub struct Files {
+    digest: RefCell<Context>,
+    count: RefCell<usize>,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self { digest: RefCell::new(Context::new(&SHA256)), count: RefCell::new(0) }
+    }
+}
+
+impl Files {
+    /// Reads a text file; the path people see is the one given.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the file.
+    pub fn read(&self, path: &Path) -> Result<String, String> {
+        let mut text = String::new();
+        let file = File::open(path).map_err(|error| format!("the file cannot be opened: {}", plain(&error)))?;
+        file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| match error.kind() {
+            std::io::ErrorKind::InvalidData => "the file is not UTF-8 text".to_owned(),
+            _ => format!("the file cannot be read: {}", plain(&error)),
+        })?;
+        if text.len() as u64 > FILE_BYTES_MAX {
+            return Err(format!("the file has more than {FILE_BYTES_MAX} bytes"));
+        }
+        let mut count = self.count.borrow_mut();
+        *count += 1;
+        if *count > FILES_MAX {
+            return Err(format!("more than {FILES_MAX} files are named"));
+        }
+        let mut digest = self.digest.borrow_mut();
+        for part in [path.as_os_str().as_encoded_bytes(), text.as_bytes()] {
+            digest.update(&(part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        Ok(text)
+    }
+
+    /// Reads the YAML documents of a file; errors go to the report.
+    pub fn read_yaml(&self, path: &Path, report: &Report) -> Option<(Source, Vec<Node>)> {
+        let name = path.display().to_string();
+        let text = self.read(path).map_err(|message| report.file_error(name.as_str(), message, None)).ok()?;
+        let source = Source::new(name, text);
+        match yaml::parse(&source) {
+            Ok(documents) => Some((source, documents)),
+            Err(error) => {
+                report.error(&source, error.span, error.message, error.hint);
+                None
+            }
+        }
+    }
+
+    /// The files that a list of files and folders stands for: of a folder, its `.yaml` and `.yml` files by name.
+    pub fn expand(paths: &[PathBuf], report: &Report) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for path in paths {
+            if !path.is_dir() {
+                found.push(path.clone());
+                continue;
+            }
+            match fs::read_dir(path) {
+                Ok(entries) => {
+                    let is_yaml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+                    let mut inside: Vec<PathBuf> =
+                        entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(is_yaml).collect();
+                    inside.sort();
+                    found.append(&mut inside);
+                }
+                Err(error) => report.file_error(path.display().to_string(), format!("the folder cannot be read: {}", plain(&error)), None),
+            }
+        }
+        found
+    }
+
+    /// The SHA-256 over paths and contents of all files read so far, in the order they were read.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(self.digest.borrow().clone().finish().as_ref());
+        bytes
+    }
+}
+
+/// An I/O error without the operating system's number.
+fn plain(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// `path` as seen from the folder of the file that names it.
+#[must_use]
+pub fn beside(file: &Path, path: &str) -> PathBuf {
+    let path = Path::new(path);
+    match file.parent() {
+        Some(folder) if path.is_relative() && !folder.as_os_str().is_empty() => folder.join(path),
+        Some(_) | None => path.to_owned(),
+    }
+}

@@ -1,0 +1,18 @@
+//! Configuration: one YAML file per process, read strictly, every error reported at once with file, line and key.
+//!
+//! It says where to listen, which hosts are which services, and where their upstreams are. It never says who may
+//! do what: that is records and policies.
+
+pub mod files;
+pub mod gateway;
+pub mod listener;
+pub mod operation;
+pub mod secrets;
+pub mod service;
+
+pub use files::Files;
+pub use gateway::GatewayConfig;
+pub use listener::Listener;
+pub use operation::{Limits, OnFull, RecordPath, RecordSettings, Timeouts};
+pub use secrets::Secrets;
+pub use service::{Service, Upstream};

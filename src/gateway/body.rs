@@ -1,0 +1,235 @@
+//! Bodies both ways: streamed as they come, watched by the connection's deadline.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::client::conn::http1::SendRequest;
+
+use super::deadline::{Deadline, Phase};
+use super::exchange::Exchange;
+use super::upstream::Pool;
+
+/// A request's body on its way to the upstream. Trailers are not forwarded.
+pub(super) struct RequestBody {
+    /// What was read before forwarding began.
+    head: Option<Bytes>,
+    rest: Option<Incoming>,
+    deadline: Rc<Deadline>,
+}
+
+/// How reading a body for a decision went.
+pub(super) enum Collected {
+    /// All of it is here.
+    Whole,
+    /// It is larger than the limit; what was read will still be forwarded.
+    TooLarge,
+    /// It broke off or did not arrive in time.
+    Broken,
+}
+
+impl RequestBody {
+    /// A body that is streamed through.
+    pub(super) fn streaming(body: Incoming, deadline: Rc<Deadline>) -> Self {
+        let rest = (!body.is_end_stream()).then_some(body);
+        Self { head: None, rest, deadline }
+    }
+
+    /// An empty body of the same connection.
+    pub(super) fn empty_like(&self) -> Self {
+        Self { head: None, rest: None, deadline: Rc::clone(&self.deadline) }
+    }
+
+    /// Whether nothing will come.
+    pub(super) fn is_empty(&self) -> bool {
+        self.head.as_ref().is_none_or(Bytes::is_empty) && self.rest.is_none()
+    }
+
+    /// Reads the whole body into memory, at most `bytes_max` bytes.
+    pub(super) async fn collect(&mut self, bytes_max: usize) -> Collected {
+        let mut gathered = BytesMut::new();
+        let deadline = Rc::clone(&self.deadline);
+        while let Some(rest) = &mut self.rest {
+            let frame = std::future::poll_fn(|context| Pin::new(&mut *rest).poll_frame(context));
+            match deadline.race(frame).await {
+                Some(Some(Ok(frame))) => {
+                    deadline.enter(Phase::Upload);
+                    if let Ok(data) = frame.into_data() {
+                        gathered.extend_from_slice(&data);
+                    }
+                    if gathered.len() > bytes_max {
+                        self.head = Some(gathered.freeze());
+                        return Collected::TooLarge;
+                    }
+                }
+                Some(None) => self.rest = None,
+                Some(Some(Err(_))) | None => return Collected::Broken,
+            }
+        }
+        self.head = Some(gathered.freeze());
+        Collected::Whole
+    }
+
+    /// The whole body, once it was collected.
+    pub(super) fn whole(&self) -> Option<&[u8]> {
+        match (&self.head, &self.rest) {
+            (Some(bytes), None) => Some(bytes),
+            (Some(_) | None, _) => None,
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(head) = self.head.take()
+            && !head.is_empty()
+        {
+            return Poll::Ready(Some(Ok(Frame::data(head))));
+        }
+        loop {
+            let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
+            let polled = Pin::new(rest).poll_frame(context);
+            match polled {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
+                    self.deadline.enter(Phase::Upload);
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Poll::Ready(Some(Ok(_trailers))) => {}
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(None) => {
+                    self.rest = None;
+                    self.deadline.enter(Phase::Upstream);
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let head = self.head.as_ref().map_or(0, |head| head.len() as u64);
+        match &self.rest {
+            None => SizeHint::with_exact(head),
+            Some(rest) => {
+                let mut hint = rest.size_hint();
+                hint.set_lower(hint.lower() + head);
+                if let Some(upper) = hint.upper() {
+                    hint.set_upper(upper + head);
+                }
+                hint
+            }
+        }
+    }
+}
+
+/// An answer's body on its way to the client: our own text, or the upstream's stream.
+pub(super) enum ResponseBody {
+    /// Our own.
+    Text { text: Option<Bytes>, exchange: Exchange },
+    /// The upstream's.
+    Stream(Box<Stream>),
+}
+
+/// An upstream's answer being passed on.
+pub(super) struct Stream {
+    incoming: Incoming,
+    sender: Option<(SendRequest<RequestBody>, Rc<Pool>)>,
+    exchange: Exchange,
+    deadline: Rc<Deadline>,
+}
+
+impl ResponseBody {
+    /// A text of ours.
+    pub(super) fn text(text: Bytes, mut exchange: Exchange) -> Self {
+        exchange.add_bytes(text.len());
+        Self::Text { text: Some(text), exchange }
+    }
+
+    /// An upstream's body; its connection goes back to the pool when the body has ended.
+    pub(super) fn stream(
+        incoming: Incoming,
+        sender: SendRequest<RequestBody>,
+        pool: Rc<Pool>,
+        exchange: Exchange,
+        deadline: Rc<Deadline>,
+    ) -> Self {
+        deadline.enter(Phase::Answer);
+        Self::Stream(Box::new(Stream { incoming, sender: Some((sender, pool)), exchange, deadline }))
+    }
+}
+
+impl Stream {
+    /// The whole answer was read: the connection can serve the next request.
+    fn finish(&mut self) {
+        if let Some((sender, pool)) = self.sender.take() {
+            pool.give_back(sender);
+            self.exchange.complete();
+            self.deadline.enter(Phase::Idle);
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.finish();
+        }
+        self.deadline.enter(Phase::Idle);
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Text { text, exchange } => {
+                exchange.complete();
+                Poll::Ready(text.take().filter(|text| !text.is_empty()).map(|text| Ok(Frame::data(text))))
+            }
+            Self::Stream(stream) => loop {
+                return match Pin::new(&mut stream.incoming).poll_frame(context) {
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(Some(Ok(frame))) => {
+                        let Some(data) = frame.data_ref() else { continue };
+                        stream.exchange.add_bytes(data.len());
+                        stream.deadline.enter(Phase::Answer);
+                        if stream.incoming.is_end_stream() {
+                            stream.finish();
+                        }
+                        Poll::Ready(Some(Ok(frame)))
+                    }
+                    Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
+                    Poll::Ready(None) => {
+                        stream.finish();
+                        Poll::Ready(None)
+                    }
+                };
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Text { text, .. } => text.as_ref().is_none_or(Bytes::is_empty),
+            Self::Stream(stream) => stream.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Text { text, .. } => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            Self::Stream(stream) => stream.incoming.size_hint(),
+        }
+    }
+}

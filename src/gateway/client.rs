@@ -1,0 +1,125 @@
+//! One client connection: its socket, its deadline, its life from accept to close.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::deadline::Deadline;
+use super::handler;
+use super::worker::Worker;
+
+/// Where a request came in.
+pub(super) struct Client {
+    pub(super) worker: Rc<Worker>,
+    pub(super) listener: usize,
+    pub(super) peer: SocketAddr,
+    pub(super) deadline: Rc<Deadline>,
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve(worker: Rc<Worker>, listener: usize, stream: TcpStream, peer: SocketAddr) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection was gone before it was served");
+        return;
+    }
+    let (id, deadline) = worker.open_connection();
+    let client = Rc::new(Client { worker: Rc::clone(&worker), listener, peer, deadline: Rc::clone(&deadline) });
+    let io = TokioIo::new(Watched { stream, deadline: Rc::clone(&deadline) });
+    let service = service_fn(move |request| handler::handle(Rc::clone(&client), request));
+    let limits = worker.limits();
+    let mut builder = http1::Builder::new();
+    // Deadlines are ours (see `deadline`): hyper's own timer stays off.
+    builder.header_read_timeout(None).max_headers(limits.headers_max).max_buf_size(limits.head_bytes_max);
+    let connection = std::pin::pin!(builder.serve_connection(io, service));
+    let outcome = Supervised { connection, deadline: &deadline, worker: &worker, stopping: false }.await;
+    worker.close_connection(id, &outcome);
+}
+
+/// How a connection ended.
+pub(super) enum Ended {
+    Finished,
+    TimedOut,
+    Failed(hyper::Error),
+}
+
+/// A connection that ends when its deadline passes or the worker stops.
+struct Supervised<'a, C> {
+    connection: Pin<&'a mut C>,
+    deadline: &'a Rc<Deadline>,
+    worker: &'a Worker,
+    stopping: bool,
+}
+
+impl<S, B> Future for Supervised<'_, http1::Connection<TokioIo<Watched>, S>>
+where
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: hyper::body::Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Output = Ended;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Ended> {
+        let this = self.get_mut();
+        this.deadline.watch(context);
+        if this.worker.is_stopping() && !this.stopping {
+            this.stopping = true;
+            this.connection.as_mut().graceful_shutdown();
+        }
+        if let Poll::Ready(result) = this.connection.as_mut().poll(context) {
+            return Poll::Ready(match result {
+                Ok(()) => Ended::Finished,
+                Err(error) => Ended::Failed(error),
+            });
+        }
+        if this.deadline.must_close() { Poll::Ready(Ended::TimedOut) } else { Poll::Pending }
+    }
+}
+
+/// A socket that tells its deadline when bytes come in.
+struct Watched {
+    stream: TcpStream,
+    deadline: Rc<Deadline>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.deadline.bytes_read();
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

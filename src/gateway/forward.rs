@@ -1,0 +1,96 @@
+//! Stage 10: passes an allowed request on, and its answer back. Takes the permit by value.
+
+use std::rc::Rc;
+
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
+
+use super::body::{RequestBody, ResponseBody};
+use super::client::Client;
+use super::deadline::Phase;
+use super::exchange::Exchange;
+use super::state::{Bound, BoundService, BoundUpstream};
+use super::upstream::UpstreamError;
+use super::{headers, identity, refuse};
+use crate::access::{Denial, Denied, Facts, Mode, Permit};
+use crate::types::Reason;
+
+/// The reason of a refusal, or `allow`.
+pub(super) const REASON: HeaderName = HeaderName::from_static("portcullis-reason");
+/// The revision that decided; told to authenticated callers.
+pub(super) const REVISION: HeaderName = HeaderName::from_static("portcullis-revision");
+const WOULD_DENY: HeaderName = HeaderName::from_static("portcullis-would-deny");
+const ALLOW: HeaderValue = HeaderValue::from_static("allow");
+
+/// Forwards what `permit` allows.
+pub(super) async fn forward(
+    client: &Client,
+    bound: &Bound,
+    permit: Permit<'_>,
+    mut parts: Parts,
+    body: RequestBody,
+    mut exchange: Exchange,
+) -> Response<ResponseBody> {
+    let facts = permit.facts();
+    let service: &Rc<BoundService> = bound.service(facts.service);
+    let Some(upstream) = &service.upstream else {
+        exchange.failed(Reason::UpstreamUnavailable);
+        return refuse::refuse(bound, &failed(Reason::UpstreamUnavailable, facts), exchange);
+    };
+    prepare(&mut parts, facts, upstream, &exchange);
+    client.deadline.set_upstream(upstream.settings.response_timeout);
+    if body.is_empty() {
+        client.deadline.enter(Phase::Upstream);
+    }
+    let request = Request::from_parts(parts, body);
+    let sent = upstream.pool.send(request, upstream.settings.connect_timeout, &client.deadline).await;
+    let reason = match sent {
+        Ok((response, sender)) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
+            let (mut head, incoming) = response.into_parts();
+            headers::strip_response(&mut head.headers);
+            head.version = Version::HTTP_11;
+            exchange.set_status(head.status.as_u16());
+            mark(&mut head.headers, bound, &permit, &exchange);
+            let body = ResponseBody::stream(incoming, sender, Rc::clone(&upstream.pool), exchange, Rc::clone(&client.deadline));
+            return Response::from_parts(head, body);
+        }
+        Ok(_switched) => Reason::UpstreamUnavailable,
+        Err(UpstreamError::Timeout) => Reason::UpstreamTimeout,
+        Err(UpstreamError::Unavailable(error)) => {
+            tracing::debug!(upstream = %upstream.settings.authority, %error, "an upstream did not answer");
+            Reason::UpstreamUnavailable
+        }
+    };
+    exchange.failed(reason);
+    refuse::refuse(bound, &failed(reason, permit.facts()), exchange)
+}
+
+/// Takes out what must not pass and puts in who is calling.
+fn prepare(parts: &mut Parts, facts: &Facts<'_>, upstream: &BoundUpstream, exchange: &Exchange) {
+    let settings = &upstream.settings;
+    let observed = facts.service.is_some_and(|service| service.mode == Mode::Observe);
+    headers::strip_request(&mut parts.headers, settings.keep_credentials && observed);
+    identity::add(parts, facts, &settings.identity_key, exchange.request_id(), exchange.now());
+    if !settings.preserve_host {
+        parts.headers.insert(header::HOST, upstream.host.clone());
+    }
+    parts.version = Version::HTTP_11;
+}
+
+/// What the client is told beside the answer.
+fn mark(headers: &mut http::HeaderMap, bound: &Bound, permit: &Permit<'_>, exchange: &Exchange) {
+    headers.insert(REASON, ALLOW);
+    if let Some(denial) = permit.would_deny() {
+        headers.insert(WOULD_DENY, HeaderValue::from_static(denial.reason.code()));
+    }
+    if permit.facts().user.is_some() {
+        headers.insert(REVISION, bound.revision.clone());
+    }
+    refuse::mark_request_id(headers, exchange);
+}
+
+/// A failure of the upstream, with what was known about the request.
+fn failed<'v>(reason: Reason, facts: &Facts<'v>) -> Denied<'v> {
+    let facts = Facts { service: facts.service, user: facts.user, ..Facts::default() };
+    Denied { denial: Denial::new(reason), facts }
+}

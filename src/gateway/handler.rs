@@ -1,0 +1,101 @@
+//! The straight line of a request: read, decide, forward or refuse, record.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use http::request::Parts;
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use super::body::{Collected, RequestBody, ResponseBody};
+use super::client::Client;
+use super::deadline::Phase;
+use super::exchange::Exchange;
+use super::state::Bound;
+use super::{forward, read, refuse};
+use crate::access::{self, Decision, Denial, Denied, Facts};
+use crate::telemetry::Outcome;
+use crate::types::{Reason, Timestamp};
+
+/// Serves one request. Whatever happens, its exchange leaves one record and one count.
+pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
+    let started = client.worker.monotonic();
+    let now = client.worker.wall_clock();
+    let bound = client.worker.bound();
+    let (mut parts, body) = request.into_parts();
+    let mut body = RequestBody::streaming(body, Rc::clone(&client.deadline));
+    client.deadline.enter(Phase::Upload);
+    let mut exchange = Exchange::begin(&client, now, started);
+
+    let decision =
+        if client.worker.records_must_be_refused() { overloaded() } else { decide(&client, &bound, &mut parts, &mut body, now).await };
+    exchange.decided(&client, &bound, &parts, &decision, started.elapsed());
+    let mut response = match decision {
+        Decision::Permit(permit) => forward::forward(&client, &bound, permit, parts, body, exchange).await,
+        Decision::Denied(denied) => refuse::refuse(&bound, &denied, exchange),
+        Decision::Needs { .. } => refuse::refuse(&bound, &unreadable_body(), exchange),
+    };
+    if client.worker.is_stopping() {
+        response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+/// Stages 3 to 9. When the decision needs the body, the body is read, and the same bytes are forwarded.
+async fn decide<'b>(client: &Client, bound: &'b Bound, parts: &mut Parts, body: &mut RequestBody, now: Timestamp) -> Decision<'b> {
+    let Some(entrance) = bound.state.entrances.get(client.listener) else { return overloaded() };
+    if let Err(denial) = read::canonical_target(parts, entrance) {
+        return refused(denial);
+    }
+    let view = &bound.state.view;
+    let first = match read::request(parts, entrance, client.peer, None) {
+        Ok(request) => access::decide(view, &request, now),
+        Err(denial) => refused(denial),
+    };
+    let Decision::Needs { bytes_max } = first else { return first };
+
+    let collected = body.collect(bytes_max).await;
+    let request = |bytes| read::request(parts, entrance, client.peer, bytes);
+    match (collected, body.whole()) {
+        (Collected::Whole, Some(bytes)) => match request(Some(bytes)) {
+            Ok(request) => access::decide(view, &request, now),
+            Err(denial) => refused(denial),
+        },
+        (Collected::TooLarge, _) => match request(None) {
+            Ok(request) => access::deny(view, &request, too_large(bytes_max)),
+            Err(denial) => refused(denial),
+        },
+        (Collected::Whole | Collected::Broken, _) => Decision::Denied(unreadable_body()),
+    }
+}
+
+fn refused<'b>(denial: Denial) -> Decision<'b> {
+    Decision::Denied(Denied { denial, facts: Facts::default() })
+}
+
+fn too_large(bytes_max: usize) -> Denial {
+    Denial::with(Reason::BodyTooLarge, format!("the limit is {bytes_max} bytes"))
+}
+
+fn unreadable_body<'b>() -> Denied<'b> {
+    Denied { denial: Denial::with(Reason::MalformedRequest, "the body ended early or did not arrive in time"), facts: Facts::default() }
+}
+
+fn overloaded<'b>() -> Decision<'b> {
+    refused(Denial::with(Reason::TooManyRequests, "decisions cannot be recorded fast enough"))
+}
+
+/// How a decision is counted.
+pub(super) fn outcome(decision: &Decision<'_>) -> Outcome {
+    match decision {
+        Decision::Permit(permit) => permit.would_deny().map_or(Outcome::Allowed, |denial| Outcome::Observed(denial.reason)),
+        Decision::Denied(denied) => Outcome::Refused(denied.denial.reason),
+        Decision::Needs { .. } => Outcome::Refused(Reason::MalformedRequest),
+    }
+}
+
+/// The time since a monotonic reading.
+pub(super) fn since(started: Instant) -> Duration {
+    started.elapsed()
+}

@@ -1,0 +1,226 @@
+//! Which headers do not pass: hop-by-hop ones, credentials, and everything a backend might take for our word.
+//!
+//! SECURITY: names are compared without letter case and with `_` and `.` read as `-`, because many backends
+//! fold them (CGI, WSGI, PHP). Test: `identity_headers_are_removed_in_every_spelling`.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderName, header};
+use smallvec::SmallVec;
+
+type Names = SmallVec<[HeaderName; 12]>;
+
+/// Removes from a request what must not reach the backend.
+pub(super) fn strip_request(headers: &mut HeaderMap, keep_credentials: bool) {
+    strip(headers, |name| is_hop_by_hop(name) || is_identity(name) || (is_credential(name) && !keep_credentials));
+}
+
+/// Removes from an answer what must not reach the client.
+pub(super) fn strip_response(headers: &mut HeaderMap) {
+    strip(headers, |name| is_hop_by_hop(name) || name.starts_with("portcullis-"));
+}
+
+fn strip(headers: &mut HeaderMap, is_removed: impl Fn(&str) -> bool) {
+    let mut removed: Names = headers.keys().filter(|name| is_removed(&folded(name.as_str()))).cloned().collect();
+    for value in headers.get_all(header::CONNECTION) {
+        // A value that is not text names no header; the header itself is removed all the same.
+        for token in value.to_str().unwrap_or_default().split(',') {
+            if let Ok(name) = HeaderName::from_bytes(token.trim().as_bytes())
+                && !matches!(name, header::HOST | header::CONTENT_LENGTH)
+            {
+                removed.push(name);
+            }
+        }
+    }
+    for name in removed {
+        headers.remove(name);
+    }
+}
+
+/// The name as a folding backend would read it.
+fn folded(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| matches!(byte, b'_' | b'.')) { Cow::Owned(name.replace(['_', '.'], "-")) } else { Cow::Borrowed(name) }
+}
+
+/// RFC 9110 section 7.6.1, and what proxies before us understood so. `Expect` was answered by us.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "expect"
+            | "http2-settings"
+    )
+}
+
+fn is_credential(name: &str) -> bool {
+    match name.as_bytes().first() {
+        Some(b'a') => name == "authorization",
+        Some(b's') => matches!(
+            name,
+            "scp-accesskey"
+                | "scp-signature"
+                | "scp-timestamp"
+                | "scp-clienttype"
+                | "scp-accountid"
+                | "svaccesskey"
+                | "svsignature"
+                | "svtimestamp"
+                | "svclienttype"
+        ),
+        Some(b'x') => {
+            matches!(
+                name,
+                "x-auth-token" | "x-amz-security-token" | "x-cmp-accesskey" | "x-cmp-signature" | "x-cmp-timestamp" | "x-cmp-clienttype"
+            )
+        }
+        Some(_) | None => false,
+    }
+}
+
+fn is_identity(name: &str) -> bool {
+    const PREFIXES: [&str; 12] = [
+        "x-portcullis-",
+        "x-forwarded-",
+        "x-original-",
+        "x-rewrite-",
+        "x-envoy-",
+        "x-remote-",
+        "x-project-",
+        "x-tenant-",
+        "x-domain-",
+        "x-user-domain-",
+        "x-ssl-client-",
+        "x-service-identity-",
+    ];
+    match name.as_bytes().first() {
+        Some(b'x') => {
+            PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+                || (name.starts_with("x-auth-") && name != "x-auth-token")
+                || (name.starts_with("x-cmp-") && name != "x-cmp-language" && !is_credential(name))
+                || matches!(
+                    name,
+                    "x-real-ip"
+                        | "x-client-ip"
+                        | "x-cluster-client-ip"
+                        | "x-http-method"
+                        | "x-http-method-override"
+                        | "x-method-override"
+                        | "x-user"
+                        | "x-user-id"
+                        | "x-user-name"
+                        | "x-user-email"
+                        | "x-user-roles"
+                        | "x-user-groups"
+                        | "x-role"
+                        | "x-roles"
+                        | "x-groups"
+                        | "x-tenant"
+                        | "x-identity-status"
+                        | "x-is-admin-project"
+                        | "x-service-catalog"
+                        | "x-service-roles"
+                        | "x-service-user-id"
+                        | "x-account-id"
+                )
+        }
+        Some(b'p') => name.starts_with("portcullis-"),
+        Some(b'f') => name == "forwarded",
+        Some(b'r') => name.starts_with("remote-"),
+        Some(b's') => name.starts_with("ssl-client-"),
+        Some(b't') => name == "true-client-ip",
+        Some(b'c') => name == "cf-connecting-ip" || name == "client-ip",
+        Some(_) | None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stripped(lines: &[(&'static str, &'static str)], keep: bool) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+        }
+        strip_request(&mut headers, keep);
+        headers.keys().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn identity_headers_are_removed_in_every_spelling() {
+        for name in [
+            "Portcullis-Principal",
+            "portcullis_account",
+            "Portcullis.Assertion",
+            "X-Auth-User",
+            "X_Auth_User",
+            "X.Auth.User",
+            "x-auth_user",
+            "X-Roles",
+            "X-Project-Id",
+            "X_Project_Id",
+            "X-Identity-Status",
+            "Remote-User",
+            "REMOTE_USER",
+            "X-Forwarded-User",
+            "X-Forwarded-For",
+            "x_forwarded_for",
+            "Forwarded",
+            "X-Real-IP",
+            "X-Forwarded-Uri",
+            "X-Original-URL",
+            "X-Rewrite-URL",
+            "X-Forwarded-Method",
+            "X-HTTP-Method-Override",
+            "X-Forwarded-Prefix",
+            "X-Envoy-Original-Path",
+            "X-Cmp-UserId",
+            "Ssl-Client-Cert",
+        ] {
+            assert_eq!(stripped(&[(name, "root"), ("accept", "*/*")], false), ["accept"], "{name}");
+            assert_eq!(stripped(&[(name, "root"), ("accept", "*/*")], true), ["accept"], "{name}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_removed_unless_a_service_only_observes() {
+        for name in [
+            "Authorization",
+            "X-Auth-Token",
+            "Scp-Signature",
+            "Scp_Signature",
+            "Scp-Accesskey",
+            "Scp-Timestamp",
+            "Scp-AccountId",
+            "X-Cmp-Signature",
+            "SvSignature",
+            "Proxy-Authorization",
+        ] {
+            assert_eq!(stripped(&[(name, "s"), ("accept", "*/*")], false), ["accept"], "{name}");
+        }
+        assert_eq!(stripped(&[("authorization", "s")], true), ["authorization"]);
+    }
+
+    #[test]
+    fn hop_by_hop_headers_and_those_named_by_connection_are_removed() {
+        let lines = [
+            ("connection", "close, X-Custom, Host, content-length"),
+            ("x-custom", "1"),
+            ("te", "trailers"),
+            ("upgrade", "websocket"),
+            ("host", "h"),
+            ("content-length", "3"),
+            ("scp-api-version", "iam 1.4"),
+            ("x-request-id", "mine"),
+        ];
+        assert_eq!(stripped(&lines, false), ["host", "content-length", "scp-api-version", "x-request-id"]);
+    }
+}

@@ -1,0 +1,93 @@
+//! The listener for machines that look after us: `/metrics`, `/livez`, `/readyz`. On a thread of its own.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::task::spawn_local;
+
+use super::server::{Shared, Stage};
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+/// Longest time to send a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most connections at once.
+const CONNECTIONS_MAX: usize = 64;
+
+/// Serves until the gateway has stopped.
+pub(super) fn run(shared: &Arc<Shared>, socket: StdListener) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async {
+        let socket = TcpListener::from_std(socket)?;
+        let mut stage = shared.stage.subscribe();
+        let room = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
+        loop {
+            let accepted = tokio::select! {
+                accepted = socket.accept() => accepted,
+                _ = stage.wait_for(|stage| *stage == Stage::Stopped) => return Ok(()),
+            };
+            let (Ok((stream, _)), Ok(permit)) = (accepted, Arc::clone(&room).try_acquire_owned()) else { continue };
+            let shared = Arc::clone(shared);
+            spawn_local(async move {
+                let service = service_fn(move |request| {
+                    let response = answer(&shared, &request);
+                    async move { Ok::<_, Infallible>(response) }
+                });
+                let mut builder = http1::Builder::new();
+                builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+                let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+                drop(permit);
+            });
+        }
+    })
+}
+
+fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<Text> {
+    let stage = *shared.stage.borrow();
+    let (status, body) = match (request.method(), request.uri().path()) {
+        (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, shared.metrics.page()),
+        (&Method::GET | &Method::HEAD, "/livez") => (StatusCode::OK, b"live\n".to_vec()),
+        (&Method::GET | &Method::HEAD, "/readyz") if stage != Stage::Serving => (StatusCode::SERVICE_UNAVAILABLE, b"stopping\n".to_vec()),
+        (&Method::GET | &Method::HEAD, "/readyz") if shared.metrics.is_loaded() => (StatusCode::OK, b"ready\n".to_vec()),
+        (&Method::GET | &Method::HEAD, "/readyz") => (StatusCode::SERVICE_UNAVAILABLE, b"nothing loaded yet\n".to_vec()),
+        (_, "/metrics" | "/livez" | "/readyz") => (StatusCode::METHOD_NOT_ALLOWED, b"only GET\n".to_vec()),
+        (_, _) => (StatusCode::NOT_FOUND, b"/metrics, /livez and /readyz are here\n".to_vec()),
+    };
+    let mut response = Response::new(Text(Some(Bytes::from(body))));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, TEXT);
+    response
+}
+
+/// A body that is all there.
+struct Text(Option<Bytes>);
+
+impl hyper::body::Body for Text {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Infallible>>> {
+        std::task::Poll::Ready(self.0.take().map(|text| Ok(hyper::body::Frame::data(text))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        hyper::body::SizeHint::with_exact(self.0.as_ref().map_or(0, |text| text.len() as u64))
+    }
+}

@@ -1,0 +1,25 @@
+//! The enforcement point: the only code that owns client and upstream sockets.
+//!
+//! One thread per worker, each with its own runtime, its own listening socket and its own upstream connections,
+//! so that a request touches one core and no shared lock. `handler` is the straight line of a request; whoever
+//! reads it has seen the whole way. The gateway never decides: it asks `access`, and obeys.
+
+mod handler;
+
+mod body;
+mod client;
+mod deadline;
+mod exchange;
+mod forward;
+mod headers;
+mod health;
+mod identity;
+mod read;
+mod refuse;
+mod server;
+mod state;
+mod upstream;
+mod worker;
+
+pub use server::{Gateway, Options, StartError, system_time};
+pub use state::{State, UpstreamSettings};

@@ -1,0 +1,57 @@
+//! Stage 3: from hyper's head to one request with one reading, or none.
+
+use std::net::SocketAddr;
+
+use http::request::Parts;
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, Version, header};
+
+use crate::access::{Denial, Entrance, Request};
+use crate::types::Reason;
+
+/// Longest Host, in bytes (RFC 1035 names are shorter).
+const HOST_BYTES_MAX: usize = 300;
+
+/// Brings the target into origin form. An absolute target must name the same authority as Host (RFC 9112 section 3.2.2).
+pub(super) fn canonical_target(parts: &mut Parts, entrance: &Entrance) -> Result<(), Denial> {
+    if parts.version < Version::HTTP_10 || parts.version > Version::HTTP_11 {
+        return Err(Denial::with(Reason::MalformedRequest, "only HTTP/1.0 and HTTP/1.1 are spoken here"));
+    }
+    let Some(authority) = parts.uri.authority() else { return Ok(()) };
+    let same_host = host(&parts.headers)?.eq_ignore_ascii_case(authority.as_str());
+    if !same_host || parts.uri.scheme_str() != Some(entrance.public_scheme) {
+        return Err(Denial::with(Reason::AmbiguousRequest, "the request target and Host name different places"));
+    }
+    let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    parts.uri = Uri::from(path);
+    Ok(())
+}
+
+/// The request as decisions see it.
+pub(super) fn request<'a>(
+    parts: &'a Parts,
+    entrance: &'a Entrance,
+    peer: SocketAddr,
+    body: Option<&'a [u8]>,
+) -> Result<Request<'a>, Denial> {
+    let target = parts.uri.path_and_query().map(PathAndQuery::as_str);
+    let target = target.ok_or(Denial::with(Reason::MalformedRequest, "the request target is not a path"))?;
+    let host = host(&parts.headers)?;
+    Ok(Request { entrance, peer: peer.ip(), method: &parts.method, host, target, headers: &parts.headers, body })
+}
+
+/// The one Host of a request, its bytes as sent.
+fn host(headers: &HeaderMap) -> Result<&str, Denial> {
+    let refuse = |detail| Denial::with(Reason::MalformedRequest, detail);
+    let mut values = headers.get_all(header::HOST).iter();
+    let host = values.next().ok_or_else(|| refuse("there is no Host"))?;
+    if values.next().is_some() {
+        return Err(Denial::with(Reason::AmbiguousRequest, "there are two Hosts"));
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    let bytes = host.as_bytes();
+    if bytes.is_empty() || bytes.len() > HOST_BYTES_MAX || !bytes.iter().copied().all(allowed) {
+        return Err(refuse("Host is not a host name or address with an optional port"));
+    }
+    host.to_str().map_err(|_| refuse("Host is not text"))
+}

@@ -1,0 +1,198 @@
+//! Starting, reloading and stopping the gateway.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::watch;
+
+use super::health;
+use super::state::State;
+use super::worker;
+use crate::config::{Limits, OnFull, Timeouts};
+use crate::telemetry::{Metrics, RecordWriter};
+use crate::types::Timestamp;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
+
+/// What does not change while the gateway runs.
+pub struct Options {
+    /// Listening addresses, in the order of the state's entrances.
+    pub listeners: Vec<SocketAddr>,
+    /// Where `/metrics`, `/livez` and `/readyz` are served.
+    pub metrics_address: SocketAddr,
+    /// How many workers.
+    pub workers: usize,
+    /// Limits.
+    pub limits: Limits,
+    /// Timeouts.
+    pub timeouts: Timeouts,
+    /// What happens when decision records cannot be written fast enough.
+    pub on_full: OnFull,
+    /// Where decision records go.
+    pub records: RecordWriter,
+    /// The process's metrics.
+    pub metrics: Arc<Metrics>,
+    /// Where the time comes from: [`system_time`], but for tests of things that happened at a fixed time.
+    pub wall_clock: fn() -> Timestamp,
+}
+
+/// The time of the operating system's clock.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the shell is where time is read; the core gets it as an argument")]
+pub fn system_time() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_milliseconds(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on `{0}`")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// A thread cannot be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes")]
+    Random,
+}
+
+/// How far the gateway's life has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Serving,
+    Draining,
+    Stopped,
+}
+
+/// What all threads of the gateway share.
+pub(super) struct Shared {
+    pub(super) state: Arc<ArcSwap<State>>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) limits: Limits,
+    pub(super) timeouts: Timeouts,
+    pub(super) workers: usize,
+    pub(super) wall_clock: fn() -> Timestamp,
+    pub(super) stage: watch::Sender<Stage>,
+}
+
+/// A running gateway.
+pub struct Gateway {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<io::Result<()>>>,
+    health: JoinHandle<io::Result<()>>,
+    records: RecordWriter,
+    listening: Vec<SocketAddr>,
+    metrics_address: SocketAddr,
+}
+
+impl Gateway {
+    /// Binds every address and starts every thread. When it returns, connections are accepted.
+    ///
+    /// # Errors
+    /// When an address is taken or a thread cannot be started.
+    pub fn start(options: Options, state: State) -> Result<Self, StartError> {
+        let (stage, _) = watch::channel(Stage::Serving);
+        let mut listening = Vec::new();
+        let mut per_worker: Vec<Vec<TcpListener>> = (0..options.workers).map(|_| Vec::new()).collect();
+        for address in &options.listeners {
+            let mut address = *address;
+            for sockets in &mut per_worker {
+                let socket = listen(address).map_err(|error| StartError::Listen(address, error))?;
+                // Port 0 asks for any port: the other workers then share the one that the first got.
+                address = socket.local_addr().map_err(|error| StartError::Listen(address, error))?;
+                sockets.push(socket);
+            }
+            listening.push(address);
+        }
+        let metrics_socket = listen(options.metrics_address).map_err(|error| StartError::Listen(options.metrics_address, error))?;
+        let metrics_address = metrics_socket.local_addr().map_err(|error| StartError::Listen(options.metrics_address, error))?;
+
+        let shared = Arc::new(Shared {
+            state: Arc::new(ArcSwap::from_pointee(state)),
+            metrics: options.metrics,
+            limits: options.limits,
+            timeouts: options.timeouts,
+            workers: options.workers,
+            wall_clock: options.wall_clock,
+            stage,
+        });
+        let mut workers = Vec::new();
+        for (index, sockets) in per_worker.into_iter().enumerate() {
+            let mut seed = [0; 8];
+            aws_lc_rs::rand::fill(&mut seed).map_err(|_| StartError::Random)?;
+            let (shared, counters) = (Arc::clone(&shared), shared.metrics.worker());
+            let sink = options.records.sink(options.on_full, Arc::clone(&counters));
+            let run = move || worker::run(index, shared, sockets, sink, counters, u64::from_be_bytes(seed));
+            workers.push(spawn(format!("worker-{index}"), run)?);
+        }
+        let health = {
+            let shared = Arc::clone(&shared);
+            spawn("metrics".to_owned(), move || health::run(&shared, metrics_socket))?
+        };
+        Ok(Self { shared, workers, health, records: options.records, listening, metrics_address })
+    }
+
+    /// Puts a new state in force: every request that comes after is decided by it.
+    pub fn publish(&self, state: State) {
+        self.shared.state.store(Arc::new(state));
+    }
+
+    /// Opens the file of decision records anew.
+    pub fn reopen_records(&self) {
+        self.records.reopen();
+    }
+
+    /// The addresses that are listened on; a configured port 0 is resolved.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.listening
+    }
+
+    /// Where the metrics page is.
+    #[must_use]
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.metrics_address
+    }
+
+    /// Stops accepting, lets open requests finish within the drain time, writes the last records.
+    pub fn stop(self) {
+        self.shared.stage.send_replace(Stage::Draining);
+        for worker in self.workers {
+            report("a worker", worker.join());
+        }
+        self.shared.stage.send_replace(Stage::Stopped);
+        report("the metrics listener", self.health.join());
+        self.records.finish();
+    }
+}
+
+fn report(what: &str, ended: std::thread::Result<io::Result<()>>) {
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "{what} failed"),
+        Err(_) => tracing::error!("{what} panicked"),
+    }
+}
+
+fn spawn(name: String, run: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<JoinHandle<io::Result<()>>, StartError> {
+    std::thread::Builder::new().name(name).spawn(run).map_err(StartError::Thread)
+}
+
+/// A listening socket that other workers may share the address with.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}

@@ -1,0 +1,393 @@
+//! Accessor expressions of action definitions: where in a request an id, an account or a region stands.
+//!
+//! `path['user_id']`, `query['id']`, `header['X-Region']`, `body['ids'][*]`, `host['region']`, `principal`,
+//! `'text'`, `base64(...)`, and `a ?? b` for the first that is present (contracts C6).
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use http::{HeaderMap, HeaderName};
+use smallvec::SmallVec;
+
+use crate::source::{Node, Value};
+use crate::types::path::hex_pair;
+
+/// Values an expression yields: usually one, more for `[*]`.
+pub type Values<'a> = SmallVec<[Cow<'a, str>; 2]>;
+/// Most values one expression may yield.
+pub const VALUES_MAX: usize = 1_000;
+
+/// A parsed expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expression {
+    alternatives: Vec<Term>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Term {
+    Path { index: usize, name: Box<str> },
+    Query(Box<str>),
+    Header(HeaderName),
+    Body(Vec<Step>),
+    Host(Box<str>),
+    Principal,
+    Literal(Box<str>),
+    Base64(Box<Expression>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    Member(Box<str>),
+    Each,
+}
+
+/// What an expression reads from.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The path's parameters in the order of the template, decoded.
+    pub parameters: &'a [&'a str],
+    /// The raw query, without `?`.
+    pub query: &'a str,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The JSON body, when the operation reads it.
+    pub body: Option<&'a Node>,
+    /// What the service's host pattern took from the Host.
+    pub host: &'a [(Box<str>, &'a str)],
+    /// The caller's account.
+    pub account: &'a str,
+}
+
+/// Why an expression yields nothing usable from a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    /// It is not there.
+    #[error("{0} is missing")]
+    Missing(String),
+    /// It is there more than once.
+    #[error("{0} stands more than once")]
+    Repeated(String),
+    /// It is there, but not as text.
+    #[error("{0} is not a text or number")]
+    NotText(String),
+    /// Not the Base64 it should be.
+    #[error("{0} is not Base64 of a text")]
+    Base64(String),
+    /// More than [`VALUES_MAX`].
+    #[error("{0} has more than {VALUES_MAX} values")]
+    Many(String),
+}
+
+impl Expression {
+    /// Parses an expression; `parameters` are the names in the path template.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn parse(text: &str, parameters: &[&str]) -> Result<Self, String> {
+        let mut reader = Reader { rest: text.trim(), parameters };
+        let expression = reader.expression()?;
+        if reader.rest.is_empty() { Ok(expression) } else { Err(format!("`{}` should not stand here", reader.rest)) }
+    }
+
+    /// The expression `principal`: the caller's account.
+    #[must_use]
+    pub fn principal() -> Self {
+        Self { alternatives: vec![Term::Principal] }
+    }
+
+    /// The empty text.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { alternatives: vec![Term::Literal("".into())] }
+    }
+
+    /// Whether it reads the body.
+    #[must_use]
+    pub fn needs_body(&self) -> bool {
+        self.alternatives.iter().any(|term| match term {
+            Term::Body(_) => true,
+            Term::Base64(inner) => inner.needs_body(),
+            Term::Path { .. } | Term::Query(_) | Term::Header(_) | Term::Host(_) | Term::Principal | Term::Literal(_) => false,
+        })
+    }
+
+    /// Every value; at least one.
+    ///
+    /// # Errors
+    /// When no alternative is present, or one is present but not usable.
+    pub fn evaluate<'a>(&'a self, inputs: &Inputs<'a>) -> Result<Values<'a>, AccessError> {
+        let mut missing = None;
+        for term in &self.alternatives {
+            match term.evaluate(inputs) {
+                Err(AccessError::Missing(what)) => {
+                    missing.get_or_insert(what);
+                }
+                other => return other,
+            }
+        }
+        Err(AccessError::Missing(missing.unwrap_or_default()))
+    }
+
+    /// The one value.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`], and when there are several.
+    pub fn evaluate_one<'a>(&'a self, inputs: &Inputs<'a>) -> Result<Cow<'a, str>, AccessError> {
+        let mut values = self.evaluate(inputs)?;
+        match (values.pop(), values.is_empty()) {
+            (Some(value), true) => Ok(value),
+            (Some(_) | None, _) => Err(AccessError::Repeated("a single value".to_owned())),
+        }
+    }
+}
+
+impl Term {
+    fn evaluate<'a>(&'a self, inputs: &Inputs<'a>) -> Result<Values<'a>, AccessError> {
+        let one = |value: Cow<'a, str>| Ok(SmallVec::from_iter([value]));
+        match self {
+            Self::Path { index, name } => match inputs.parameters.get(*index) {
+                Some(value) => one(Cow::Borrowed(value)),
+                None => Err(AccessError::Missing(format!("`path['{name}']`"))),
+            },
+            Self::Query(name) => one(query_value(inputs.query, name)?),
+            Self::Header(name) => {
+                let mut values = inputs.headers.get_all(name).iter();
+                let what = || format!("the header `{name}`");
+                let value = values.next().ok_or_else(|| AccessError::Missing(what()))?;
+                if values.next().is_some() {
+                    return Err(AccessError::Repeated(what()));
+                }
+                one(Cow::Borrowed(value.to_str().map_err(|_| AccessError::NotText(what()))?))
+            }
+            Self::Body(steps) => {
+                let mut values = Values::new();
+                let body = inputs.body.ok_or_else(|| AccessError::Missing("the body".to_owned()))?;
+                collect(body, steps, &mut values, steps)?;
+                if values.is_empty() { Err(AccessError::Missing(shown(steps))) } else { Ok(values) }
+            }
+            Self::Host(name) => match inputs.host.iter().find(|(label, _)| label == name) {
+                Some((_, value)) => one(Cow::Borrowed(value)),
+                None => Err(AccessError::Missing(format!("`host['{name}']`"))),
+            },
+            Self::Principal => one(Cow::Borrowed(inputs.account)),
+            Self::Literal(text) => one(Cow::Borrowed(text)),
+            Self::Base64(inner) => inner.evaluate(inputs)?.into_iter().map(|value| base64_text(&value)).collect(),
+        }
+    }
+}
+
+fn base64_text<'a>(value: &str) -> Result<Cow<'a, str>, AccessError> {
+    let bytes = STANDARD.decode(value).or_else(|_| URL_SAFE.decode(value));
+    let text = bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    text.map(Cow::Owned).ok_or_else(|| AccessError::Base64("the value".to_owned()))
+}
+
+fn collect<'a>(node: &'a Node, steps: &[Step], values: &mut Values<'a>, whole: &[Step]) -> Result<(), AccessError> {
+    let Some((step, rest)) = steps.split_first() else {
+        return match &node.value {
+            Value::String(text) | Value::Number(text) if values.len() < VALUES_MAX => {
+                values.push(Cow::Borrowed(text));
+                Ok(())
+            }
+            Value::String(_) | Value::Number(_) => Err(AccessError::Many(shown(whole))),
+            Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => Err(AccessError::NotText(shown(whole))),
+        };
+    };
+    match (step, &node.value) {
+        (Step::Member(name), Value::Map(_)) => match node.get(name) {
+            Some(member) if member.value != Value::Null => collect(member, rest, values, whole),
+            Some(_) | None => Err(AccessError::Missing(shown(whole))),
+        },
+        (Step::Each, Value::List(items)) => items.iter().try_for_each(|item| collect(item, rest, values, whole)),
+        (Step::Member(_) | Step::Each, _) => Err(AccessError::NotText(shown(whole))),
+    }
+}
+
+fn shown(steps: &[Step]) -> String {
+    let path: String = steps
+        .iter()
+        .map(|step| match step {
+            Step::Member(name) => format!("['{name}']"),
+            Step::Each => "[*]".to_owned(),
+        })
+        .collect();
+    format!("`body{path}`")
+}
+
+/// The value of a query parameter, form-decoded. Twice the same name is refused: readers disagree on which counts.
+fn query_value<'a>(query: &'a str, name: &str) -> Result<Cow<'a, str>, AccessError> {
+    let what = || format!("`query['{name}']`");
+    let mut found = None;
+    for pair in query.split('&') {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if form_decode(key).is_some_and(|key| key == name) {
+            if found.is_some() {
+                return Err(AccessError::Repeated(what()));
+            }
+            found = Some(form_decode(value).ok_or_else(|| AccessError::NotText(what()))?);
+        }
+    }
+    found.ok_or_else(|| AccessError::Missing(what()))
+}
+
+fn form_decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(['%', '+']) {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => hex_pair(rest.next(), rest.next())?,
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+struct Reader<'a> {
+    rest: &'a str,
+    parameters: &'a [&'a str],
+}
+
+impl<'a> Reader<'a> {
+    fn expression(&mut self) -> Result<Expression, String> {
+        let mut alternatives = vec![self.term()?];
+        loop {
+            self.rest = self.rest.trim_start();
+            match self.rest.strip_prefix("??") {
+                Some(rest) => self.rest = rest,
+                None => return Ok(Expression { alternatives }),
+            }
+            alternatives.push(self.term()?);
+        }
+    }
+
+    fn term(&mut self) -> Result<Term, String> {
+        self.rest = self.rest.trim_start();
+        if self.rest.starts_with(['\'', '"']) {
+            return Ok(Term::Literal(self.quoted()?.into()));
+        }
+        let end = self.rest.find(|character: char| !character.is_ascii_alphanumeric()).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        match word {
+            "principal" => Ok(Term::Principal),
+            "base64" => {
+                self.expect('(')?;
+                let inner = self.expression()?;
+                self.rest = self.rest.trim_start();
+                self.expect(')')?;
+                Ok(Term::Base64(Box::new(inner)))
+            }
+            "path" => {
+                let name = self.member()?;
+                match self.parameters.iter().position(|parameter| *parameter == name) {
+                    Some(index) => Ok(Term::Path { index, name: name.into() }),
+                    None => Err(format!("the path template has no parameter `{{{name}}}`")),
+                }
+            }
+            "query" => Ok(Term::Query(self.member()?.into())),
+            "host" => Ok(Term::Host(self.member()?.into())),
+            "header" => {
+                let name = self.member()?;
+                name.parse().map(Term::Header).map_err(|_| format!("`{name}` is not a header name"))
+            }
+            "body" => self.body(),
+            _ => Err(format!("`{word}` is no accessor; there are path, query, header, body, host, principal and base64(...)")),
+        }
+    }
+
+    fn body(&mut self) -> Result<Term, String> {
+        let mut steps = Vec::new();
+        while self.rest.starts_with('[') {
+            if let Some(rest) = self.rest.strip_prefix("[*]") {
+                self.rest = rest;
+                steps.push(Step::Each);
+            } else {
+                steps.push(Step::Member(self.member()?.into()));
+            }
+        }
+        if steps.is_empty() { Err("`body` needs a member, such as body['id']".to_owned()) } else { Ok(Term::Body(steps)) }
+    }
+
+    fn member(&mut self) -> Result<&'a str, String> {
+        self.expect('[')?;
+        let name = self.quoted()?;
+        self.expect(']')?;
+        Ok(name)
+    }
+
+    fn quoted(&mut self) -> Result<&'a str, String> {
+        let quote = self.rest.chars().next().filter(|first| matches!(first, '\'' | '"'));
+        let quote = quote.ok_or_else(|| format!("a quoted name should stand at `{}`", self.rest))?;
+        let inside = self.rest.get(1..).unwrap_or_default();
+        let (text, rest) = inside.split_once(quote).ok_or("a quote is not closed")?;
+        self.rest = rest;
+        Ok(text)
+    }
+
+    fn expect(&mut self, character: char) -> Result<(), String> {
+        self.rest = self.rest.strip_prefix(character).ok_or_else(|| format!("`{character}` should stand at `{}`", self.rest))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::json;
+
+    fn values(expression: &str, query: &str, body: &str) -> Result<Vec<String>, String> {
+        let expression = Expression::parse(expression, &["user_id", "srn"])?;
+        let body = json::parse(body.as_bytes(), json::Limits { bytes_max: 1000, depth_max: 10 }).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("x-region", "kr-west1".parse().unwrap());
+        let host = [("region".into(), "kr-east1")];
+        let inputs = Inputs { parameters: &["u1", "c3Ju"], query, headers: &headers, body: Some(&body), host: &host, account: "acct" };
+        let values = expression.evaluate(&inputs).map_err(|error| error.to_string())?;
+        Ok(values.into_iter().map(Cow::into_owned).collect())
+    }
+
+    #[test]
+    fn accessors_yield_what_the_request_holds() {
+        for (expression, expected) in [
+            ("path['user_id']", &["u1"][..]),
+            ("query['q']", &["a b"]),
+            ("header['X-Region']", &["kr-west1"]),
+            ("host['region'] ?? ''", &["kr-east1"]),
+            ("host['zone'] ?? ''", &[""]),
+            ("query['none'] ?? principal", &["acct"]),
+            ("body['ids'][*]", &["1", "x"]),
+            ("body['deep']['id']", &["7"]),
+            ("base64(path['srn'])", &["srn"]),
+            ("\"text\"", &["text"]),
+        ] {
+            assert_eq!(values(expression, "q=a+b", r#"{"ids": [1, "x"], "deep": {"id": "7"}}"#).unwrap(), expected, "{expression}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_in_one_way_is_an_error() {
+        for (expression, query, body, part) in [
+            ("query['q']", "q=1&q=2", "{}", "more than once"),
+            ("query['q']", "q=1&%71=2", "{}", "more than once"),
+            ("query['q']", "q=%zz", "{}", "not a text"),
+            ("query['q']", "", "{}", "missing"),
+            ("body['ids'][*]", "", "{\"ids\": []}", "missing"),
+            ("body['ids'][*]", "", "{\"ids\": [null]}", "not a text"),
+            ("body['ids'][*]", "", "{\"ids\": 1}", "not a text"),
+            ("body['ids']", "", "{\"ids\": null}", "missing"),
+            ("base64(path['user_id'])", "", "{}", "Base64"),
+        ] {
+            assert!(values(expression, query, body).unwrap_err().contains(part), "{expression}");
+        }
+        for bad in
+            ["", "path", "path['nope']", "path['user_id", "body", "cookie['a']", "principal x", "base64(path['srn']", "header['a b']"]
+        {
+            assert!(Expression::parse(bad, &["user_id", "srn"]).is_err(), "{bad}");
+        }
+    }
+}

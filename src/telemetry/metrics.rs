@@ -1,0 +1,298 @@
+//! The metrics page: counters of all workers summed when it is read. Labels come from configuration and closed lists only.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus::proto::{
+    Bucket, Counter as CounterSample, Gauge, Histogram as HistogramSample, LabelPair, Metric, MetricFamily, MetricType,
+};
+use prometheus::{Encoder, TextEncoder};
+
+use super::counters::{Counter, Histogram, ServiceCounters, WorkerCounters};
+use crate::types::{Reason, Revision};
+
+/// All metrics of the process.
+#[derive(Default)]
+pub struct Metrics {
+    workers: Mutex<Vec<Arc<WorkerCounters>>>,
+    services: Mutex<BTreeMap<Arc<str>, Vec<(usize, Arc<ServiceCounters>)>>>,
+    state: Mutex<Option<StateInfo>>,
+    reloads: AtomicU64,
+    reloads_failed: AtomicU64,
+    loaded_at_ms: AtomicI64,
+}
+
+/// What is in force.
+struct StateInfo {
+    revision: String,
+    observed: Vec<(Arc<str>, bool)>,
+    users: usize,
+    keys: usize,
+    policies: usize,
+}
+
+impl Metrics {
+    /// Counters for a new worker.
+    pub fn worker(&self) -> Arc<WorkerCounters> {
+        let counters = Arc::new(WorkerCounters::default());
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
+        counters
+    }
+
+    /// The counters of a worker for a service: the same ones after every reload.
+    pub fn service(&self, worker: usize, name: &Arc<str>) -> Arc<ServiceCounters> {
+        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        let counters = services.entry(Arc::clone(name)).or_default();
+        if let Some((_, found)) = counters.iter().find(|(owner, _)| *owner == worker) {
+            return Arc::clone(found);
+        }
+        let fresh = Arc::new(ServiceCounters::new(Arc::clone(name)));
+        counters.push((worker, Arc::clone(&fresh)));
+        fresh
+    }
+
+    /// Notes what came into force, when, and which services only observe.
+    pub fn loaded(&self, revision: Revision, at_ms: i64, observed: Vec<(Arc<str>, bool)>, sizes: (usize, usize, usize)) {
+        let (users, keys, policies) = sizes;
+        let info = StateInfo { revision: revision.to_string(), observed, users, keys, policies };
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Some(info);
+        self.loaded_at_ms.store(at_ms, Relaxed);
+    }
+
+    /// Counts a reload.
+    pub fn reloaded(&self, good: bool) {
+        let counter = if good { &self.reloads } else { &self.reloads_failed };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    /// Whether anything is in force.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// The page, in the Prometheus text format 0.0.4.
+    #[must_use]
+    pub fn page(&self) -> Vec<u8> {
+        let mut families = self.service_families();
+        families.extend(self.worker_families());
+        families.extend(self.state_families());
+        families.retain(|family| !family.get_metric().is_empty());
+        let mut page = Vec::with_capacity(16 * 1024);
+        match TextEncoder::new().encode(&families, &mut page) {
+            Ok(()) => page,
+            Err(error) => {
+                tracing::error!(%error, "the metrics page could not be written");
+                Vec::new()
+            }
+        }
+    }
+
+    fn service_families(&self) -> Vec<MetricFamily> {
+        let mut requests = family(
+            "portcullis_requests_total",
+            "Requests by service and outcome: allowed, observed, or the reason of the refusal.",
+            MetricType::COUNTER,
+        );
+        let mut would_deny = family(
+            "portcullis_would_deny_total",
+            "Requests that a service in observe mode forwarded although they would have been refused.",
+            MetricType::COUNTER,
+        );
+        let mut responses = family("portcullis_responses_total", "Answers by service and class of status.", MetricType::COUNTER);
+        let mut durations = family(
+            "portcullis_request_duration_seconds",
+            "Time from the head of a request to the end of its answer.",
+            MetricType::HISTOGRAM,
+        );
+        let mut decisions = family("portcullis_decision_duration_seconds", "Time that the decision alone took.", MetricType::HISTOGRAM);
+        for (name, workers) in self.services.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let sum = |read: &dyn Fn(&ServiceCounters) -> u64| workers.iter().map(|(_, counters)| read(counters)).sum::<u64>();
+            let mut observed = 0;
+            for (index, reason) in Reason::ALL.iter().enumerate() {
+                let refused = sum(&|counters| counters.refused.get(index).map_or(0, Counter::get));
+                if refused > 0 {
+                    requests.mut_metric().push(count(&[("service", name), ("outcome", reason.code())], refused));
+                }
+                let would = sum(&|counters| counters.would_deny.get(index).map_or(0, Counter::get));
+                if would > 0 {
+                    would_deny.mut_metric().push(count(&[("service", name), ("reason", reason.code())], would));
+                }
+                observed += would;
+            }
+            requests.mut_metric().push(count(&[("service", name), ("outcome", "allowed")], sum(&|counters| counters.allowed.get())));
+            if observed > 0 {
+                requests.mut_metric().push(count(&[("service", name), ("outcome", "observed")], observed));
+            }
+            for (index, class) in ["1xx", "2xx", "3xx", "4xx", "5xx"].iter().enumerate() {
+                let answered = sum(&|counters| counters.responses.get(index).map_or(0, Counter::get));
+                if answered > 0 {
+                    responses.mut_metric().push(count(&[("service", name), ("class", class)], answered));
+                }
+            }
+            durations.mut_metric().push(histogram(name, workers.iter().map(|(_, counters)| &counters.duration)));
+            decisions.mut_metric().push(histogram(name, workers.iter().map(|(_, counters)| &counters.decision)));
+        }
+        vec![requests, would_deny, responses, durations, decisions]
+    }
+
+    fn worker_families(&self) -> Vec<MetricFamily> {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = |read: fn(&WorkerCounters) -> &Counter| workers.iter().map(|worker| read(worker).get()).sum::<u64>();
+        let total = |name: &str, help: &str, read: fn(&WorkerCounters) -> &Counter| {
+            let mut found = family(name, help, MetricType::COUNTER);
+            found.mut_metric().push(count(&[], sum(read)));
+            found
+        };
+        let mut open = family("portcullis_connections", "Client connections open now.", MetricType::GAUGE);
+        open.mut_metric().push(gauge(&[], whole(sum(|worker| &worker.connections_open))));
+        vec![
+            open,
+            total("portcullis_connections_accepted_total", "Client connections accepted.", |worker| &worker.connections_accepted),
+            total("portcullis_connections_refused_total", "Client connections closed at once because there were too many.", |worker| {
+                &worker.connections_refused
+            }),
+            total("portcullis_connections_timed_out_total", "Client connections ended by a timeout.", |worker| {
+                &worker.connections_timed_out
+            }),
+            total("portcullis_connections_malformed_total", "Client connections ended by something that is not HTTP.", |worker| {
+                &worker.connections_malformed
+            }),
+            total("portcullis_upstream_connections_total", "Connections made to upstreams.", |worker| &worker.upstream_connections),
+            total("portcullis_upstream_retries_total", "Requests sent again on a fresh upstream connection.", |worker| {
+                &worker.upstream_retries
+            }),
+            total("portcullis_records_total", "Decision records written.", |worker| &worker.records),
+            total("portcullis_records_dropped_total", "Decision records dropped because writing could not keep up.", |worker| {
+                &worker.records_dropped
+            }),
+        ]
+    }
+
+    fn state_families(&self) -> Vec<MetricFamily> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(state) = &*state else { return Vec::new() };
+        let mut info = family("portcullis_revision_info", "The revision in force.", MetricType::GAUGE);
+        info.mut_metric().push(gauge(&[("revision", &state.revision)], 1.0));
+        let mut loaded = family("portcullis_loaded_timestamp_seconds", "When the revision in force was loaded.", MetricType::GAUGE);
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are exact in a double")]
+        loaded.mut_metric().push(gauge(&[], self.loaded_at_ms.load(Relaxed) as f64 / 1e3));
+        let mut observe =
+            family("portcullis_observe_mode", "1 where a service only observes: nothing is refused there.", MetricType::GAUGE);
+        for (name, observed) in &state.observed {
+            observe.mut_metric().push(gauge(&[("service", name)], f64::from(u8::from(*observed))));
+        }
+        let mut objects = family("portcullis_snapshot_objects", "Objects in the snapshot in force.", MetricType::GAUGE);
+        for (kind, number) in [("user", state.users), ("access_key", state.keys), ("policy", state.policies)] {
+            objects.mut_metric().push(gauge(&[("kind", kind)], whole(number as u64)));
+        }
+        let mut reloads = family("portcullis_reloads_total", "Reloads by result.", MetricType::COUNTER);
+        for (result, counter) in [("loaded", &self.reloads), ("refused", &self.reloads_failed)] {
+            reloads.mut_metric().push(count(&[("result", result)], counter.load(Relaxed)));
+        }
+        vec![info, loaded, observe, objects, reloads]
+    }
+}
+
+fn family(name: &str, help: &str, kind: MetricType) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(kind);
+    family
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Vec<LabelPair> {
+    pairs
+        .iter()
+        .map(|(name, value)| {
+            let mut pair = LabelPair::default();
+            pair.set_name((*name).to_owned());
+            pair.set_value((*value).to_owned());
+            pair
+        })
+        .collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the text format knows only doubles")]
+const fn whole(value: u64) -> f64 {
+    value as f64
+}
+
+fn count(pairs: &[(&str, &str)], value: u64) -> Metric {
+    let mut sample = CounterSample::default();
+    sample.set_value(whole(value));
+    let mut metric = Metric::from_label(labels(pairs));
+    metric.set_counter(sample);
+    metric
+}
+
+fn gauge(pairs: &[(&str, &str)], value: f64) -> Metric {
+    let mut sample = Gauge::default();
+    sample.set_value(value);
+    let mut metric = Metric::from_label(labels(pairs));
+    metric.set_gauge(sample);
+    metric
+}
+
+fn histogram<'a>(service: &str, parts: impl Iterator<Item = &'a Histogram>) -> Metric {
+    let (mut counts, mut sum, mut bounds) = ([0u64; 15], 0.0, &[][..]);
+    for part in parts {
+        let (more, seconds) = part.read();
+        for (count, more) in counts.iter_mut().zip(more) {
+            *count += more;
+        }
+        sum += seconds;
+        bounds = part.bounds();
+    }
+    let mut cumulative = 0;
+    let buckets = bounds.iter().zip(counts).map(|(bound, count)| {
+        cumulative += count;
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(*bound);
+        bucket.set_cumulative_count(cumulative);
+        bucket
+    });
+    let mut sample = HistogramSample::default();
+    sample.set_bucket(buckets.collect());
+    sample.set_sample_sum(sum);
+    sample.set_sample_count(counts.iter().sum());
+    let mut metric = Metric::from_label(labels(&[("service", service)]));
+    metric.set_histogram(sample);
+    metric
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Outcome;
+    use std::time::Duration;
+
+    #[test]
+    fn the_page_sums_workers_and_keeps_counters_over_reloads() {
+        let metrics = Metrics::default();
+        let name: Arc<str> = "iam".into();
+        for worker in 0..2 {
+            metrics.service(worker, &name).decided(Outcome::Allowed, Duration::from_micros(3));
+            metrics.service(worker, &name).decided(Outcome::Refused(Reason::ImplicitDeny), Duration::from_micros(3));
+        }
+        metrics.service(0, &name).decided(Outcome::Observed(Reason::NoCredential), Duration::from_micros(3));
+        metrics.service(0, &name).answered(200, Duration::from_millis(3));
+        metrics.loaded(Revision::Store { epoch: 1, sequence: 2 }, 5_000, vec![(Arc::clone(&name), true)], (1, 2, 3));
+        let page = String::from_utf8(metrics.page()).unwrap();
+        for line in [
+            "portcullis_requests_total{service=\"iam\",outcome=\"allowed\"} 2",
+            "portcullis_requests_total{service=\"iam\",outcome=\"implicit_deny\"} 2",
+            "portcullis_requests_total{service=\"iam\",outcome=\"observed\"} 1",
+            "portcullis_would_deny_total{service=\"iam\",reason=\"no_credential\"} 1",
+            "portcullis_responses_total{service=\"iam\",class=\"2xx\"} 1",
+            "portcullis_decision_duration_seconds_bucket{service=\"iam\",le=\"0.000004\"} 5",
+            "portcullis_request_duration_seconds_count{service=\"iam\"} 1",
+            "portcullis_revision_info{revision=\"1.2\"} 1",
+            "portcullis_observe_mode{service=\"iam\"} 1",
+        ] {
+            assert!(page.contains(line), "{line}\n{page}");
+        }
+    }
+}

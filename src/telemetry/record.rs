@@ -1,0 +1,305 @@
+//! Decision records: one JSON line per request, written by a thread of its own, bounded.
+
+use std::cell::{Cell, RefCell};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use super::counters::WorkerCounters;
+use crate::config::{OnFull, RecordPath};
+
+/// A worker hands over this many bytes at a time.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// Chunks that may wait for the disk.
+const CHUNKS_MAX: usize = 64;
+/// Longest text of one field, in characters; longer ones are cut.
+pub const FIELD_CHARS_MAX: usize = 512;
+
+enum Message {
+    Chunk(Vec<u8>),
+    Reopen,
+}
+
+/// The writing thread.
+#[derive(Debug)]
+pub struct RecordWriter {
+    sender: Option<SyncSender<Message>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl RecordWriter {
+    /// Opens the file and starts the thread. With `off` there is neither.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn start(path: &RecordPath) -> io::Result<Self> {
+        let target = match path {
+            RecordPath::Off => return Ok(Self { sender: None, thread: None }),
+            RecordPath::StandardOutput => None,
+            RecordPath::File(path) => Some(path.clone()),
+        };
+        let output = open(target.as_ref())?;
+        let (sender, receiver) = sync_channel(CHUNKS_MAX);
+        let thread = std::thread::Builder::new().name("records".to_owned()).spawn(move || write_all(output, target.as_ref(), &receiver))?;
+        Ok(Self { sender: Some(sender), thread: Some(thread) })
+    }
+
+    /// Opens the file anew, after it was rotated.
+    pub fn reopen(&self) {
+        if let Some(sender) = &self.sender {
+            let _ = sender.send(Message::Reopen);
+        }
+    }
+
+    /// The end that a worker writes to.
+    #[must_use]
+    pub fn sink(&self, on_full: OnFull, counters: Arc<WorkerCounters>) -> RecordSink {
+        RecordSink {
+            sender: self.sender.clone(),
+            on_full,
+            counters,
+            buffer: RefCell::new(Vec::with_capacity(CHUNK_BYTES + 4096)),
+            lines: Cell::new(0),
+            spare: RefCell::default(),
+            full: Cell::new(false),
+        }
+    }
+
+    /// Writes what is left and stops. All sinks must be gone by then.
+    pub fn finish(mut self) {
+        self.sender = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that writes decision records panicked");
+        }
+    }
+}
+
+fn open(path: Option<&PathBuf>) -> io::Result<Box<dyn Write + Send>> {
+    match path {
+        None => Ok(Box::new(io::stdout())),
+        Some(path) => Ok(Box::new(OpenOptions::new().create(true).append(true).mode(0o600).open(path)?)),
+    }
+}
+
+fn write_all(mut output: Box<dyn Write + Send>, path: Option<&PathBuf>, receiver: &Receiver<Message>) {
+    for message in receiver {
+        match message {
+            Message::Chunk(bytes) => {
+                if let Err(error) = output.write_all(&bytes).and_then(|()| output.flush()) {
+                    tracing::error!(%error, "decision records could not be written");
+                }
+            }
+            Message::Reopen => match open(path) {
+                Ok(fresh) => output = fresh,
+                Err(error) => tracing::error!(%error, "the file of decision records could not be opened anew; the old one stays in use"),
+            },
+        }
+    }
+}
+
+/// A worker's end: lines are gathered and handed over in chunks.
+#[derive(Debug)]
+pub struct RecordSink {
+    sender: Option<SyncSender<Message>>,
+    on_full: OnFull,
+    counters: Arc<WorkerCounters>,
+    buffer: RefCell<Vec<u8>>,
+    lines: Cell<u64>,
+    spare: RefCell<Vec<Vec<u8>>>,
+    full: Cell<bool>,
+}
+
+impl RecordSink {
+    /// Whether records are written at all.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.sender.is_some()
+    }
+
+    /// Whether requests must be refused because their records could not be written.
+    #[must_use]
+    pub fn must_refuse(&self) -> bool {
+        self.full.get() && self.on_full == OnFull::Refuse
+    }
+
+    /// An empty line to write a record into; give it back with [`Self::write`].
+    pub fn line(self: &Rc<Self>) -> RecordLine {
+        let bytes = self.spare.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(1024));
+        RecordLine { bytes, empty: true }
+    }
+
+    /// Takes a finished line.
+    pub fn write(&self, mut line: RecordLine) {
+        line.bytes.extend_from_slice(b"}\n");
+        {
+            let mut buffer = self.buffer.borrow_mut();
+            buffer.extend_from_slice(&line.bytes);
+            self.lines.set(self.lines.get() + 1);
+        }
+        line.bytes.clear();
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < 256 {
+            spare.push(line.bytes);
+        }
+        drop(spare);
+        if self.buffer.borrow().len() >= CHUNK_BYTES {
+            self.flush();
+        }
+    }
+
+    /// Hands over what is gathered. When there is no room it is dropped and counted.
+    pub fn flush(&self) {
+        let mut buffer = self.buffer.borrow_mut();
+        let (Some(sender), false) = (&self.sender, buffer.is_empty()) else { return };
+        let chunk = std::mem::replace(&mut *buffer, Vec::with_capacity(CHUNK_BYTES + 4096));
+        let lines = self.lines.replace(0);
+        match sender.try_send(Message::Chunk(chunk)) {
+            Ok(()) => {
+                self.counters.records.add(lines);
+                self.full.set(false);
+            }
+            Err(TrySendError::Full(Message::Chunk(chunk))) if self.on_full == OnFull::Refuse && chunk.len() < 4 * CHUNK_BYTES => {
+                // Nothing is lost yet: keep the lines, and let no more requests in until they are handed over.
+                *buffer = chunk;
+                self.lines.set(lines);
+                self.full.set(true);
+            }
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.counters.records_dropped.add(lines);
+                self.full.set(true);
+            }
+        }
+    }
+}
+
+/// A record being written: a JSON object without its closing brace.
+#[derive(Debug)]
+pub struct RecordLine {
+    bytes: Vec<u8>,
+    empty: bool,
+}
+
+impl RecordLine {
+    fn key(&mut self, name: &str) {
+        self.bytes.extend_from_slice(if self.empty { b"{\"" } else { b",\"" });
+        self.empty = false;
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.extend_from_slice(b"\":");
+    }
+
+    /// A text field: escaped, and cut after [`FIELD_CHARS_MAX`] characters.
+    pub fn text(&mut self, name: &str, value: &str) {
+        self.key(name);
+        self.quoted(value);
+    }
+
+    /// A list of texts.
+    pub fn texts<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a str>) {
+        self.key(name);
+        self.bytes.push(b'[');
+        for (index, value) in values.into_iter().enumerate() {
+            if index > 0 {
+                self.bytes.push(b',');
+            }
+            self.quoted(value);
+        }
+        self.bytes.push(b']');
+    }
+
+    /// A number field.
+    pub fn number(&mut self, name: &str, value: u64) {
+        self.key(name);
+        let _ = write!(self.bytes, "{value}");
+    }
+
+    /// A boolean field.
+    pub fn flag(&mut self, name: &str, value: bool) {
+        self.key(name);
+        self.bytes.extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
+    fn quoted(&mut self, value: &str) {
+        self.bytes.push(b'"');
+        let plain = |byte: u8| (0x20..0x7F).contains(&byte) && byte != b'"' && byte != b'\\';
+        if value.len() <= FIELD_CHARS_MAX && value.bytes().all(plain) {
+            self.bytes.extend_from_slice(value.as_bytes());
+        } else {
+            let mut cut = value.char_indices().skip(FIELD_CHARS_MAX);
+            let end = cut.next().map_or(value.len(), |(index, _)| index);
+            escape_into(&mut self.bytes, value.get(..end).unwrap_or_default());
+            if end < value.len() {
+                self.bytes.extend_from_slice("\u{2026}".as_bytes());
+            }
+        }
+        self.bytes.push(b'"');
+    }
+}
+
+/// Appends text to the inside of a JSON string: nothing in it can steer a terminal or start a line.
+pub fn escape_into(out: &mut Vec<u8>, text: &str) {
+    for character in text.chars() {
+        match character {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            other if other.is_control() || matches!(other, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}') => {
+                for unit in other.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+            other => out.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_is_escaped_and_cut() {
+        let writer = RecordWriter { sender: None, thread: None };
+        let sink = Rc::new(writer.sink(OnFull::Drop, Arc::default()));
+        let mut line = sink.line();
+        line.text("a", "\u{1b}[31m\r\n\u{202e}\"");
+        line.texts("b", ["x", "y"]);
+        line.number("c", 7);
+        line.flag("d", true);
+        line.text("e", &"z".repeat(1 << 20));
+        let text = String::from_utf8(line.bytes).unwrap();
+        assert!(text.starts_with(r#"{"a":"\u001b[31m\u000d\u000a\u202e\"","b":["x","y"],"c":7,"d":true,"e":"zzz"#), "{text}");
+        assert!(text.len() < 700);
+    }
+
+    #[test]
+    fn lines_reach_the_file_and_survive_rotation() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("decisions.jsonl");
+        let writer = RecordWriter::start(&RecordPath::File(path.clone())).unwrap();
+        let sink = Rc::new(writer.sink(OnFull::Drop, Arc::default()));
+        let write = |number: u64| {
+            let mut line = sink.line();
+            line.number("n", number);
+            sink.write(line);
+            sink.flush();
+        };
+        write(1);
+        // The writer must have taken the first line before the file is moved away.
+        while std::fs::read_to_string(&path).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        std::fs::rename(&path, folder.path().join("old")).unwrap();
+        writer.reopen();
+        write(2);
+        drop(sink);
+        writer.finish();
+        assert_eq!(std::fs::read_to_string(folder.path().join("old")).unwrap(), "{\"n\":1}\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"n\":2}\n");
+    }
+}
