@@ -1,3 +1,4 @@
+//! The library behind the `portcullis` command; its front page is `ARCHITECTURE.md`.
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod access;

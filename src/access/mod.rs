@@ -100,7 +100,7 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
 
     let body = resolve::read_body(operation, request)?;
     let target = resolve::Target { operation, parameters: &parameters, host: &found.labels, caller: &key.user, body: body.as_ref() };
-    let resolved = target.resolve(&view.snapshot, request)?;
+    let resolved = target.resolve(catalogue, request)?;
     facts.resources = resolved.srns(catalogue);
     authorize::authorize(operation, action, &resolved, &key.user, facts, now)?;
     Ok(Outcome::Allowed)

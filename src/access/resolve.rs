@@ -9,7 +9,7 @@ use super::decision::Denial;
 use super::request::Request;
 use crate::policy::{Catalogue, ResourceTypeId};
 use crate::snapshot::accessor::AccessError;
-use crate::snapshot::{Inputs, Operation, ResourceTemplate, Snapshot, User};
+use crate::snapshot::{Inputs, Operation, ResourceTemplate, User};
 use crate::source::{Node, json};
 use crate::types::{Reason, Srn};
 
@@ -60,7 +60,7 @@ pub(super) fn read_body(operation: &Operation, request: &Request<'_>) -> Result<
 
 impl<'a> Target<'a> {
     /// Every resource with its account and region. Fails closed: what the definition names must be there.
-    pub(super) fn resolve(&self, snapshot: &Snapshot, request: &Request<'a>) -> Result<Resolved<'a>, Denial> {
+    pub(super) fn resolve(&self, catalogue: &Catalogue, request: &Request<'a>) -> Result<Resolved<'a>, Denial> {
         let inputs = Inputs {
             parameters: self.parameters,
             query: request.query(),
@@ -84,7 +84,7 @@ impl<'a> Target<'a> {
                 }
                 ResourceTemplate::Srn(expression) => {
                     for text in expression.evaluate(&inputs).map_err(missing)? {
-                        resources.push(named_by_srn(snapshot, &text)?);
+                        resources.push(named_by_srn(catalogue, &text)?);
                     }
                 }
             }
@@ -97,13 +97,13 @@ fn missing(error: AccessError) -> Denial {
     Denial::with(Reason::MalformedRequest, format!("{error} in the request"))
 }
 
-fn named_by_srn<'a>(snapshot: &Snapshot, text: &str) -> Result<Named<'a>, Denial> {
+fn named_by_srn<'a>(catalogue: &Catalogue, text: &str) -> Result<Named<'a>, Denial> {
     let refuse = |detail: String| Denial::with(Reason::MalformedRequest, detail);
     let srn = Srn::parse(text).map_err(|error| refuse(error.to_string()))?;
-    if srn.offering != snapshot.catalogue().offering().as_str() {
+    if srn.offering != catalogue.offering().as_str() {
         return Err(refuse(format!("`{}` is not the offering of this cloud", srn.offering)));
     }
-    let kind = snapshot.find_resource_type(srn.service_type, srn.resource_type);
+    let kind = catalogue.find_resource_type(srn.service_type, srn.resource_type);
     let kind = kind.ok_or_else(|| refuse("the SRN names a resource type that no definition knows".to_owned()))?;
     Ok(Named {
         kind,

@@ -161,6 +161,7 @@ fn signature_bytes(text: &[u8]) -> Option<[u8; 32]> {
 }
 
 #[cfg(test)]
+#[expect(clippy::string_slice, reason = "the tests cut ASCII")]
 mod tests {
     use super::*;
     use crate::types::Secret;

@@ -146,13 +146,15 @@ fn evaluate_again(record: &Node, snapshot: &Snapshot, out: &mut dyn Write) -> an
     let action = text(record, "action").and_then(|action| catalogue.action_id(action));
     let (Some(user), Some(action)) = (user, action) else { return Ok(()) };
     let srns: Vec<Srn<'_>> = texts(record, "resources").into_iter().filter_map(|srn| Srn::parse(srn).ok()).collect();
-    let resources: Vec<Resource<'_>> = srns
+    let resources: Option<Vec<Resource<'_>>> = srns
         .iter()
-        .filter_map(|srn| {
-            let kind = snapshot.find_resource_type(srn.service_type, srn.resource_type)?;
+        .map(|srn| {
+            let kind = catalogue.find_resource_type(srn.service_type, srn.resource_type)?;
             Some(Resource { kind, account: srn.account, region: srn.region, id: srn.resource_id })
         })
         .collect();
+    // Cut in the log, or of a type that is gone: an explanation of another request would mislead.
+    let Some(resources) = resources.filter(|found| found.len() == texts(record, "resources").len()) else { return Ok(()) };
     let foreign = resources.iter().any(|resource| *resource.account != *user.account_text);
     let now: Timestamp = text(record, "time").unwrap_or_default().parse()?;
     let request = policy::Request {
@@ -173,9 +175,6 @@ fn evaluate_again(record: &Node, snapshot: &Snapshot, out: &mut dyn Write) -> an
     writeln!(out, "\n{} holds {} policies:", user.principal.name, user.policies.len())?;
     for finding in policy::explain(&request, &user.policies, catalogue) {
         writeln!(out, "  {finding}")?;
-    }
-    if foreign {
-        writeln!(out, "  a resource belongs to another account: the caller's own policies are not enough for it")?;
     }
     Ok(())
 }

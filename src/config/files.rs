@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -34,10 +34,7 @@ impl Files {
     pub fn read(&self, path: &Path) -> Result<String, String> {
         let mut text = String::new();
         let file = File::open(path).map_err(|error| format!("the file cannot be opened: {}", plain(&error)))?;
-        file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| match error.kind() {
-            std::io::ErrorKind::InvalidData => "the file is not UTF-8 text".to_owned(),
-            _ => format!("the file cannot be read: {}", plain(&error)),
-        })?;
+        file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| format!("the file cannot be read: {}", plain(&error)))?;
         if text.len() as u64 > FILE_BYTES_MAX {
             return Err(format!("the file has more than {FILE_BYTES_MAX} bytes"));
         }
@@ -101,12 +98,13 @@ impl Files {
 
 /// An I/O error without the operating system's number.
 fn plain(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
-        _ => error.to_string(),
-    }
+    const KNOWN: [(ErrorKind, &str); 4] = [
+        (ErrorKind::NotFound, "there is no such file"),
+        (ErrorKind::PermissionDenied, "permission denied"),
+        (ErrorKind::IsADirectory, "it is a folder"),
+        (ErrorKind::InvalidData, "it is not UTF-8 text"),
+    ];
+    KNOWN.iter().find(|(kind, _)| *kind == error.kind()).map_or_else(|| error.to_string(), |(_, text)| (*text).to_owned())
 }
 
 /// `path` as seen from the folder of the file that names it.

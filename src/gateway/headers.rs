@@ -151,7 +151,9 @@ mod tests {
             headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
         }
         strip_request(&mut headers, keep);
-        headers.keys().map(ToString::to_string).collect()
+        let mut left: Vec<String> = headers.keys().map(ToString::to_string).collect();
+        left.sort();
+        left
     }
 
     #[test]
@@ -221,6 +223,6 @@ mod tests {
             ("scp-api-version", "iam 1.4"),
             ("x-request-id", "mine"),
         ];
-        assert_eq!(stripped(&lines, false), ["host", "content-length", "scp-api-version", "x-request-id"]);
+        assert_eq!(stripped(&lines, false), ["content-length", "host", "scp-api-version", "x-request-id"]);
     }
 }

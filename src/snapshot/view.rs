@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::definition::ServiceDefinition;
-use crate::policy::{Catalogue, Policy, ResourceType, ResourceTypeId};
+use crate::policy::{Catalogue, Policy};
 use crate::types::{AccessKeyId, NetworkSet, Principal, Revision, Secret, SigningKey, Timestamp, UserId};
 
 /// Which addresses may use a user's keys (seed 003: "Allowed Access IP").
@@ -95,14 +95,6 @@ impl Snapshot {
     /// The services that have action definitions.
     pub fn defined_services(&self) -> impl Iterator<Item = &str> {
         self.definitions.keys().map(|name| &**name)
-    }
-
-    /// The resource type that an SRN's service type (in any spelling) and resource type name.
-    #[must_use]
-    pub fn find_resource_type(&self, service_type: &str, resource_type: &str) -> Option<ResourceTypeId> {
-        let service_type = self.catalogue.canonical_service_type(service_type)?;
-        let same = |kind: &ResourceType| kind.service_type == *service_type && *kind.name == *resource_type;
-        self.catalogue.resource_types().find(|(_, kind)| same(kind)).map(|(id, _)| id)
     }
 
     /// A key nobody holds.

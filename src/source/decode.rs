@@ -295,10 +295,10 @@ mod tests {
             messages,
             [
                 "the key `hosts` is missing",
+                "the key `hots` is not known here",
                 "`port`: `70000` is out of range",
                 "`mode`: `enforc` is none of the values known here",
                 "`list[1]`: a number should stand here, not a text",
-                "the key `hots` is not known here",
             ]
         );
     }

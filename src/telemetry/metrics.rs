@@ -16,12 +16,15 @@ use crate::types::{Reason, Revision};
 #[derive(Default)]
 pub struct Metrics {
     workers: Mutex<Vec<Arc<WorkerCounters>>>,
-    services: Mutex<BTreeMap<Arc<str>, Vec<(usize, Arc<ServiceCounters>)>>>,
+    services: Mutex<BTreeMap<Arc<str>, PerWorker>>,
     state: Mutex<Option<StateInfo>>,
     reloads: AtomicU64,
     reloads_failed: AtomicU64,
     loaded_at_ms: AtomicI64,
 }
+
+/// One service's counters, with the index of the worker that writes them.
+type PerWorker = Vec<(usize, Arc<ServiceCounters>)>;
 
 /// What is in force.
 struct StateInfo {

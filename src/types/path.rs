@@ -167,7 +167,7 @@ mod tests {
                     encoded.push(character);
                 }
             }
-            prop_assert_eq!(Path::parse(&raw), Path::parse(&encoded).map(|path| path));
+            prop_assert_eq!(Path::parse(&raw), Path::parse(&encoded));
         }
     }
 }

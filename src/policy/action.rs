@@ -1,0 +1,261 @@
+//! Action expressions (R07, R09, R10, R51): `*`, `service:Name` with `*`, access-level filters; expanded to sets of actions.
+
+use crate::source::{Cursor, nearest};
+use crate::types::action::ACTION_BYTES_MAX;
+use crate::types::{AccessLevel, ActionName};
+
+use super::catalogue::{Action, Catalogue};
+use super::document::Effect;
+use super::glob::{Glob, Wildcards};
+use super::index_set::IndexSet;
+use super::reader::{Reader, quoted, shown, text};
+
+const HINT: &str = "write `service:Name` (such as `iam:ShowUser`), with `*` for any run of characters, or `*` for every action";
+
+/// What a list of expressions is for: `NotAction` is the complement (R07). The effect is unknown after an error.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ActionRule {
+    pub(super) effect: Option<Effect>,
+    pub(super) complement: bool,
+}
+
+/// Reads `Action` or `NotAction` and expands it against the catalogue.
+pub(super) fn read<'a>(reader: &Reader<'a>, at: &Cursor<'a>, rule: ActionRule) -> Option<IndexSet> {
+    let items = reader.items(at, HINT)?;
+    let mut listed = IndexSet::empty(reader.catalogue.action_count());
+    let mut complete = Some(());
+    for item in &items {
+        match expression(reader, item) {
+            Some(expression) => {
+                let matched = expression.expand(reader.catalogue);
+                if matched.is_empty() {
+                    warn_of_nothing(reader, item, &expression, rule);
+                }
+                listed.extend(&matched);
+            }
+            None => complete = None,
+        }
+    }
+    complete?;
+    if rule.complement {
+        return Some(IndexSet::of(reader.catalogue.action_count(), |action| !listed.contains(action)));
+    }
+    Some(listed)
+}
+
+/// One expression; no service, no levels: any.
+struct Expression<'a> {
+    text: &'a str,
+    service: Option<&'a str>,
+    name: Name<'a>,
+    levels: Option<Vec<AccessLevel>>,
+}
+
+enum Name<'a> {
+    Exact(&'a str),
+    Pattern(Glob),
+}
+
+/// Why a text is no expression, and what to write.
+struct Refusal {
+    message: String,
+    hint: String,
+}
+
+fn refusal(message: impl Into<String>, hint: impl Into<String>) -> Refusal {
+    Refusal { message: message.into(), hint: hint.into() }
+}
+
+impl Expression<'_> {
+    fn expand(&self, catalogue: &Catalogue) -> IndexSet {
+        let mut matched = IndexSet::empty(catalogue.action_count());
+        if let (Some(_), Name::Exact(_), None) = (self.service, &self.name, &self.levels) {
+            catalogue.action_id(self.text).into_iter().for_each(|id| matched.insert(id.index()));
+            return matched;
+        }
+        catalogue.actions().filter(|(_, action)| self.matches(action)).for_each(|(id, _)| matched.insert(id.index()));
+        matched
+    }
+
+    fn matches(&self, action: &Action) -> bool {
+        let name = match &self.name {
+            Name::Exact(name) => *name == action.name.name(),
+            Name::Pattern(glob) => glob.matches(action.name.name()),
+        };
+        name && self.service.is_none_or(|service| service == action.name.service())
+            && self.levels.as_ref().is_none_or(|levels| levels.contains(&action.level))
+    }
+}
+
+fn expression<'a>(reader: &Reader<'a>, at: &Cursor<'a>) -> Option<Expression<'a>> {
+    let text = text(at, HINT)?;
+    match parse(reader.catalogue, text) {
+        Ok(expression) => Some(expression),
+        Err(Refusal { message, hint }) => {
+            at.error_hint(format!("`{}` is not an action: {message}", shown(text)), hint);
+            None
+        }
+    }
+}
+
+fn parse<'a>(catalogue: &Catalogue, text: &'a str) -> Result<Expression<'a>, Refusal> {
+    if text.len() > ACTION_BYTES_MAX {
+        return Err(refusal(format!("it has {} bytes; the limit is {ACTION_BYTES_MAX}", text.len()), HINT));
+    }
+    let (whole, levels) = match text.split_once('[') {
+        Some((whole, list)) => (whole, Some(filter(text, list)?)),
+        None => (text, None),
+    };
+    if whole == "*" {
+        return Ok(Expression { text, service: None, name: Name::Pattern(Glob::anything()), levels });
+    }
+    let Some((service, name)) = whole.split_once(':') else {
+        return Err(refusal("the service is missing", service_hint(catalogue, whole)));
+    };
+    if service.contains('*') && service != "*" {
+        return Err(refusal("the service has a `*` within", "name one service, or write `*:` for all"));
+    }
+    if service.is_empty() || name.is_empty() {
+        return Err(refusal("a part is empty", HINT));
+    }
+    if let Some(bad) = bad_character(service, "*._-").or_else(|| bad_character(name, "*._-:")) {
+        let hint = if bad == '?' { "only `*` is a wildcard in actions" } else { HINT };
+        return Err(refusal(format!("`{}` cannot stand in one", shown(&bad.to_string())), hint));
+    }
+    let glob = Glob::new(name, Wildcards::Star).map_err(|error| refusal(error.to_string(), "name the actions with fewer `*`"))?;
+    let name = if name.contains('*') { Name::Pattern(glob) } else { Name::Exact(name) };
+    Ok(Expression { text, service: Some(service).filter(|service| *service != "*"), name, levels })
+}
+
+/// The access levels of a filter, from behind its `[`: `iam:*[List,Read]` (R51).
+fn filter(text: &str, list: &str) -> Result<Vec<AccessLevel>, Refusal> {
+    let known = || AccessLevel::ALL.into_iter().map(|(name, _)| name);
+    let Some(list) = list.strip_suffix(']') else {
+        return Err(refusal("the list of access levels is not closed", format!("end it with `]`: `{}`", shown(&format!("{text}]")))));
+    };
+    if list.is_empty() {
+        return Err(refusal("the list of access levels is empty", format!("levels are {}", quoted(known()))));
+    }
+    let level = |word: &str| {
+        word.parse::<AccessLevel>().map_err(|error| {
+            let hint = match nearest(word.trim(), known()) {
+                Some(near) if near.eq_ignore_ascii_case(word.trim()) => "write the levels without blanks".to_owned(),
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("levels are {}", quoted(known())),
+            };
+            refusal(error.to_string(), hint)
+        })
+    };
+    list.split(',').map(level).collect()
+}
+
+fn bad_character(part: &str, allowed: &str) -> Option<char> {
+    part.chars().find(|character| !character.is_ascii_alphanumeric() && !allowed.contains(*character))
+}
+
+/// For a name without a service: the action of that name, when there is one.
+fn service_hint(catalogue: &Catalogue, name: &str) -> String {
+    let found = catalogue.actions().map(|(_, action)| &action.name).find(|known| known.name().eq_ignore_ascii_case(name));
+    found.map_or_else(|| HINT.to_owned(), |known| format!("did you mean `{known}`?"))
+}
+
+/// R10: inert, with a warning; loud where the slip widens access.
+fn warn_of_nothing<'a>(reader: &Reader<'a>, at: &Cursor<'a>, expression: &Expression<'a>, rule: ActionRule) {
+    let what = match (expression.service, &expression.name, &expression.levels) {
+        (Some(_), Name::Exact(_), None) => "no action definition knows",
+        (_, Name::Exact(_) | Name::Pattern(_), _) => "no action matches",
+    };
+    let consequence = match (rule.effect, rule.complement) {
+        (Some(Effect::Allow) | None, false) => "it allows nothing",
+        (Some(Effect::Deny), false) => "ATTENTION, it denies nothing: what you meant to deny stays allowed",
+        (Some(Effect::Allow), true) => "ATTENTION, it excepts nothing: what you meant to leave out is allowed",
+        (Some(Effect::Deny) | None, true) => "ATTENTION, it excepts nothing: what you meant to leave out is denied",
+    };
+    reader.warning(at, format!("{what} `{}`; {consequence}", shown(expression.text)), name_hint(reader, expression));
+}
+
+/// The nearest name there is.
+fn name_hint(reader: &Reader<'_>, expression: &Expression<'_>) -> String {
+    const HINT: &str = "see the action definitions for the names there are; letter case counts";
+    let actions = || reader.catalogue.actions().map(|(_, action)| &action.name);
+    let Some(service) = expression.service else { return HINT.to_owned() };
+    if !actions().any(|known| known.service() == service) {
+        let near = reader.nearest(service, actions().map(ActionName::service));
+        let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        return format!("no service is called `{}`{near}", shown(service));
+    }
+    let (Name::Exact(_), None) = (&expression.name, &expression.levels) else { return HINT.to_owned() };
+    match reader.nearest(expression.text, actions().map(ActionName::as_str)) {
+        Some(near) if near.eq_ignore_ascii_case(expression.text) => format!("did you mean `{near}`? letter case counts"),
+        Some(near) => format!("did you mean `{near}`?"),
+        None => HINT.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::sample::catalogue;
+
+    fn check(text: &str, expected: Result<&[&str], &str>) {
+        let catalogue = catalogue();
+        let found = parse(&catalogue, text).map(|expression| {
+            let matched = expression.expand(&catalogue);
+            catalogue
+                .actions()
+                .filter(|(id, _)| matched.contains(id.index()))
+                .map(|(_, action)| action.name.to_string())
+                .collect::<Vec<_>>()
+        });
+        match (found, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{text}"),
+            (Err(Refusal { message, .. }), Err(part)) => assert!(message.contains(part), "{text}: {message}"),
+            (found, expected) => panic!("{text}: {:?}, not {expected:?}", found.map_err(|refusal| refusal.message)),
+        }
+    }
+
+    #[test]
+    fn an_expression_expands_to_the_actions_it_names() {
+        let all = ["iam:ListUsers", "iam:ShowUser", "iam:DeleteUser", "iam:AttachUserPolicy", "object-store:GetObject"];
+        for (text, expected) in [
+            ("*", &all[..]),
+            ("*:*", &all),
+            ("iam:*", &all[..4]),
+            ("iam:ShowUser", &all[1..2]),
+            ("*:ShowUser", &all[1..2]),
+            ("*:iam:ShowUser", &[]),
+            ("iam:showUser", &[]),
+            ("iam:Show", &[]),
+            ("IAM:*", &[]),
+            ("iam:*User", &all[1..3]),
+            ("*[Read]", &[all[1], all[4]]),
+            ("*:*[list]", &all[..1]),
+            ("iam:*User[READ,Monitor_View]", &all[1..2]),
+            ("iam:ShowUser[Delete]", &[]),
+        ] {
+            check(text, Ok(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_no_expression_is_refused() {
+        for (text, part) in [
+            ("**", "service is missing"),
+            ("i*:x", "`*` within"),
+            (":x", "part is empty"),
+            ("iam:", "part is empty"),
+            ("iam:a?", "`?` cannot stand"),
+            ("iam:a b", "` ` cannot stand"),
+            ("한:x", "`한` cannot stand"),
+            ("iam:*[]", "is empty"),
+            ("iam:*[Read", "not closed"),
+            ("iam:*[Read]x", "not closed"),
+            ("iam:*[Read][List]", "not an access level"),
+            ("iam:*[Read,]", "not an access level"),
+            ("iam:*]", "`]` cannot stand"),
+        ] {
+            check(text, Err(part));
+        }
+        check(&format!("iam:{}", "a".repeat(ACTION_BYTES_MAX)), Err("bytes"));
+    }
+}

@@ -1,0 +1,383 @@
+//! The closed catalogue: services and their spellings, resource types and actions, interned to small numbers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::source::nearest;
+use crate::types::{AccessLevel, ActionName, Offering};
+
+/// How many actions, and how many resource types, one catalogue holds.
+pub const CATALOGUE_ENTRIES_MAX: usize = 65_536;
+/// What the vendor puts before a service's name in SRNs, or leaves out (R15).
+const VENDOR_PREFIX: &str = "scp-";
+
+/// An action's number in its catalogue. Numbers of different catalogues must not meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ActionId(u32);
+
+/// A resource type's number in its catalogue. Numbers of different catalogues must not meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ResourceTypeId(u32);
+
+impl ActionId {
+    /// The number, from 0, without gaps.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl ResourceTypeId {
+    /// The number, from 0, without gaps.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// An action that some definition names (contracts C6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Action {
+    /// Its name, such as `iam:ShowUser`.
+    pub name: ActionName,
+    /// What kind of access it is (R51).
+    pub level: AccessLevel,
+    /// The resource types its definitions name; empty: only the bare `*` matches it (R19).
+    pub resource_types: Box<[ResourceTypeId]>,
+}
+
+/// A type of resource of one service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceType {
+    /// The service's canonical service type, such as `scp-iam`.
+    pub service_type: Arc<str>,
+    /// The type's name, such as `user`.
+    pub name: Arc<str>,
+}
+
+/// Why a declaration does not fit into a catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogueError {
+    /// Two services want the same spelling in SRNs (R15).
+    #[error("`{spelling}` already stands for the service type `{taken_by}`, so it cannot stand for `{claimed_by}` too")]
+    AliasClaimed {
+        /// The spelling both want; `x` and `scp-x` are one.
+        spelling: String,
+        /// The service type that has it.
+        taken_by: String,
+        /// The service type that wants it.
+        claimed_by: String,
+    },
+    /// Not a service name, service type or resource type.
+    #[error("`{0}` is not a {1}: letters, digits and `. _ -`")]
+    Word(String, &'static str),
+    /// A resource type of no declared service.
+    #[error("`{0}` is a resource type of no service known here{suggestion}", suggestion = did_you_mean(.1.as_deref()))]
+    UnknownService(String, Option<String>),
+    /// The same action with two access levels.
+    #[error("the action `{action}` is declared as {first} and as {second}; one action has one access level")]
+    LevelConflict {
+        /// The action.
+        action: ActionName,
+        /// The level of the first declaration.
+        first: AccessLevel,
+        /// The other level.
+        second: AccessLevel,
+    },
+    /// A resource type of another catalogue.
+    #[error("the action `{0}` names a resource type that this catalogue does not have")]
+    ForeignResourceType(ActionName),
+    /// Too many entries.
+    #[error("a catalogue holds at most {CATALOGUE_ENTRIES_MAX} {0}")]
+    Full(&'static str),
+}
+
+fn did_you_mean(word: Option<&str>) -> String {
+    word.map_or_else(String::new, |word| format!("; did you mean `{word}`?"))
+}
+
+/// All services, resource types and actions there are. What is not in it is denied (R10).
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    offering: Offering,
+    actions: Box<[Action]>,
+    action_ids: HashMap<Box<str>, ActionId>,
+    resource_types: Box<[ResourceType]>,
+    spellings: HashMap<Box<str>, Arc<str>>,
+}
+
+impl Catalogue {
+    /// Starts an empty catalogue of one offering.
+    #[must_use]
+    pub fn builder(offering: Offering) -> CatalogueBuilder {
+        CatalogueBuilder {
+            offering,
+            actions: Vec::new(),
+            action_ids: HashMap::new(),
+            resource_types: Vec::new(),
+            type_ids: HashMap::new(),
+            spellings: HashMap::new(),
+        }
+    }
+
+    /// The offering in every SRN of this catalogue.
+    #[must_use]
+    pub fn offering(&self) -> &Offering {
+        &self.offering
+    }
+
+    /// The action of this exact name (letter case counts, R09).
+    #[must_use]
+    pub fn action_id(&self, name: &str) -> Option<ActionId> {
+        self.action_ids.get(name).copied()
+    }
+
+    /// The action with this number.
+    ///
+    /// # Panics
+    /// For a number of another, larger catalogue.
+    #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "numbers are handed out by this catalogue's own builder only, and none is ever removed")]
+    pub fn action(&self, id: ActionId) -> &Action {
+        &self.actions[id.index()]
+    }
+
+    /// Every action, in the order of the numbers.
+    pub fn actions(&self) -> impl Iterator<Item = (ActionId, &Action)> {
+        self.actions.iter().zip(0..).map(|(action, number)| (ActionId(number), action))
+    }
+
+    /// The resource type with this number.
+    ///
+    /// # Panics
+    /// For a number of another, larger catalogue.
+    #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "numbers are handed out by this catalogue's own builder only, and none is ever removed")]
+    pub fn resource_type(&self, id: ResourceTypeId) -> &ResourceType {
+        &self.resource_types[id.index()]
+    }
+
+    /// Every resource type, in the order of the numbers.
+    pub fn resource_types(&self) -> impl Iterator<Item = (ResourceTypeId, &ResourceType)> {
+        self.resource_types.iter().zip(0..).map(|(kind, number)| (ResourceTypeId(number), kind))
+    }
+
+    /// The canonical service type for any of its spellings: the service's name, its service type, an alias, each with
+    /// and without `scp-` (R15).
+    #[must_use]
+    pub fn canonical_service_type(&self, spelling: &str) -> Option<&Arc<str>> {
+        self.spellings.get(spelling)
+    }
+
+    /// The resource type of this name, by any spelling of its service (R15); letter case counts.
+    #[must_use]
+    pub fn find_resource_type(&self, service: &str, name: &str) -> Option<ResourceTypeId> {
+        let service_type = self.canonical_service_type(service)?;
+        self.resource_types().find(|(_, kind)| kind.service_type == *service_type && *kind.name == *name).map(|(id, _)| id)
+    }
+
+    /// How many actions there are.
+    #[must_use]
+    pub fn action_count(&self) -> usize {
+        self.actions.len()
+    }
+
+    /// How many resource types there are.
+    #[must_use]
+    pub fn resource_type_count(&self) -> usize {
+        self.resource_types.len()
+    }
+
+    /// Every spelling of a service in an SRN.
+    pub(super) fn spellings(&self) -> impl Iterator<Item = &str> {
+        self.spellings.keys().map(|spelling| &**spelling)
+    }
+}
+
+/// A catalogue in the making.
+#[derive(Debug)]
+pub struct CatalogueBuilder {
+    offering: Offering,
+    actions: Vec<Action>,
+    action_ids: HashMap<Box<str>, ActionId>,
+    resource_types: Vec<ResourceType>,
+    type_ids: HashMap<(Arc<str>, Arc<str>), ResourceTypeId>,
+    spellings: HashMap<Box<str>, Arc<str>>,
+}
+
+impl CatalogueBuilder {
+    /// Declares a service: the prefix of its actions, its canonical service type in SRNs, and other spellings of that.
+    /// The same service may be declared again, and several services may share one service type.
+    ///
+    /// # Errors
+    /// When a spelling is no word, or already stands for another service type. Nothing is declared then.
+    pub fn service(&mut self, service: &str, service_type: &str, aliases: &[&str]) -> Result<(), CatalogueError> {
+        let canonical: Arc<str> = service_type.into();
+        let mut claims: Vec<String> = Vec::new();
+        for spelling in [service_type, service].iter().chain(aliases) {
+            word(spelling, "service name")?;
+            let partner = match spelling.strip_prefix(VENDOR_PREFIX) {
+                Some("") => return Err(CatalogueError::Word((*spelling).to_owned(), "service name")),
+                Some(bare) => bare.to_owned(),
+                None => format!("{VENDOR_PREFIX}{spelling}"),
+            };
+            claims.extend([(*spelling).to_owned(), partner]);
+        }
+        for spelling in &claims {
+            if let Some(taken) = self.spellings.get(spelling.as_str()).filter(|taken| **taken != canonical) {
+                let (taken_by, claimed_by) = (taken.to_string(), service_type.to_owned());
+                return Err(CatalogueError::AliasClaimed { spelling: spelling.clone(), taken_by, claimed_by });
+            }
+        }
+        for spelling in claims {
+            self.spellings.entry(spelling.into()).or_insert_with(|| Arc::clone(&canonical));
+        }
+        Ok(())
+    }
+
+    /// The resource type for a spelling such as `iam:user` or `scp-iam:user`, made when it is new.
+    ///
+    /// # Errors
+    /// When the service is not declared, or the type is no word.
+    pub fn resource_type(&mut self, spelling: &str) -> Result<ResourceTypeId, CatalogueError> {
+        let shown = || spelling.chars().take(64).collect::<String>();
+        let (service, name) = spelling.split_once(':').ok_or_else(|| CatalogueError::Word(shown(), "resource type (`service:type`)"))?;
+        word(name, "resource type")?;
+        let Some(service_type) = self.spellings.get(service) else {
+            let near = nearest(service, self.spellings.keys().map(|known| &**known)).map(|near| format!("{near}:{name}"));
+            return Err(CatalogueError::UnknownService(shown(), near));
+        };
+        let key = (Arc::clone(service_type), Arc::<str>::from(name));
+        if let Some(id) = self.type_ids.get(&key) {
+            return Ok(*id);
+        }
+        let id = ResourceTypeId(number(self.resource_types.len(), "resource types")?);
+        self.resource_types.push(ResourceType { service_type: Arc::clone(&key.0), name: Arc::clone(&key.1) });
+        self.type_ids.insert(key, id);
+        Ok(id)
+    }
+
+    /// Declares an action. Several routes may carry the same action: their resource types are united.
+    ///
+    /// # Errors
+    /// When the action is already declared with another access level, or a resource type is of another catalogue.
+    pub fn action(&mut self, name: ActionName, level: AccessLevel, resource_types: &[ResourceTypeId]) -> Result<ActionId, CatalogueError> {
+        if resource_types.iter().any(|kind| kind.index() >= self.resource_types.len()) {
+            return Err(CatalogueError::ForeignResourceType(name));
+        }
+        let known = self.action_ids.get(name.as_str()).copied();
+        if let Some((id, action)) = known.and_then(|id| self.actions.get_mut(id.index()).map(|action| (id, action))) {
+            if action.level != level {
+                return Err(CatalogueError::LevelConflict { action: name, first: action.level, second: level });
+            }
+            action.resource_types = united(&action.resource_types, resource_types);
+            return Ok(id);
+        }
+        let id = ActionId(number(self.actions.len(), "actions")?);
+        self.action_ids.insert(name.as_str().into(), id);
+        self.actions.push(Action { name, level, resource_types: united(&[], resource_types) });
+        Ok(id)
+    }
+
+    /// The finished catalogue.
+    #[must_use]
+    pub fn build(self) -> Catalogue {
+        Catalogue {
+            offering: self.offering,
+            actions: self.actions.into(),
+            action_ids: self.action_ids,
+            resource_types: self.resource_types.into(),
+            spellings: self.spellings,
+        }
+    }
+}
+
+fn word(text: &str, what: &'static str) -> Result<(), CatalogueError> {
+    let good = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    if good { Ok(()) } else { Err(CatalogueError::Word(text.chars().take(64).collect(), what)) }
+}
+
+fn number(length: usize, what: &'static str) -> Result<u32, CatalogueError> {
+    u32::try_from(length).ok().filter(|_| length < CATALOGUE_ENTRIES_MAX).ok_or(CatalogueError::Full(what))
+}
+
+fn united(first: &[ResourceTypeId], second: &[ResourceTypeId]) -> Box<[ResourceTypeId]> {
+    let mut all = first.to_vec();
+    for kind in second {
+        if !all.contains(kind) {
+            all.push(*kind);
+        }
+    }
+    all.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn builder() -> CatalogueBuilder {
+        let mut builder = Catalogue::builder("e".parse().unwrap());
+        builder.service("iam", "scp-iam", &[]).unwrap();
+        builder.service("server", "scp-compute", &["virtual-server"]).unwrap();
+        builder
+    }
+
+    #[test]
+    fn every_spelling_of_a_service_leads_to_its_service_type() {
+        let catalogue = builder().build();
+        for (spelling, canonical) in [
+            ("iam", Some("scp-iam")),
+            ("scp-iam", Some("scp-iam")),
+            ("server", Some("scp-compute")),
+            ("compute", Some("scp-compute")),
+            ("scp-virtual-server", Some("scp-compute")),
+            ("IAM", None),
+            ("compute2", None),
+        ] {
+            assert_eq!(catalogue.canonical_service_type(spelling).map(|found| &**found), canonical, "{spelling}");
+        }
+    }
+
+    #[test]
+    fn a_spelling_of_two_services_is_refused_and_nothing_is_declared() {
+        let mut builder = builder();
+        let error = builder.service("billing", "scp-billing", &["compute"]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`compute` already stands for the service type `scp-compute`, so it cannot stand for `scp-billing` too"
+        );
+        assert!(builder.resource_type("billing:invoice").is_err());
+        builder.service("server-v2", "scp-compute", &[]).unwrap();
+    }
+
+    #[test]
+    fn resource_types_are_interned_whatever_the_spelling() {
+        let mut builder = builder();
+        let user = builder.resource_type("iam:user").unwrap();
+        assert_eq!(builder.resource_type("scp-iam:user"), Ok(user));
+        assert_ne!(builder.resource_type("iam:group"), Ok(user));
+        let error = builder.resource_type("iamm:user").unwrap_err();
+        assert_eq!(error.to_string(), "`iamm:user` is a resource type of no service known here; did you mean `iam:user`?");
+        assert!(builder.resource_type("user").is_err());
+        assert!(builder.resource_type("iam:").is_err());
+    }
+
+    #[test]
+    fn the_same_action_of_several_routes_unites_its_resource_types() {
+        let mut builder = builder();
+        let (user, group) = (builder.resource_type("iam:user").unwrap(), builder.resource_type("iam:group").unwrap());
+        let name: ActionName = "iam:Show".parse().unwrap();
+        let id = builder.action(name.clone(), AccessLevel::Read, &[user]).unwrap();
+        assert_eq!(builder.action(name.clone(), AccessLevel::Read, &[group, user, group]), Ok(id));
+        let error = builder.action(name.clone(), AccessLevel::List, &[]).unwrap_err();
+        assert_eq!(error.to_string(), "the action `iam:Show` is declared as Read and as List; one action has one access level");
+        let catalogue = builder.build();
+        assert_eq!(catalogue.action_id("iam:Show"), Some(id));
+        assert_eq!(catalogue.action_id("iam:show"), None);
+        assert_eq!(*catalogue.action(id).resource_types, [user, group]);
+        assert_eq!(catalogue.action_count(), 1);
+        assert_eq!(&*catalogue.resource_type(group).name, "group");
+        assert_eq!(catalogue.find_resource_type("iam", "group"), Some(group));
+        assert_eq!(catalogue.find_resource_type("scp-iam", "Group"), None);
+    }
+}

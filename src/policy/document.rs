@@ -1,0 +1,338 @@
+//! A policy document, read whole or refused: version, statements and their elements (R01-R08, R45).
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::source::json::Limits;
+use crate::source::{Cursor, Node, Report, Severity, Source, Value, nearest};
+
+use super::action::{self, ActionRule};
+use super::catalogue::Catalogue;
+use super::condition;
+use super::entry::Entry;
+use super::index_set::IndexSet;
+use super::reader::{Member, Reader, quoted, shown, text, wrong};
+use super::repair::{self, Text};
+use super::resource::{self, Resources};
+
+/// How many bytes a document may have.
+pub const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
+/// How deep lists and objects may nest.
+pub const NESTING_MAX: usize = 8;
+/// How many statements a document may have.
+pub const STATEMENTS_MAX: usize = 1_000;
+/// The one version of the language (R02).
+pub const LANGUAGE_VERSION: &str = "2024-07-01";
+
+const VERSION_HINT: &str = "write \"Version\": \"2024-07-01\": the version of the language, not of your policy";
+const STATEMENT_HINT: &str = "write \"Statement\": [{\"Effect\": \"Allow\", \"Action\": [...], \"Resource\": [...]}]";
+const EFFECT_HINT: &str = "write \"Effect\": \"Allow\" or \"Effect\": \"Deny\"";
+const SID_HINT: &str = "write a name for the statement, or leave `Sid` out";
+
+/// What a statement does when it applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Allows, unless something denies.
+    Allow,
+    /// Denies, whatever allows (R20).
+    Deny,
+}
+
+impl Effect {
+    /// The word in the document.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "Allow",
+            Self::Deny => "Deny",
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+/// Whose policy it is: what an empty account in its SRNs means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    account: Option<Arc<str>>,
+}
+
+impl Owner {
+    /// An account: an empty account is this one (R14).
+    #[must_use]
+    pub fn account(account: &str) -> Self {
+        Self { account: Some(account.into()) }
+    }
+
+    /// Nobody (SYSTEM_MANAGED): an empty account is the principal's (R53).
+    #[must_use]
+    pub const fn system() -> Self {
+        Self { account: None }
+    }
+
+    pub(super) const fn get(&self) -> Option<&Arc<str>> {
+        self.account.as_ref()
+    }
+}
+
+/// A policy, compiled for one catalogue. Immutable; meant to be shared by all who hold it.
+///
+/// INVARIANT: requests carry action and resource type numbers of the catalogue it was compiled for; after a change of the
+/// catalogue, policies are loaded again.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    id: Box<str>,
+    body: Option<Body>,
+}
+
+/// What a readable policy says.
+#[derive(Debug, Clone)]
+pub(super) struct Body {
+    pub(super) statements: Box<[Statement]>,
+    /// The actions that some Deny covers, and that some Allow covers: most policies say nothing about most requests.
+    pub(super) denied: IndexSet,
+    pub(super) allowed: IndexSet,
+    /// How many actions the catalogue had.
+    pub(super) actions: usize,
+}
+
+/// One compiled statement.
+#[derive(Debug, Clone)]
+pub(super) struct Statement {
+    pub(super) sid: Option<Box<str>>,
+    pub(super) effect: Effect,
+    pub(super) actions: IndexSet,
+    pub(super) resources: Resources,
+    pub(super) entries: Box<[Entry]>,
+}
+
+impl Policy {
+    /// Reads and compiles a document. `id` is shown in explanations. All errors of the document go to the report with their
+    /// places and what to write instead; so do warnings, such as actions that no definition knows (R10).
+    ///
+    /// `None` when there was an error: no part of such a document is used.
+    #[must_use]
+    pub fn load(source: &Source, id: &str, owner: Owner, catalogue: &Catalogue, report: &Report) -> Option<Self> {
+        let before = report.count(Severity::Error);
+        let limits = Limits { bytes_max: DOCUMENT_BYTES_MAX, depth_max: NESTING_MAX };
+        let reader = Reader::new(catalogue, source, report);
+        let statements = match repair::read(source, limits, report) {
+            Text::Sound(root) => document(&reader, &root, &owner)?,
+            Text::Mended(root) => {
+                let _ = document(&reader, &root, &owner);
+                return None;
+            }
+            Text::Hopeless => return None,
+        };
+        // SECURITY: an error reported but forgotten on the way must not leave a usable policy.
+        if report.count(Severity::Error) != before {
+            return None;
+        }
+        let actions = catalogue.action_count();
+        let covered = |effect| {
+            let mut all = IndexSet::empty(actions);
+            statements
+                .iter()
+                .filter(|statement: &&Statement| statement.effect == effect)
+                .for_each(|statement| all.extend(&statement.actions));
+            all
+        };
+        let body = Body { denied: covered(Effect::Deny), allowed: covered(Effect::Allow), statements: statements.into(), actions };
+        Some(Self { id: id.into(), body: Some(body) })
+    }
+
+    /// A stored policy that can no longer be read: every decision that consults it is
+    /// [`Verdict::InvalidPolicy`](super::Verdict::InvalidPolicy), because what it denied is unknown.
+    #[must_use]
+    pub fn invalid(id: &str) -> Self {
+        Self { id: id.into(), body: None }
+    }
+
+    /// The id given at load.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether it was made by [`Policy::invalid`].
+    #[must_use]
+    pub const fn is_invalid(&self) -> bool {
+        self.body.is_none()
+    }
+
+    /// How many statements it has.
+    #[must_use]
+    pub fn statements(&self) -> usize {
+        self.body.as_ref().map_or(0, |body| body.statements.len())
+    }
+
+    /// The `Sid` of a statement (from 0), if it has one.
+    #[must_use]
+    pub fn sid(&self, statement: usize) -> Option<&str> {
+        self.statement(statement)?.sid.as_deref()
+    }
+
+    /// The effect of a statement (from 0).
+    #[must_use]
+    pub fn effect(&self, statement: usize) -> Option<Effect> {
+        self.statement(statement).map(|statement| statement.effect)
+    }
+
+    pub(super) const fn body(&self) -> Option<&Body> {
+        self.body.as_ref()
+    }
+
+    fn statement(&self, index: usize) -> Option<&Statement> {
+        self.body.as_ref()?.statements.get(index)
+    }
+}
+
+const DOCUMENT_MEMBERS: [&str; 2] = ["Version", "Statement"];
+const STATEMENT_MEMBERS: [&str; 6] = ["Sid", "Effect", "Action", "NotAction", "Resource", "Condition"];
+
+/// Members of other languages, and of what is still to come, each with what to do.
+const FOREIGN_MEMBERS: [(&str, &str); 4] = [
+    ("Id", "leave it out: a policy's name and id are kept beside the document"),
+    ("NotResource", "list in `Resource` what the statement is for; there is no complement"),
+    ("NotPrincipal", "leave it out: the policy is for those it is attached to"),
+    ("Principal", "leave it out: the policy is for those it is attached to; resource-based policies are not supported yet"),
+];
+
+fn document<'a>(reader: &Reader<'a>, root: &'a Node, owner: &Owner) -> Option<Vec<Statement>> {
+    let at = Cursor::new(root, reader.source, reader.report);
+    let members = reader.members(&at, "a policy is {\"Version\": \"2024-07-01\", \"Statement\": [...]}")?;
+    let unknown = only(reader, &at, &members, &DOCUMENT_MEMBERS);
+    let version = required(&at, &members, "Version", VERSION_HINT).and_then(version);
+    let statements = required(&at, &members, "Statement", STATEMENT_HINT).and_then(|at| statements(reader, at, owner));
+    unknown?;
+    version?;
+    statements
+}
+
+fn version(at: &Cursor<'_>) -> Option<()> {
+    let found = text(at, VERSION_HINT)?;
+    if found == LANGUAGE_VERSION {
+        return Some(());
+    }
+    at.error_hint(format!("`{}` is not a version of the policy language", shown(found)), VERSION_HINT);
+    None
+}
+
+fn statements<'a>(reader: &Reader<'a>, at: &Cursor<'a>, owner: &Owner) -> Option<Vec<Statement>> {
+    let items = match &at.node().value {
+        Value::Map(_) => vec![at.clone()],
+        Value::List(items) if items.is_empty() => {
+            at.error_hint("there is no statement", STATEMENT_HINT);
+            return None;
+        }
+        Value::List(items) if items.len() > STATEMENTS_MAX => {
+            at.error_hint(
+                format!("the policy has {} statements; the limit is {STATEMENTS_MAX}", items.len()),
+                "split it into several policies",
+            );
+            return None;
+        }
+        Value::List(_) => at.list(Some)?,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            wrong(at, "a statement or a list of statements", STATEMENT_HINT);
+            return None;
+        }
+    };
+    let mut sids = HashSet::new();
+    let read: Vec<_> = items.iter().map(|item| statement(reader, item, owner, &mut sids)).collect();
+    read.into_iter().collect()
+}
+
+fn statement<'a>(reader: &Reader<'a>, at: &Cursor<'a>, owner: &Owner, sids: &mut HashSet<&'a str>) -> Option<Statement> {
+    let members = reader.members(at, "a statement is {\"Effect\": ..., \"Action\": [...], \"Resource\": [...]}")?;
+    let unknown = only(reader, at, &members, &STATEMENT_MEMBERS);
+    let sid = sid(&members, sids);
+    let effect = required(at, &members, "Effect", EFFECT_HINT).and_then(effect);
+    let actions = actions(reader, at, &members, effect);
+    let resources = required(at, &members, "Resource", "write \"Resource\": \"*\", or a list of SRNs")
+        .and_then(|value| resource::read(reader, value, owner, effect, actions.as_ref()));
+    let entries = match member(&members, "Condition") {
+        Some(found) => condition::read(reader, &found.value, effect),
+        None => Some(Vec::new()),
+    };
+    unknown?;
+    Some(Statement { sid: sid?, effect: effect?, actions: actions?, resources: resources?, entries: entries?.into() })
+}
+
+fn sid<'a>(members: &[Member<'a>], sids: &mut HashSet<&'a str>) -> Option<Option<Box<str>>> {
+    let Some(found) = member(members, "Sid") else { return Some(None) };
+    let sid = text(&found.value, SID_HINT)?;
+    if sids.insert(sid) {
+        return Some(Some(sid.into()));
+    }
+    found.value.error_hint(format!("the `Sid` `{}` stands for two statements", shown(sid)), "give each statement a name of its own");
+    None
+}
+
+fn effect(at: &Cursor<'_>) -> Option<Effect> {
+    let found = text(at, EFFECT_HINT)?;
+    let known = [Effect::Allow, Effect::Deny];
+    if let Some(effect) = known.into_iter().find(|effect| effect.as_str() == found) {
+        return Some(effect);
+    }
+    let hint = match nearest(found, known.map(Effect::as_str)) {
+        Some(word) => format!("did you mean `{word}`? letter case counts"),
+        None => EFFECT_HINT.to_owned(),
+    };
+    at.error_hint(format!("`{}` is not an effect", shown(found)), hint);
+    None
+}
+
+fn actions<'a>(reader: &Reader<'a>, at: &Cursor<'a>, members: &[Member<'a>], effect: Option<Effect>) -> Option<IndexSet> {
+    const HINT: &str = "write \"Action\": [...] for the actions meant, or \"NotAction\": [...] for all but those";
+    match (member(members, "Action"), member(members, "NotAction")) {
+        (Some(found), None) => action::read(reader, &found.value, ActionRule { effect, complement: false }),
+        (None, Some(found)) => action::read(reader, &found.value, ActionRule { effect, complement: true }),
+        (Some(_), Some(second)) => {
+            reader.name_error(second, at, "`Action` and `NotAction` stand in one statement", "keep one of the two");
+            None
+        }
+        (None, None) => {
+            at.error_hint("the statement names no actions", HINT);
+            None
+        }
+    }
+}
+
+fn member<'m, 'a>(members: &'m [Member<'a>], name: &str) -> Option<&'m Member<'a>> {
+    members.iter().find(|member| member.name == name)
+}
+
+fn required<'m, 'a>(at: &Cursor<'a>, members: &'m [Member<'a>], name: &str, hint: &str) -> Option<&'m Cursor<'a>> {
+    let found = member(members, name).map(|member| &member.value);
+    if found.is_none() {
+        at.error_hint(format!("`{name}` is missing"), hint);
+    }
+    found
+}
+
+/// Reports every member that the language does not have (R04): a misspelt `Condition` would silently drop a restriction.
+fn only<'a>(reader: &Reader<'a>, at: &Cursor<'a>, members: &[Member<'a>], known: &[&str]) -> Option<()> {
+    let mut clean = Some(());
+    for member in members.iter().filter(|member| !known.contains(&member.name)) {
+        clean = None;
+        let foreign = FOREIGN_MEMBERS.iter().find(|(name, _)| *name == member.name);
+        let hint = match (foreign, nearest(member.name, known.iter().copied())) {
+            (Some((_, advice)), _) => (*advice).to_owned(),
+            (None, Some(word)) => format!("did you mean `{word}`?"),
+            (None, None) => format!("known here are {}", quoted(known.iter().copied())),
+        };
+        let name = shown(member.name);
+        if member.name == "Principal" {
+            reader.name_error(member, at, "a policy of users, groups and roles has no `Principal`", hint);
+        } else {
+            reader.name_error(member, at, format!("`{name}` is not known here"), hint);
+        }
+    }
+    clean
+}

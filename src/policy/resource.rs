@@ -1,0 +1,227 @@
+//! Resource patterns (R11-R19): the bare `*`, and SRNs with `*` and `?` in region, type and id.
+
+use crate::source::Cursor;
+use crate::types::{Srn, SrnError};
+
+use super::catalogue::Catalogue;
+use super::document::{Effect, Owner};
+use super::evaluate::Resource;
+use super::glob::{Glob, GlobError, STARS_MAX, Wildcards};
+use super::index_set::IndexSet;
+use super::reader::{Reader, shown, text};
+
+const HINT: &str = "write `*` for every resource, or `srn:offering::account:region::service-type:type/id`";
+
+/// What a statement's `Resource` means.
+#[derive(Debug, Clone)]
+pub(super) struct Resources {
+    /// The bare `*` is among the patterns: only that matches actions without resources (R19).
+    everything: bool,
+    patterns: Box<[Pattern]>,
+}
+
+/// One SRN pattern. Its offering is the catalogue's.
+#[derive(Debug, Clone)]
+struct Pattern {
+    kinds: IndexSet,
+    account: Account,
+    region: Glob,
+    id: Glob,
+}
+
+#[derive(Debug, Clone)]
+enum Account {
+    Named(Box<str>),
+    /// An empty account in a policy of nobody (R53).
+    OfPrincipal,
+}
+
+impl Resources {
+    /// Whether the bare `*` is among the patterns.
+    pub(super) const fn everything(&self) -> bool {
+        self.everything
+    }
+
+    /// Whether some pattern matches the resource.
+    pub(super) fn cover(&self, resource: &Resource<'_>, principal_account: &str) -> bool {
+        self.everything || self.patterns.iter().any(|pattern| pattern.matches(resource, principal_account))
+    }
+}
+
+impl Pattern {
+    fn matches(&self, resource: &Resource<'_>, principal_account: &str) -> bool {
+        let account = match &self.account {
+            Account::Named(account) => account,
+            Account::OfPrincipal => principal_account,
+        };
+        self.kinds.contains(resource.kind.index())
+            && account == resource.account
+            && self.region.matches(resource.region)
+            && self.id.matches(resource.id)
+    }
+}
+
+/// Reads `Resource`. The effect and the actions of the statement (unknown after an error) only shape warnings.
+pub(super) fn read<'a>(
+    reader: &Reader<'a>,
+    at: &Cursor<'a>,
+    owner: &Owner,
+    effect: Option<Effect>,
+    actions: Option<&IndexSet>,
+) -> Option<Resources> {
+    let items = reader.items(at, HINT)?;
+    let relevant = actions.filter(|actions| !actions.is_empty()).map(|actions| acted_on(reader.catalogue, actions));
+    let mut everything = false;
+    let mut patterns = Vec::new();
+    let mut complete = Some(());
+    for item in &items {
+        match text(item, HINT) {
+            Some("*") => everything = true,
+            Some(text) => match pattern(reader, item, text, owner) {
+                Some(Ok(pattern)) => {
+                    warn_if_ignored(reader, item, &pattern, effect, relevant.as_ref());
+                    patterns.push(pattern);
+                }
+                Some(Err(Inert)) => {}
+                None => complete = None,
+            },
+            None => complete = None,
+        }
+    }
+    complete?;
+    Some(Resources { everything, patterns: patterns.into() })
+}
+
+/// A sound pattern that means nothing in this catalogue: ignored (R16), after a warning.
+struct Inert;
+
+fn pattern<'a>(reader: &Reader<'a>, at: &Cursor<'a>, text: &'a str, owner: &Owner) -> Option<Result<Pattern, Inert>> {
+    let srn = match Srn::parse(text) {
+        Ok(srn) => srn,
+        Err(error) => {
+            at.error_hint(error_text(&error, text), srn_hint(&error, text));
+            return None;
+        }
+    };
+    let (region, kind, id) = (check(at, &srn, text)?, glob(at, srn.resource_type)?, glob(at, srn.resource_id)?);
+    warn_of_region_as_account(reader, at, &srn);
+    let account = match (srn.account, owner.get()) {
+        ("", Some(owner)) => Account::Named((**owner).into()),
+        ("", None) => Account::OfPrincipal,
+        (account, _) => Account::Named(account.into()),
+    };
+    Some(kinds(reader, at, &srn, &kind).map(|kinds| Pattern { kinds, account, region, id }))
+}
+
+/// Wildcards where they are forbidden (R12), too many of them, and the region.
+fn check(at: &Cursor<'_>, srn: &Srn<'_>, text: &str) -> Option<Glob> {
+    let mut complete = Some(());
+    for (field, value) in [("offering", srn.offering), ("account", srn.account), ("service type", srn.service_type)] {
+        if value.contains(['*', '?']) {
+            complete = None;
+            let hint = match field {
+                "account" => "leave it empty for the policy's own account, or name one account",
+                "offering" => "name the offering, such as `e`",
+                _ => "name one service type; `*` alone stands for every resource of every service",
+            };
+            at.error_hint(format!("the {field} of an SRN takes no wildcard, and this one is `{}`", shown(value)), hint);
+        }
+    }
+    let stars = text.matches('*').count();
+    if stars > STARS_MAX {
+        complete = None;
+        at.error_hint(GlobError::Stars(stars), "write several patterns with fewer `*`");
+    }
+    complete?;
+    if srn.region.is_empty() { Some(Glob::anything()) } else { glob(at, srn.region) }
+}
+
+fn glob(at: &Cursor<'_>, field: &str) -> Option<Glob> {
+    Glob::new(field, Wildcards::StarAndQuestionMark)
+        .map_err(|error| at.error_hint(error, "write several patterns, or replace the `?` by `*`"))
+        .ok()
+}
+
+/// The resource types that a pattern means, if any.
+fn kinds<'a>(reader: &Reader<'a>, at: &Cursor<'a>, srn: &Srn<'_>, kind: &Glob) -> Result<IndexSet, Inert> {
+    let catalogue = reader.catalogue;
+    let offering = catalogue.offering().as_str();
+    if srn.offering != offering {
+        let message = format!("the offering is `{}`, so it matches nothing here and is ignored", shown(srn.offering));
+        reader.warning(at, message, format!("SRNs here start with `srn:{offering}:`"));
+        return Err(Inert);
+    }
+    let Some(service_type) = catalogue.canonical_service_type(srn.service_type) else {
+        let message = format!("no service has the service type `{}`, so it matches nothing and is ignored", shown(srn.service_type));
+        let near = reader.nearest(srn.service_type, catalogue.spellings());
+        let hint = near.map_or_else(
+            || "see the action definitions for the service types there are".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        reader.warning(at, message, hint);
+        return Err(Inert);
+    };
+    let mut meant = IndexSet::empty(catalogue.resource_type_count());
+    let of_service = || catalogue.resource_types().filter(|(_, known)| known.service_type == *service_type);
+    of_service().filter(|(_, known)| kind.matches(&known.name)).for_each(|(id, _)| meant.insert(id.index()));
+    if meant.is_empty() {
+        let message = format!("`{service_type}` has no resource type `{}`, so it matches nothing and is ignored", shown(srn.resource_type));
+        let near = reader.nearest(srn.resource_type, of_service().map(|(_, known)| &*known.name));
+        let hint = near.map_or_else(
+            || "see the action definitions for the resource types there are".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        reader.warning(at, message, hint);
+        return Err(Inert);
+    }
+    Ok(meant)
+}
+
+/// The resource types that some of the actions act on.
+fn acted_on(catalogue: &Catalogue, actions: &IndexSet) -> IndexSet {
+    let mut kinds = IndexSet::empty(catalogue.resource_type_count());
+    for (_, action) in catalogue.actions().filter(|(id, _)| actions.contains(id.index())) {
+        action.resource_types.iter().for_each(|kind| kinds.insert(kind.index()));
+    }
+    kinds
+}
+
+/// R16: a pattern for resources that none of the actions acts on is ignored. Under Deny that may be a surprise.
+fn warn_if_ignored<'a>(reader: &Reader<'a>, at: &Cursor<'a>, pattern: &Pattern, effect: Option<Effect>, relevant: Option<&IndexSet>) {
+    if relevant.is_none_or(|relevant| relevant.meets(&pattern.kinds)) {
+        return;
+    }
+    let message = match effect {
+        Some(Effect::Deny) => "ATTENTION, it denies nothing: no action of this statement acts on such a resource",
+        Some(Effect::Allow) | None => "it is ignored: no action of this statement acts on such a resource",
+    };
+    reader.warning(at, message, "name resources that the actions act on, or add the actions that you mean");
+}
+
+/// `srn:e::kr-west1:::scp-iam:group/foo` (seed 003, L1492).
+fn warn_of_region_as_account<'a>(reader: &Reader<'a>, at: &Cursor<'a>, srn: &Srn<'_>) {
+    if srn.region.is_empty() && srn.account.contains('-') {
+        let hint = format!("the region is the field after it: `srn:{}:::{}::...`", srn.offering, shown(srn.account));
+        reader.warning(at, format!("`{}` stands where the account stands, and looks like a region", shown(srn.account)), hint);
+    }
+}
+
+fn error_text(error: &SrnError, text: &str) -> String {
+    match error {
+        SrnError::Fields(_) => format!("`{}` is neither `*` nor an SRN", shown(text)),
+        SrnError::Reserved(_) => format!("`{}` has text in the third or sixth field of the SRN", shown(text)),
+        SrnError::Empty(_, field) => format!("the {field} of `{}` is empty", shown(text)),
+        SrnError::Resource(_) => format!("`{}` names no resource: its last field has no `/`", shown(text)),
+        SrnError::Long | SrnError::Offering(_) => error.to_string(),
+    }
+}
+
+fn srn_hint(error: &SrnError, text: &str) -> String {
+    match error {
+        SrnError::Fields(_) if text.starts_with("arn:") => format!("this is an ARN of another cloud; {HINT}"),
+        SrnError::Empty(_, "resource id") => "write `*` as the id for every resource of the type".to_owned(),
+        SrnError::Resource(_) => "end it with `type/id`, such as `user/*`".to_owned(),
+        SrnError::Reserved(_) => "these two fields stay empty: `srn:offering::account:region::service-type:type/id`".to_owned(),
+        SrnError::Fields(_) | SrnError::Empty(..) | SrnError::Long | SrnError::Offering(_) => HINT.to_owned(),
+    }
+}

@@ -1,0 +1,14 @@
+//! The policy language against its conformance cases (tests/policy/cases.json), its laws, and the texts of its errors.
+
+#[cfg(test)]
+#[path = "policy/conformance.rs"]
+mod conformance;
+#[cfg(test)]
+#[path = "policy/errors.rs"]
+mod errors;
+#[cfg(test)]
+#[path = "policy/laws.rs"]
+mod laws;
+#[cfg(test)]
+#[path = "policy/world.rs"]
+mod world;
