@@ -1,27 +1,13 @@
 //! Stage 6: who is calling. Exactly one credential is presented; a failing one never falls through to another.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName};
 
 use super::View;
 use super::decision::{Denial, Facts};
 use super::request::Request;
-use crate::authn::scp::{Credential, Headers, Malformed, Signed};
+use crate::authn::scp::{Credential, Headers, Signed};
 use crate::snapshot::AccessKey;
 use crate::types::{AuthenticationType, Reason, Timestamp};
-
-const SCP_ACCESS_KEY: HeaderName = HeaderName::from_static("scp-accesskey");
-const SCP_SIGNATURE: HeaderName = HeaderName::from_static("scp-signature");
-const SCP_TIMESTAMP: HeaderName = HeaderName::from_static("scp-timestamp");
-const SCP_CLIENT_TYPE: HeaderName = HeaderName::from_static("scp-clienttype");
-const SCP_ACCOUNT_ID: HeaderName = HeaderName::from_static("scp-accountid");
-const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
-/// Carriers of credentials of other schemes; none may stand beside a signature (contracts C3).
-static OTHER_CARRIERS: [HeaderName; 4] = [
-    header::AUTHORIZATION,
-    HeaderName::from_static("x-cmp-accesskey"),
-    HeaderName::from_static("x-cmp-signature"),
-    HeaderName::from_static("svaccesskey"),
-];
 
 /// Finds and verifies the credential; the caller and how they proved it go into `facts`.
 pub(super) fn authenticate<'v>(
@@ -30,17 +16,17 @@ pub(super) fn authenticate<'v>(
     now: Timestamp,
     facts: &mut Facts<'v>,
 ) -> Result<&'v AccessKey, Denial> {
-    let headers = request.headers;
-    let presented = [SCP_ACCESS_KEY, SCP_SIGNATURE, SCP_TIMESTAMP].iter().any(|name| headers.contains_key(name));
-    let other = OTHER_CARRIERS.iter().find(|name| headers.contains_key(*name));
-    match (presented, other) {
-        (true, None) => {}
-        (true, Some(name)) => {
-            return Err(Denial::with(Reason::SeveralCredentials, format!("`{name}` stands beside an `Scp-*` signature")));
-        }
-        (false, _) => return Err(Denial::with(Reason::NoCredential, "this service accepts `Scp-*` signatures")),
+    let presented = Presented::find(request.headers);
+    if !presented.is_scp() {
+        return Err(Denial::with(Reason::NoCredential, "this service accepts `Scp-*` signatures"));
     }
-    let credential = Credential::parse(&scp_headers(headers)?).map_err(malformed)?;
+    if let Some(name) = presented.other {
+        return Err(Denial::with(Reason::SeveralCredentials, format!("`{name}` stands beside an `Scp-*` signature")));
+    }
+    if let Some(name) = presented.twice {
+        return Err(Denial::with(Reason::CredentialMalformed, format!("`{name}` stands twice")));
+    }
+    let credential = Credential::parse(&presented.scp).map_err(|error| Denial::with(Reason::CredentialMalformed, error.to_string()))?;
     facts.access_key = Some(credential.access_key);
     if now.distance_ms(credential.signed_at) > view.clock_skew_ms {
         return Err(Denial::with(Reason::ClockSkew, format!("the gateway's time is {now}, the signature's is {}", credential.signed_at)));
@@ -57,7 +43,7 @@ pub(super) fn authenticate<'v>(
 
     facts.user = Some(&key.user);
     facts.authentication = AuthenticationType::AuthenticationKey;
-    if headers.get_all(X_AUTH_TOKEN).iter().any(|token| !token.is_empty()) {
+    if presented.session_token {
         return Err(Denial::with(
             Reason::SessionTokenInvalid,
             "an `X-Auth-Token` stands beside the signature of a key that has no session",
@@ -69,25 +55,47 @@ pub(super) fn authenticate<'v>(
     Ok(key)
 }
 
-fn scp_headers(headers: &HeaderMap) -> Result<Headers<'_>, Denial> {
-    Ok(Headers {
-        access_key: single(headers, &SCP_ACCESS_KEY)?,
-        signature: single(headers, &SCP_SIGNATURE)?,
-        timestamp: single(headers, &SCP_TIMESTAMP)?,
-        client_type: single(headers, &SCP_CLIENT_TYPE)?,
-        account_id: single(headers, &SCP_ACCOUNT_ID)?,
-    })
+/// The carriers of credentials in a request's head, found in one pass.
+#[derive(Default)]
+struct Presented<'a> {
+    scp: Headers<'a>,
+    /// A header of the signature that stands twice.
+    twice: Option<&'a HeaderName>,
+    /// A carrier of another scheme; none may stand beside a signature (contracts C3).
+    other: Option<&'a HeaderName>,
+    /// Whether a session token stands beside the signature. Sent empty it counts as absent.
+    session_token: bool,
 }
 
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a [u8]>, Denial> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next();
-    if values.next().is_some() {
-        return Err(Denial::with(Reason::CredentialMalformed, format!("`{name}` stands twice")));
+impl<'a> Presented<'a> {
+    fn find(headers: &'a HeaderMap) -> Self {
+        let mut found = Self::default();
+        for (name, value) in headers {
+            let slot = match name.as_str() {
+                "scp-accesskey" => &mut found.scp.access_key,
+                "scp-signature" => &mut found.scp.signature,
+                "scp-timestamp" => &mut found.scp.timestamp,
+                "scp-clienttype" => &mut found.scp.client_type,
+                "scp-accountid" => &mut found.scp.account_id,
+                "x-auth-token" => {
+                    found.session_token |= !value.is_empty();
+                    continue;
+                }
+                "authorization" | "x-cmp-accesskey" | "x-cmp-signature" | "svaccesskey" | "svsignature" => {
+                    found.other = Some(name);
+                    continue;
+                }
+                _ => continue,
+            };
+            if slot.replace(value.as_bytes()).is_some() {
+                found.twice = Some(name);
+            }
+        }
+        found
     }
-    Ok(first.map(http::HeaderValue::as_bytes))
-}
 
-fn malformed(error: Malformed) -> Denial {
-    Denial::with(Reason::CredentialMalformed, error.to_string())
+    /// Whether an SCP signature is presented, complete or not.
+    fn is_scp(&self) -> bool {
+        self.scp.access_key.is_some() || self.scp.signature.is_some() || self.scp.timestamp.is_some()
+    }
 }

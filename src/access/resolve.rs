@@ -117,20 +117,24 @@ impl Resolved<'_> {
     /// The resources as SRNs, for records.
     pub(super) fn srns(&self, catalogue: &Catalogue) -> Vec<String> {
         let offering = catalogue.offering().as_str();
-        self.resources
-            .iter()
-            .map(|resource| {
-                let kind = catalogue.resource_type(resource.kind);
-                let srn = Srn {
-                    offering,
-                    account: &resource.account,
-                    region: &resource.region,
-                    service_type: &kind.service_type,
-                    resource_type: &kind.name,
-                    resource_id: &resource.id,
-                };
-                srn.to_string()
-            })
-            .collect()
+        let text = |resource: &Named<'_>| {
+            let kind = catalogue.resource_type(resource.kind);
+            let parts = [
+                "srn:",
+                offering,
+                "::",
+                &resource.account,
+                ":",
+                &resource.region,
+                "::",
+                &kind.service_type,
+                ":",
+                &kind.name,
+                "/",
+                &resource.id,
+            ];
+            parts.concat()
+        };
+        self.resources.iter().map(text).collect()
     }
 }

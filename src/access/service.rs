@@ -1,9 +1,10 @@
 //! Stage 5: which service a Host is, and what that service accepts.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use fnv::FnvHashMap;
 use http::Method;
 use smallvec::SmallVec;
 
@@ -82,7 +83,7 @@ impl Service {
 #[derive(Debug, Default)]
 pub struct Services {
     services: Vec<Service>,
-    exact: HashMap<Box<str>, usize>,
+    exact: FnvHashMap<Box<str>, usize>,
     patterns: Vec<(HostPattern, usize)>,
 }
 

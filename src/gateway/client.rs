@@ -1,12 +1,14 @@
 //! One client connection: its socket, its deadline, its life from accept to close.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use http::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -22,7 +24,35 @@ pub(super) struct Client {
     pub(super) worker: Rc<Worker>,
     pub(super) listener: usize,
     pub(super) peer: SocketAddr,
+    /// The peer's address as text, and as a header's value: formatted once per connection.
+    pub(super) peer_text: String,
+    peer_value: Option<HeaderValue>,
     pub(super) deadline: Rc<Deadline>,
+}
+
+impl Client {
+    fn new(worker: Rc<Worker>, listener: usize, peer: SocketAddr, deadline: Rc<Deadline>) -> Self {
+        let peer_text = peer.ip().to_canonical().to_string();
+        let peer_value = HeaderValue::from_str(&peer_text).ok();
+        Self { worker, listener, peer, peer_text, peer_value, deadline }
+    }
+
+    /// A client address as text; `unknown` when there is none.
+    pub(super) fn address_text(&self, address: Option<IpAddr>) -> Cow<'_, str> {
+        match address {
+            Some(address) if address == self.peer.ip().to_canonical() => Cow::Borrowed(&self.peer_text),
+            Some(address) => Cow::Owned(address.to_string()),
+            None => Cow::Borrowed("unknown"),
+        }
+    }
+
+    /// A client address as a header's value.
+    pub(super) fn address_value(&self, address: Option<IpAddr>) -> Option<HeaderValue> {
+        match self.address_text(address) {
+            Cow::Borrowed(text) if text == self.peer_text => self.peer_value.clone(),
+            text => HeaderValue::from_str(&text).ok(),
+        }
+    }
 }
 
 /// Serves a connection to its end.
@@ -32,7 +62,7 @@ pub(super) async fn serve(worker: Rc<Worker>, listener: usize, stream: TcpStream
         return;
     }
     let (id, deadline) = worker.open_connection();
-    let client = Rc::new(Client { worker: Rc::clone(&worker), listener, peer, deadline: Rc::clone(&deadline) });
+    let client = Rc::new(Client::new(Rc::clone(&worker), listener, peer, Rc::clone(&deadline)));
     let io = TokioIo::new(Watched { stream, deadline: Rc::clone(&deadline) });
     let service = service_fn(move |request| handler::handle(Rc::clone(&client), request));
     let limits = worker.limits();

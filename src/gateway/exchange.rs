@@ -1,6 +1,5 @@
 //! One request and its answer, for the record and the counters: written exactly once, when it is dropped.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -10,18 +9,17 @@ use http::{HeaderValue, header};
 use super::client::Client;
 use super::handler;
 use super::state::{Bound, BoundService};
-use super::worker::Worker;
 use crate::access::{Decision, Denial, Facts, Mode};
-use crate::telemetry::{Outcome, RecordLine};
+use crate::telemetry::Outcome;
+use crate::telemetry::record::{RecordLine, field};
 use crate::types::{Reason, RequestId, Timestamp};
 
 /// A request being served.
 pub(super) struct Exchange {
-    worker: Rc<Worker>,
     started: Instant,
     now: Timestamp,
-    request_id: RequestId,
-    peer: IpAddr,
+    request_id: [u8; RequestId::CHARS],
+    client: Rc<Client>,
     service: Option<Rc<BoundService>>,
     line: Option<RecordLine>,
     outcome: Option<Outcome>,
@@ -31,14 +29,14 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn begin(client: &Client, now: Timestamp, started: Instant) -> Self {
-        let worker = &client.worker;
+    pub(super) fn begin(client: &Rc<Client>, now: Timestamp, started: Instant) -> Self {
+        let mut request_id = [0; RequestId::CHARS];
+        client.worker.request_id(now).write(&mut request_id);
         Self {
-            worker: Rc::clone(worker),
             started,
             now,
-            request_id: worker.request_id(now),
-            peer: client.peer.ip(),
+            request_id,
+            client: Rc::clone(client),
             service: None,
             line: None,
             outcome: None,
@@ -49,8 +47,8 @@ impl Exchange {
     }
 
     /// The request's id.
-    pub(super) fn request_id(&self) -> RequestId {
-        self.request_id
+    pub(super) fn request_id(&self) -> &str {
+        std::str::from_utf8(&self.request_id).unwrap_or_default()
     }
 
     /// When the request came in.
@@ -59,7 +57,7 @@ impl Exchange {
     }
 
     /// The decision is known: counts it and writes the record's first part.
-    pub(super) fn decided(&mut self, client: &Client, bound: &Bound, parts: &Parts, decision: &Decision<'_>, took: Duration) {
+    pub(super) fn decided(&mut self, bound: &Bound, parts: &Parts, decision: &Decision<'_>, took: Duration) {
         let empty = Facts::default();
         let (facts, denial) = match decision {
             Decision::Permit(permit) => (permit.facts(), permit.would_deny()),
@@ -71,24 +69,25 @@ impl Exchange {
         service.counters.decided(outcome, took);
         self.service = Some(service);
         self.outcome = Some(outcome);
-        if client.worker.sink().is_on() {
-            let mut line = client.worker.sink().line();
+        let sink = self.client.worker.sink();
+        if sink.is_on() {
+            let mut line = sink.line();
             self.describe_request(&mut line, parts);
-            line.text("revision", &bound.revision_text);
-            describe_decision(&mut line, facts, outcome, denial);
-            line.number("decision_us", u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+            line.text(field!("revision"), &bound.revision_text);
+            describe_decision(&mut line, &self.client, facts, outcome, denial);
+            line.number(field!("decision_us"), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
             self.line = Some(line);
         }
     }
 
     fn describe_request(&self, line: &mut RecordLine, parts: &Parts) {
-        self.worker.with_time(self.now, |time| line.text("time", time));
-        line.text("request_id", self.request_id.write(&mut [0; RequestId::CHARS]));
-        line.text("method", parts.method.as_str());
-        line.text("host", text(parts.headers.get(header::HOST)));
+        self.client.worker.with_time(self.now, |time| line.text(field!("time"), time));
+        line.text(field!("request_id"), self.request_id());
+        line.text(field!("method"), parts.method.as_str());
+        line.text(field!("host"), text(parts.headers.get(header::HOST)));
         // Queries may carry tokens and presigned signatures: only the path is recorded.
-        line.text("path", parts.uri.path());
-        line.text("peer", &self.peer.to_string());
+        line.text(field!("path"), parts.uri.path());
+        line.text(field!("peer"), &self.client.peer_text);
     }
 
     /// The answer's status.
@@ -103,7 +102,7 @@ impl Exchange {
             service.counters.outcome(Outcome::Refused(reason));
         }
         if let Some(line) = &mut self.line {
-            line.text("failure", reason.code());
+            line.text(field!("failure"), reason.code());
         }
     }
 
@@ -125,11 +124,11 @@ impl Drop for Exchange {
             service.counters.answered(self.status, took);
         }
         if let Some(mut line) = self.line.take() {
-            line.number("status", u64::from(self.status));
-            line.number("response_bytes", self.bytes);
-            line.number("duration_us", u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-            line.flag("complete", self.complete);
-            self.worker.sink().write(line);
+            line.number(field!("status"), u64::from(self.status));
+            line.number(field!("response_bytes"), self.bytes);
+            line.number(field!("duration_us"), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+            line.flag(field!("complete"), self.complete);
+            self.client.worker.sink().write(line);
         }
     }
 }
@@ -138,11 +137,11 @@ fn text(value: Option<&HeaderValue>) -> &str {
     value.and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-fn describe_decision(line: &mut RecordLine, facts: &Facts<'_>, outcome: Outcome, denial: Option<&Denial>) {
+fn describe_decision(line: &mut RecordLine, client: &Client, facts: &Facts<'_>, outcome: Outcome, denial: Option<&Denial>) {
     if let Some(service) = facts.service {
-        line.text("service", &service.name);
+        line.text(field!("service"), &service.name);
         if service.mode == Mode::Observe {
-            line.text("mode", "observe");
+            line.text(field!("mode"), "observe");
         }
     }
     line.text(
@@ -153,38 +152,35 @@ fn describe_decision(line: &mut RecordLine, facts: &Facts<'_>, outcome: Outcome,
             Outcome::Observed(_) => "observe",
         },
     );
-    line.text("reason", denial.map_or("allow", |denial| denial.reason.code()));
+    line.text(field!("reason"), denial.map_or("allow", |denial| denial.reason.code()));
     if let Some(detail) = denial.and_then(|denial| denial.detail.as_deref()) {
-        line.text("detail", detail);
+        line.text(field!("detail"), detail);
     }
-    match facts.client_address {
-        Some(address) => line.text("client_address", &address.to_string()),
-        None => line.text("client_address", "unknown"),
-    }
+    line.text(field!("client_address"), &client.address_text(facts.client_address));
     if let Some(key) = &facts.access_key {
-        line.text("access_key", key.to_text().as_str());
+        line.text(field!("access_key"), key.to_text().as_str());
     }
     if let Some(user) = facts.user {
-        line.text("account", &user.account_text);
-        line.text("principal", &user.principal.srn);
-        line.text("user_name", &user.principal.name);
+        line.text(field!("account"), &user.account_text);
+        line.text(field!("principal"), &user.principal.srn);
+        line.text(field!("user_name"), &user.principal.name);
     }
-    line.text("authentication_type", facts.authentication.as_str());
+    line.text(field!("authentication_type"), facts.authentication.as_str());
     if let Some(operation) = facts.operation {
-        line.text("route", &operation.template);
+        line.text(field!("route"), &operation.template);
     }
     if let Some(action) = facts.action {
-        line.text("action", action.name.as_str());
-        line.text("access_level", action.level.as_str());
+        line.text(field!("action"), action.name.as_str());
+        line.text(field!("access_level"), action.level.as_str());
     }
     if !facts.resources.is_empty() {
-        line.texts("resources", facts.resources.iter().map(String::as_str));
+        line.texts(field!("resources"), facts.resources.iter().map(String::as_str));
     }
     if let Some((policy, statement, sid)) = facts.deciding {
-        line.text("policy", policy);
-        line.number("statement", statement as u64);
+        line.text(field!("policy"), policy);
+        line.number(field!("statement"), statement as u64);
         if let Some(sid) = sid {
-            line.text("sid", sid);
+            line.text(field!("sid"), sid);
         }
     }
 }

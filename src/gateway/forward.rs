@@ -37,7 +37,7 @@ pub(super) async fn forward(
         exchange.failed(Reason::UpstreamUnavailable);
         return refuse::refuse(bound, &failed(Reason::UpstreamUnavailable, facts), exchange);
     };
-    prepare(&mut parts, facts, upstream, &exchange);
+    prepare(&mut parts, facts, upstream, client, &exchange);
     client.deadline.set_upstream(upstream.settings.response_timeout);
     if body.is_empty() {
         client.deadline.enter(Phase::Upstream);
@@ -66,11 +66,11 @@ pub(super) async fn forward(
 }
 
 /// Takes out what must not pass and puts in who is calling.
-fn prepare(parts: &mut Parts, facts: &Facts<'_>, upstream: &BoundUpstream, exchange: &Exchange) {
+fn prepare(parts: &mut Parts, facts: &Facts<'_>, upstream: &BoundUpstream, client: &Client, exchange: &Exchange) {
     let settings = &upstream.settings;
     let observed = facts.service.is_some_and(|service| service.mode == Mode::Observe);
     headers::strip_request(&mut parts.headers, settings.keep_credentials && observed);
-    identity::add(parts, facts, &settings.identity_key, exchange.request_id(), exchange.now());
+    identity::add(parts, facts, &settings.identity_key, client, exchange);
     if !settings.preserve_host {
         parts.headers.insert(header::HOST, upstream.host.clone());
     }

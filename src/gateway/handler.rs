@@ -30,7 +30,7 @@ pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Re
 
     let decision =
         if client.worker.records_must_be_refused() { overloaded() } else { decide(&client, &bound, &mut parts, &mut body, now).await };
-    exchange.decided(&client, &bound, &parts, &decision, started.elapsed());
+    exchange.decided(&bound, &parts, &decision, started.elapsed());
     let mut response = match decision {
         Decision::Permit(permit) => forward::forward(&client, &bound, permit, parts, body, exchange).await,
         Decision::Denied(denied) => refuse::refuse(&bound, &denied, exchange),

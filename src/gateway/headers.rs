@@ -21,11 +21,21 @@ pub(super) fn strip_response(headers: &mut HeaderMap) {
 }
 
 fn strip(headers: &mut HeaderMap, is_removed: impl Fn(&str) -> bool) {
-    let mut removed: Names = headers.keys().filter(|name| is_removed(&folded(name.as_str()))).cloned().collect();
+    let mut removed = Names::new();
+    for name in headers.keys() {
+        if is_removed(&folded(name.as_str())) {
+            // A copy of a name that is not well known allocates; the ones that every request has are at hand.
+            let usual = USUAL.iter().find(|usual| *usual == name);
+            removed.push(usual.unwrap_or(name).clone());
+        }
+    }
     for value in headers.get_all(header::CONNECTION) {
         // A value that is not text names no header; the header itself is removed all the same.
-        for token in value.to_str().unwrap_or_default().split(',') {
-            if let Ok(name) = HeaderName::from_bytes(token.trim().as_bytes())
+        for token in value.to_str().unwrap_or_default().split(',').map(str::trim) {
+            if matches!(token, "close" | "keep-alive") {
+                continue;
+            }
+            if let Ok(name) = HeaderName::from_bytes(token.as_bytes())
                 && !matches!(name, header::HOST | header::CONTENT_LENGTH)
             {
                 removed.push(name);
@@ -37,9 +47,22 @@ fn strip(headers: &mut HeaderMap, is_removed: impl Fn(&str) -> bool) {
     }
 }
 
+/// The credentials of ordinary requests.
+static USUAL: [HeaderName; 5] = [
+    HeaderName::from_static("scp-accesskey"),
+    HeaderName::from_static("scp-signature"),
+    HeaderName::from_static("scp-timestamp"),
+    HeaderName::from_static("scp-clienttype"),
+    HeaderName::from_static("scp-accountid"),
+];
+
 /// The name as a folding backend would read it.
 fn folded(name: &str) -> Cow<'_, str> {
-    if name.bytes().any(|byte| matches!(byte, b'_' | b'.')) { Cow::Owned(name.replace(['_', '.'], "-")) } else { Cow::Borrowed(name) }
+    if name.bytes().fold(false, |found, byte| found | (byte == b'_') | (byte == b'.')) {
+        Cow::Owned(name.replace(['_', '.'], "-"))
+    } else {
+        Cow::Borrowed(name)
+    }
 }
 
 /// RFC 9110 section 7.6.1, and what proxies before us understood so. `Expect` was answered by us.

@@ -5,16 +5,17 @@
 //! over these lines, each ended by a line feed except the last: `portcullis-v1`, method, target, principal,
 //! account, authentication type, MFA, client address, request id, time in milliseconds.
 
-use std::io::Write as _;
-use std::net::IpAddr;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
+use smallvec::SmallVec;
 
+use super::client::Client;
+use super::exchange::Exchange;
 use crate::access::Facts;
-use crate::types::{RequestId, SigningKey, Timestamp};
+use crate::telemetry::record::decimal_into;
+use crate::types::SigningKey;
 
 const PRINCIPAL: HeaderName = HeaderName::from_static("portcullis-principal");
 const ACCOUNT: HeaderName = HeaderName::from_static("portcullis-account");
@@ -26,76 +27,40 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORM: &str = "portcullis-v1";
 
 /// Adds the identity headers. Everything of these names must have been removed before.
-pub(super) fn add(parts: &mut Parts, facts: &Facts<'_>, key: &SigningKey, request_id: RequestId, now: Timestamp) {
-    let mut buffer = [0; RequestId::CHARS];
-    let request_id = request_id.write(&mut buffer);
-    let address = Address::new(facts.client_address);
+pub(super) fn add(parts: &mut Parts, facts: &Facts<'_>, key: &SigningKey, client: &Client, exchange: &Exchange) {
+    let request_id = exchange.request_id();
+    let address = client.address_text(facts.client_address);
     let (principal, account) = facts.user.map_or(("", ""), |user| (&*user.principal.srn, &*user.account_text));
     let kind = facts.authentication.as_str();
-    let mut time = Digits::default();
-    let _ = write!(time, "{}", now.milliseconds());
+    let mut time = Vec::with_capacity(20);
+    decimal_into(&mut time, u64::try_from(exchange.now().milliseconds()).unwrap_or(0));
     let target = parts.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
-    let lines = [FORM, parts.method.as_str(), target, principal, account, kind, "false", address.as_str(), request_id, time.as_str()];
-    let mut pieces: [&[u8]; 19] = [b"\n"; 19];
-    for (slot, line) in pieces.iter_mut().step_by(2).zip(lines) {
-        *slot = line.as_bytes();
+
+    let mut message: SmallVec<[u8; 640]> = SmallVec::new();
+    for line in [FORM, parts.method.as_str(), target, principal, account, kind, "false", &address, request_id] {
+        message.extend_from_slice(line.as_bytes());
+        message.push(b'\n');
     }
-    let mac = key.mac(&pieces);
+    message.extend_from_slice(&time);
+    let mut signature = [0; 43];
+    let written = URL_SAFE_NO_PAD.encode_slice(key.mac(&message), &mut signature).unwrap_or(0);
 
     let mut assertion = Vec::with_capacity(160);
-    let _ = write!(assertion, "v1;time={};type={kind};mfa=false;address={};signature=", time.as_str(), address.as_str());
-    let mut signature = [0; 43];
-    if URL_SAFE_NO_PAD.encode_slice(mac, &mut signature).is_ok() {
-        assertion.extend_from_slice(&signature);
+    for part in [b"v1;time=", &*time, b";type=", kind.as_bytes(), b";mfa=false;address=", address.as_bytes(), b";signature="] {
+        assertion.extend_from_slice(part);
     }
+    assertion.extend_from_slice(signature.get(..written).unwrap_or_default());
+
     let headers = &mut parts.headers;
-    for (name, value) in [(PRINCIPAL, principal), (ACCOUNT, account), (REQUEST_ID, request_id), (X_FORWARDED_FOR, address.as_str())] {
+    for (name, value) in [(PRINCIPAL, principal), (ACCOUNT, account), (REQUEST_ID, request_id)] {
         if let (false, Ok(value)) = (value.is_empty(), HeaderValue::from_str(value)) {
             headers.insert(name, value);
         }
     }
+    if let Some(value) = client.address_value(facts.client_address) {
+        headers.insert(X_FORWARDED_FOR, value);
+    }
     if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(assertion)) {
         headers.insert(ASSERTION, value);
-    }
-}
-
-/// The client address as text on the stack; `unknown` when there is none.
-struct Address(Digits);
-
-impl Address {
-    fn new(address: Option<IpAddr>) -> Self {
-        let mut text = Digits::default();
-        let _ = match address {
-            Some(address) => write!(text, "{address}"),
-            None => write!(text, "unknown"),
-        };
-        Self(text)
-    }
-
-    fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-/// A short text on the stack.
-#[derive(Default)]
-struct Digits {
-    bytes: smallvec::SmallVec<[u8; 48]>,
-}
-
-impl Digits {
-    fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes).unwrap_or_default()
-    }
-}
-
-impl std::io::Write for Digits {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }

@@ -11,7 +11,7 @@ use super::identity::REQUEST_ID;
 use super::state::Bound;
 use crate::access::{Denied, ErrorProtocol};
 use crate::telemetry::record::escape_into;
-use crate::types::{Reason, RequestId};
+use crate::types::Reason;
 
 /// Seconds a client should wait before it tries again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -82,16 +82,14 @@ pub(super) fn refuse(bound: &Bound, denied: &Denied<'_>, mut exchange: Exchange)
 
 /// Tells the client the request's id.
 pub(super) fn mark_request_id(headers: &mut HeaderMap, exchange: &Exchange) {
-    let mut buffer = [0; RequestId::CHARS];
-    if let Ok(value) = HeaderValue::from_str(exchange.request_id().write(&mut buffer)) {
+    if let Ok(value) = HeaderValue::from_str(exchange.request_id()) {
         headers.insert(REQUEST_ID, value);
     }
 }
 
 /// `{"errors": [...]}` with exactly the members that clients of the platform decode.
-fn scp_body(denied: &Denied<'_>, status: StatusCode, request_id: RequestId) -> Vec<u8> {
+fn scp_body(denied: &Denied<'_>, status: StatusCode, request_id: &str) -> Vec<u8> {
     let reason = denied.denial.reason;
-    let request_id = request_id.to_string();
     let mut body = br#"{"errors":[{"code":""#.to_vec();
     body.extend_from_slice(reason.code().as_bytes());
     body.extend_from_slice(br#"","title":""#);

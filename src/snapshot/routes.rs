@@ -1,7 +1,6 @@
 //! Path templates to operations: a tree of decoded segments. Static segments win over parameters.
 
-use std::collections::HashMap;
-
+use fnv::FnvHashMap;
 use smallvec::SmallVec;
 
 use crate::types::Path;
@@ -15,16 +14,17 @@ pub struct Routes<T> {
     root: Branch<T>,
 }
 
+/// The hash is not keyed: only operators put names into these tables, so nobody else can make them collide.
 #[derive(Debug)]
 struct Branch<T> {
-    fixed: HashMap<Box<str>, Branch<T>>,
+    fixed: FnvHashMap<Box<str>, Branch<T>>,
     parameter: Option<Box<Branch<T>>>,
     values: Vec<T>,
 }
 
 impl<T> Default for Branch<T> {
     fn default() -> Self {
-        Self { fixed: HashMap::new(), parameter: None, values: Vec::new() }
+        Self { fixed: FnvHashMap::default(), parameter: None, values: Vec::new() }
     }
 }
 

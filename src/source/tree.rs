@@ -33,13 +33,48 @@ impl Span {
 pub struct Source {
     name: Arc<str>,
     text: Arc<str>,
+    whole: Option<Arc<Whole>>,
+}
+
+/// What a text is a part of, and where in it.
+#[derive(Debug)]
+struct Whole {
+    source: Source,
+    lines_before: u32,
+    columns_before: u32,
 }
 
 impl Source {
     /// A text under a name.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), text: text.into() }
+        Self { name: name.into(), text: text.into(), whole: None }
+    }
+
+    /// The literal block (`|` in YAML) that starts at `span` and reads `text`, as a text of its own: what is found in it is
+    /// shown where it stands in this one. `None` when no such block is there (a text in quotes, a folded one).
+    #[must_use]
+    pub fn block(&self, span: Span, text: &str) -> Option<Self> {
+        let shown = text.lines().position(|line| !line.is_empty())?;
+        [0, 1].into_iter().find_map(|header| {
+            let lines_before = (span.start.line - 1).checked_add(header)?;
+            let lines = || self.text.lines().skip(lines_before as usize);
+            let indent = lines().nth(shown)?.strip_suffix(text.lines().nth(shown)?)?;
+            let same = |(line, read): (&str, &str)| line.strip_prefix(indent).unwrap_or(line.trim_start()) == read;
+            if !indent.bytes().all(|byte| byte == b' ') || lines().count() < text.lines().count() || !lines().zip(text.lines()).all(same) {
+                return None;
+            }
+            let whole = Whole { source: self.clone(), lines_before, columns_before: u32::try_from(indent.len()).ok()? };
+            Some(Self { name: Arc::clone(&self.name), text: text.into(), whole: Some(Arc::new(whole)) })
+        })
+    }
+
+    /// Where people find a place: in the file, when this text is a part of one.
+    #[must_use]
+    pub fn locate(&self, span: Span) -> (&Self, Span) {
+        let Some(whole) = &self.whole else { return (self, span) };
+        let start = Position { line: span.start.line + whole.lines_before, column: span.start.column + whole.columns_before };
+        whole.source.locate(Span { start, ..span })
     }
 
     /// The name shown in diagnostics.
@@ -146,5 +181,26 @@ impl SyntaxError {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_found_where_it_stands() {
+        let text = "a:\n  b: |\n\n    {\n      x\n\n    }\n  c: \"{ x }\"\n";
+        let source = Source::new("t.yaml", text);
+        let at = |line, column| Span::at(Position { line, column });
+        for header in [2, 3] {
+            let block = source.block(at(header, 6), "\n{\n  x\n\n}\n").unwrap();
+            assert_eq!(block.locate(at(3, 3)).1, at(5, 7));
+            assert_eq!(block.locate(at(3, 3)).0.line(5), Some("      x"));
+        }
+        assert!(source.block(at(8, 6), "{ x }").is_none());
+        assert!(source.block(at(2, 6), "{ x }").is_none());
+        assert!(source.block(at(9, 6), "x\n").is_none());
+        assert!(source.block(at(2, 6), "").is_none());
     }
 }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
+use smallvec::SmallVec;
+
 use super::counters::WorkerCounters;
 use crate::config::{OnFull, RecordPath};
 
@@ -132,24 +134,27 @@ impl RecordSink {
     /// An empty line to write a record into; give it back with [`Self::write`].
     pub fn line(self: &Rc<Self>) -> RecordLine {
         let bytes = self.spare.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(1024));
-        RecordLine { bytes, empty: true }
+        RecordLine { bytes }
     }
 
     /// Takes a finished line.
     pub fn write(&self, mut line: RecordLine) {
         line.bytes.extend_from_slice(b"}\n");
-        {
+        let gathered = {
             let mut buffer = self.buffer.borrow_mut();
-            buffer.extend_from_slice(&line.bytes);
-            self.lines.set(self.lines.get() + 1);
-        }
+            // Fields bring their comma along: the first one's becomes the brace.
+            buffer.push(b'{');
+            buffer.extend_from_slice(line.bytes.get(1..).unwrap_or_default());
+            buffer.len()
+        };
+        self.lines.set(self.lines.get() + 1);
         line.bytes.clear();
         let mut spare = self.spare.borrow_mut();
         if spare.len() < 256 {
             spare.push(line.bytes);
         }
         drop(spare);
-        if self.buffer.borrow().len() >= CHUNK_BYTES {
+        if gathered >= CHUNK_BYTES {
             self.flush();
         }
     }
@@ -183,26 +188,27 @@ impl RecordSink {
 #[derive(Debug)]
 pub struct RecordLine {
     bytes: Vec<u8>,
-    empty: bool,
 }
 
-impl RecordLine {
-    fn key(&mut self, name: &str) {
-        self.bytes.extend_from_slice(if self.empty { b"{\"" } else { b",\"" });
-        self.empty = false;
-        self.bytes.extend_from_slice(name.as_bytes());
-        self.bytes.extend_from_slice(b"\":");
-    }
+/// The start of a field, with its comma: `field!("path")` is `,"path":`.
+#[macro_export]
+macro_rules! field {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
+pub use field;
 
+impl RecordLine {
     /// A text field: escaped, and cut after [`FIELD_CHARS_MAX`] characters.
-    pub fn text(&mut self, name: &str, value: &str) {
-        self.key(name);
+    pub fn text(&mut self, field: &'static str, value: &str) {
+        self.bytes.extend_from_slice(field.as_bytes());
         self.quoted(value);
     }
 
     /// A list of texts.
-    pub fn texts<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a str>) {
-        self.key(name);
+    pub fn texts<'a>(&mut self, field: &'static str, values: impl IntoIterator<Item = &'a str>) {
+        self.bytes.extend_from_slice(field.as_bytes());
         self.bytes.push(b'[');
         for (index, value) in values.into_iter().enumerate() {
             if index > 0 {
@@ -214,21 +220,22 @@ impl RecordLine {
     }
 
     /// A number field.
-    pub fn number(&mut self, name: &str, value: u64) {
-        self.key(name);
-        let _ = write!(self.bytes, "{value}");
+    pub fn number(&mut self, field: &'static str, value: u64) {
+        self.bytes.extend_from_slice(field.as_bytes());
+        decimal_into(&mut self.bytes, value);
     }
 
     /// A boolean field.
-    pub fn flag(&mut self, name: &str, value: bool) {
-        self.key(name);
+    pub fn flag(&mut self, field: &'static str, value: bool) {
+        self.bytes.extend_from_slice(field.as_bytes());
         self.bytes.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     fn quoted(&mut self, value: &str) {
         self.bytes.push(b'"');
-        let plain = |byte: u8| (0x20..0x7F).contains(&byte) && byte != b'"' && byte != b'\\';
-        if value.len() <= FIELD_CHARS_MAX && value.bytes().all(plain) {
+        // No early exit: the compiler looks at many bytes at once.
+        let special = value.bytes().fold(false, |found, byte| found | !(0x20..0x7F).contains(&byte) | (byte == b'"') | (byte == b'\\'));
+        if value.len() <= FIELD_CHARS_MAX && !special {
             self.bytes.extend_from_slice(value.as_bytes());
         } else {
             let mut cut = value.char_indices().skip(FIELD_CHARS_MAX);
@@ -240,6 +247,20 @@ impl RecordLine {
         }
         self.bytes.push(b'"');
     }
+}
+
+/// Appends a number's decimal digits.
+pub fn decimal_into(out: &mut Vec<u8>, value: u64) {
+    let mut digits: SmallVec<[u8; 20]> = SmallVec::new();
+    let mut rest = value;
+    loop {
+        digits.push(b'0' + u8::try_from(rest % 10).unwrap_or(0));
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend(digits.iter().rev());
 }
 
 /// Appends text to the inside of a JSON string: nothing in it can steer a terminal or start a line.
@@ -267,13 +288,13 @@ mod tests {
         let writer = RecordWriter { sender: None, thread: None };
         let sink = Rc::new(writer.sink(OnFull::Drop, Arc::default()));
         let mut line = sink.line();
-        line.text("a", "\u{1b}[31m\r\n\u{202e}\"");
-        line.texts("b", ["x", "y"]);
-        line.number("c", 7);
-        line.flag("d", true);
-        line.text("e", &"z".repeat(1 << 20));
+        line.text(field!("a"), "\u{1b}[31m\r\n\u{202e}\"");
+        line.texts(field!("b"), ["x", "y"]);
+        line.number(field!("c"), 7);
+        line.flag(field!("d"), true);
+        line.text(field!("e"), &"z".repeat(1 << 20));
         let text = String::from_utf8(line.bytes).unwrap();
-        assert!(text.starts_with(r#"{"a":"\u001b[31m\u000d\u000a\u202e\"","b":["x","y"],"c":7,"d":true,"e":"zzz"#), "{text}");
+        assert!(text.starts_with(r#","a":"\u001b[31m\u000d\u000a\u202e\"","b":["x","y"],"c":7,"d":true,"e":"zzz"#), "{text}");
         assert!(text.len() < 700);
     }
 
@@ -285,7 +306,7 @@ mod tests {
         let sink = Rc::new(writer.sink(OnFull::Drop, Arc::default()));
         let write = |number: u64| {
             let mut line = sink.line();
-            line.number("n", number);
+            line.number(field!("n"), number);
             sink.write(line);
             sink.flush();
         };

@@ -17,15 +17,11 @@ impl SigningKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret.expose()))
     }
 
-    /// The MAC over the concatenation of `parts`.
+    /// The MAC over a message.
     #[must_use]
-    pub fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let mut context = hmac::Context::with_key(&self.0);
-        for part in parts {
-            context.update(part);
-        }
+    pub fn mac(&self, message: &[u8]) -> [u8; 32] {
         let mut mac = [0; 32];
-        mac.copy_from_slice(context.sign().as_ref());
+        mac.copy_from_slice(hmac::sign(&self.0, message).as_ref());
         mac
     }
 }
