@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::future::Future;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -12,11 +11,11 @@ use http::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::deadline::Deadline;
 use super::handler;
+use super::socket::Socket;
 use super::worker::Worker;
 
 /// Where a request came in.
@@ -63,7 +62,7 @@ pub(super) async fn serve(worker: Rc<Worker>, listener: usize, stream: TcpStream
     }
     let (id, deadline) = worker.open_connection();
     let client = Rc::new(Client::new(Rc::clone(&worker), listener, peer, Rc::clone(&deadline)));
-    let io = TokioIo::new(Watched { stream, deadline: Rc::clone(&deadline) });
+    let io = TokioIo::new(Socket::watched(stream, Rc::clone(&deadline)));
     let service = service_fn(move |request| handler::handle(Rc::clone(&client), request));
     let limits = worker.limits();
     let mut builder = http1::Builder::new();
@@ -89,7 +88,7 @@ struct Supervised<'a, C> {
     stopping: bool,
 }
 
-impl<S, B> Future for Supervised<'_, http1::Connection<TokioIo<Watched>, S>>
+impl<S, B> Future for Supervised<'_, http1::Connection<TokioIo<Socket>, S>>
 where
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -112,44 +111,5 @@ where
             });
         }
         if this.deadline.must_close() { Poll::Ready(Ended::TimedOut) } else { Poll::Pending }
-    }
-}
-
-/// A socket that tells its deadline when bytes come in.
-struct Watched {
-    stream: TcpStream,
-    deadline: Rc<Deadline>,
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.deadline.bytes_read();
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }

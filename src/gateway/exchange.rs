@@ -73,7 +73,7 @@ impl Exchange {
         if sink.is_on() {
             let mut line = sink.line();
             self.describe_request(&mut line, parts);
-            line.text(field!("revision"), &bound.revision_text);
+            line.plain(field!("revision"), &bound.revision_text);
             describe_decision(&mut line, &self.client, facts, outcome, denial);
             line.number(field!("decision_us"), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
             self.line = Some(line);
@@ -81,13 +81,13 @@ impl Exchange {
     }
 
     fn describe_request(&self, line: &mut RecordLine, parts: &Parts) {
-        self.client.worker.with_time(self.now, |time| line.text(field!("time"), time));
-        line.text(field!("request_id"), self.request_id());
+        self.client.worker.with_time(self.now, |time| line.plain(field!("time"), time));
+        line.plain(field!("request_id"), self.request_id());
         line.text(field!("method"), parts.method.as_str());
         line.text(field!("host"), text(parts.headers.get(header::HOST)));
         // Queries may carry tokens and presigned signatures: only the path is recorded.
         line.text(field!("path"), parts.uri.path());
-        line.text(field!("peer"), &self.client.peer_text);
+        line.plain(field!("peer"), &self.client.peer_text);
     }
 
     /// The answer's status.
@@ -139,9 +139,9 @@ fn text(value: Option<&HeaderValue>) -> &str {
 
 fn describe_decision(line: &mut RecordLine, client: &Client, facts: &Facts<'_>, outcome: Outcome, denial: Option<&Denial>) {
     if let Some(service) = facts.service {
-        line.text(field!("service"), &service.name);
+        line.plain(field!("service"), &service.name);
         if service.mode == Mode::Observe {
-            line.text(field!("mode"), "observe");
+            line.plain(field!("mode"), "observe");
         }
     }
     line.text(
@@ -152,32 +152,32 @@ fn describe_decision(line: &mut RecordLine, client: &Client, facts: &Facts<'_>, 
             Outcome::Observed(_) => "observe",
         },
     );
-    line.text(field!("reason"), denial.map_or("allow", |denial| denial.reason.code()));
+    line.plain(field!("reason"), denial.map_or("allow", |denial| denial.reason.code()));
     if let Some(detail) = denial.and_then(|denial| denial.detail.as_deref()) {
         line.text(field!("detail"), detail);
     }
-    line.text(field!("client_address"), &client.address_text(facts.client_address));
+    line.plain(field!("client_address"), &client.address_text(facts.client_address));
     if let Some(key) = &facts.access_key {
-        line.text(field!("access_key"), key.to_text().as_str());
+        line.plain(field!("access_key"), key.to_text().as_str());
     }
     if let Some(user) = facts.user {
-        line.text(field!("account"), &user.account_text);
-        line.text(field!("principal"), &user.principal.srn);
+        line.plain(field!("account"), &user.account_text);
+        line.plain(field!("principal"), &user.principal.srn);
         line.text(field!("user_name"), &user.principal.name);
     }
-    line.text(field!("authentication_type"), facts.authentication.as_str());
+    line.plain(field!("authentication_type"), facts.authentication.as_str());
     if let Some(operation) = facts.operation {
         line.text(field!("route"), &operation.template);
     }
     if let Some(action) = facts.action {
-        line.text(field!("action"), action.name.as_str());
-        line.text(field!("access_level"), action.level.as_str());
+        line.plain(field!("action"), action.name.as_str());
+        line.plain(field!("access_level"), action.level.as_str());
     }
     if !facts.resources.is_empty() {
         line.texts(field!("resources"), facts.resources.iter().map(String::as_str));
     }
     if let Some((policy, statement, sid)) = facts.deciding {
-        line.text(field!("policy"), policy);
+        line.plain(field!("policy"), policy);
         line.number(field!("statement"), statement as u64);
         if let Some(sid) = sid {
             line.text(field!("sid"), sid);

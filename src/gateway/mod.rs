@@ -17,6 +17,7 @@ mod identity;
 mod read;
 mod refuse;
 mod server;
+mod socket;
 mod state;
 mod upstream;
 mod worker;

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 
 use super::body::RequestBody;
 use super::deadline::{Clock, Deadline};
+use super::socket::Socket;
 use crate::telemetry::WorkerCounters;
 
 /// Idle connections kept per worker and backend.
@@ -113,7 +114,7 @@ impl Pool {
             Ok(connected) => connected.map_err(|error| unavailable(&error))?,
         };
         stream.set_nodelay(true).map_err(|error| unavailable(&error))?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| unavailable(&error))?;
+        let (sender, connection) = http1::handshake(TokioIo::new(Socket::plain(stream))).await.map_err(|error| unavailable(&error))?;
         self.counters.upstream_connections.add(1);
         tokio::task::spawn_local(async move {
             if let Err(error) = connection.await {

@@ -11,25 +11,36 @@ pub const ID_CHARS: usize = 32;
 #[error("`{0}` is not an id of 32 lower-case hexadecimal digits")]
 pub struct IdError(String);
 
-const fn nibble(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
+/// The value of a lower-case hexadecimal digit, or 255.
+static NIBBLES: [u8; 256] = {
+    let mut values = [255; 256];
+    let digits = b"0123456789abcdef";
+    let mut value = 0;
+    while value < 16 {
+        #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "below 16, evaluated when compiled")]
+        {
+            values[digits[value] as usize] = value as u8;
+        }
+        value += 1;
     }
-}
+    values
+};
 
 /// 32 lower-case hexadecimal digits to 16 bytes; anything else is `None`.
 fn decode(text: &[u8]) -> Option<[u8; 16]> {
     if text.len() != ID_CHARS {
         return None;
     }
+    let nibble = |digit: &u8| NIBBLES.get(usize::from(*digit)).copied().unwrap_or(255);
     let mut bytes = [0; 16];
+    let mut seen = 0;
     for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
         let [high, low] = pair else { return None };
-        *byte = nibble(*high)? << 4 | nibble(*low)?;
+        let (high, low) = (nibble(high), nibble(low));
+        seen |= high | low;
+        *byte = high << 4 | low & 15;
     }
-    Some(bytes)
+    (seen < 16).then_some(bytes)
 }
 
 /// 16 bytes as 32 lower-case hexadecimal digits.

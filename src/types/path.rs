@@ -42,19 +42,29 @@ impl<'a> Path<'a> {
     /// # Errors
     /// When the path can be read in more than one way.
     pub fn parse(raw: &'a str) -> Result<Self, PathError> {
-        let rest = raw.strip_prefix('/').ok_or(PathError::Relative)?;
-        let mut segments = SmallVec::new();
-        let mut pieces = rest.split('/').peekable();
-        while let Some(piece) = pieces.next() {
-            if segments.len() == SEGMENTS_MAX {
-                return Err(PathError::Segments);
-            }
-            let last = pieces.peek().is_none();
-            if piece.is_empty() && !last {
-                return Err(PathError::EmptySegment);
-            }
-            segments.push(decode(piece)?);
+        if !raw.starts_with('/') {
+            return Err(PathError::Relative);
         }
+        let mut segments = SmallVec::new();
+        let (mut start, mut encoded) = (1, false);
+        for (index, byte) in raw.bytes().enumerate().skip(1) {
+            match CLASSES.get(usize::from(byte)) {
+                Some(Class::Plain) => {}
+                Some(Class::Percent) => encoded = true,
+                Some(Class::Slash) => {
+                    if index == start {
+                        return Err(PathError::EmptySegment);
+                    }
+                    segments.push(segment(raw, start, index, encoded)?);
+                    (start, encoded) = (index + 1, false);
+                    if segments.len() == SEGMENTS_MAX {
+                        return Err(PathError::Segments);
+                    }
+                }
+                Some(Class::Refused) | None => return Err(PathError::Byte),
+            }
+        }
+        segments.push(segment(raw, start, raw.len(), encoded)?);
         Ok(Self { segments })
     }
 
@@ -65,25 +75,47 @@ impl<'a> Path<'a> {
     }
 }
 
-/// RFC 3986 section 3.3 `pchar` without `;`, and without `%`, which [`decode`] looks at itself.
-const fn allowed(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@')
+/// What a byte of a path is.
+#[derive(Clone, Copy)]
+enum Class {
+    Plain,
+    Percent,
+    Slash,
+    Refused,
 }
 
-fn decode(piece: &str) -> Result<Cow<'_, str>, PathError> {
-    let mut encoded = false;
-    for byte in piece.bytes() {
-        encoded |= byte == b'%';
-        if byte != b'%' && !allowed(byte) {
-            return Err(PathError::Byte);
-        }
+/// RFC 3986 section 3.3 `pchar` without `;`.
+const fn class(byte: u8) -> Class {
+    match byte {
+        b'/' => Class::Slash,
+        b'%' => Class::Percent,
+        b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@' => Class::Plain,
+        other if other.is_ascii_alphanumeric() => Class::Plain,
+        _ => Class::Refused,
     }
-    let text = if encoded { Cow::Owned(percent_decode(piece)?) } else { Cow::Borrowed(piece) };
-    if text.split('/').any(|part| part == "." || part == "..") {
-        return Err(PathError::DotSegment);
+}
+
+#[expect(clippy::indexing_slicing, reason = "evaluated when compiled")]
+static CLASSES: [Class; 256] = {
+    let mut classes = [Class::Refused; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "below 256")]
+        let value = byte as u8;
+        classes[byte] = class(value);
+        byte += 1;
     }
-    Ok(text)
+    classes
+};
+
+fn segment(raw: &str, start: usize, end: usize, encoded: bool) -> Result<Cow<'_, str>, PathError> {
+    let piece = raw.get(start..end).ok_or(PathError::Byte)?;
+    if !encoded {
+        return if matches!(piece, "." | "..") { Err(PathError::DotSegment) } else { Ok(Cow::Borrowed(piece)) };
+    }
+    let text = percent_decode(piece)?;
+    // An encoded slash may hide dot segments from us that a backend finds.
+    if text.split('/').any(|part| matches!(part, "." | "..")) { Err(PathError::DotSegment) } else { Ok(Cow::Owned(text)) }
 }
 
 fn percent_decode(piece: &str) -> Result<String, PathError> {
