@@ -87,7 +87,6 @@ impl Exchange {
         line.text(field!("host"), text(parts.headers.get(header::HOST)));
         // Queries may carry tokens and presigned signatures: only the path is recorded.
         line.text(field!("path"), parts.uri.path());
-        line.plain(field!("peer"), &self.client.peer_text);
     }
 
     /// The answer's status.
@@ -127,7 +126,9 @@ impl Drop for Exchange {
             line.number(field!("status"), u64::from(self.status));
             line.number(field!("response_bytes"), self.bytes);
             line.number(field!("duration_us"), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-            line.flag(field!("complete"), self.complete);
+            if !self.complete {
+                line.flag(field!("complete"), false);
+            }
             self.client.worker.sink().write(line);
         }
     }
@@ -156,19 +157,19 @@ fn describe_decision(line: &mut RecordLine, client: &Client, facts: &Facts<'_>, 
     if let Some(detail) = denial.and_then(|denial| denial.detail.as_deref()) {
         line.text(field!("detail"), detail);
     }
-    line.plain(field!("client_address"), &client.address_text(facts.client_address));
+    let address = client.address_text(facts.client_address);
+    line.plain(field!("client_address"), &address);
+    if *address != *client.peer_text {
+        line.plain(field!("peer"), &client.peer_text);
+    }
     if let Some(key) = &facts.access_key {
         line.plain(field!("access_key"), key.to_text().as_str());
     }
     if let Some(user) = facts.user {
-        line.plain(field!("account"), &user.account_text);
         line.plain(field!("principal"), &user.principal.srn);
         line.text(field!("user_name"), &user.principal.name);
     }
     line.plain(field!("authentication_type"), facts.authentication.as_str());
-    if let Some(operation) = facts.operation {
-        line.text(field!("route"), &operation.template);
-    }
     if let Some(action) = facts.action {
         line.plain(field!("action"), action.name.as_str());
         line.plain(field!("access_level"), action.level.as_str());

@@ -28,8 +28,11 @@ pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Re
     client.deadline.enter(Phase::Upload);
     let mut exchange = Exchange::begin(&client, now, started);
 
-    let decision =
-        if client.worker.records_must_be_refused() { overloaded() } else { decide(&client, &bound, &mut parts, &mut body, now).await };
+    let mut decision = decide(&client, &bound, &mut parts, now);
+    if let Decision::Needs { bytes_max } = decision {
+        // Boxed: bodies are read for few decisions, and every request pays for the size of this future.
+        decision = Box::pin(decide_with_body(&client, &bound, &parts, &mut body, bytes_max, now)).await;
+    }
     exchange.decided(&bound, &parts, &decision, started.elapsed());
     let mut response = match decision {
         Decision::Permit(permit) => forward::forward(&client, &bound, permit, parts, body, exchange).await,
@@ -42,31 +45,37 @@ pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Re
     Ok(response)
 }
 
-/// Stages 3 to 9. When the decision needs the body, the body is read, and the same bytes are forwarded.
-async fn decide<'b>(client: &Client, bound: &'b Bound, parts: &mut Parts, body: &mut RequestBody, now: Timestamp) -> Decision<'b> {
-    let Some(entrance) = bound.state.entrances.get(client.listener) else { return overloaded() };
-    if let Err(denial) = read::canonical_target(parts, entrance) {
-        return refused(denial);
-    }
-    let view = &bound.state.view;
-    let first = match read::request(parts, entrance, client.peer, None) {
-        Ok(request) => access::decide(view, &request, now),
-        Err(denial) => refused(denial),
+/// Stages 3 to 9.
+fn decide<'b>(client: &Client, bound: &'b Bound, parts: &mut Parts, now: Timestamp) -> Decision<'b> {
+    let Some(entrance) = bound.state.entrances.get(client.listener).filter(|_| !client.worker.records_must_be_refused()) else {
+        return overloaded();
     };
-    let Decision::Needs { bytes_max } = first else { return first };
+    let request = read::canonical_target(parts, entrance).and_then(|()| read::request(parts, entrance, client.peer, None));
+    match request {
+        Ok(request) => access::decide(&bound.state.view, &request, now),
+        Err(denial) => refused(denial),
+    }
+}
 
+/// Stages 3 to 9 again, with the body: the bytes that are decided on are the bytes that are forwarded.
+async fn decide_with_body<'b>(
+    client: &Client,
+    bound: &'b Bound,
+    parts: &Parts,
+    body: &mut RequestBody,
+    bytes_max: usize,
+    now: Timestamp,
+) -> Decision<'b> {
+    let Some(entrance) = bound.state.entrances.get(client.listener) else { return overloaded() };
     let collected = body.collect(bytes_max).await;
-    let request = |bytes| read::request(parts, entrance, client.peer, bytes);
-    match (collected, body.whole()) {
-        (Collected::Whole, Some(bytes)) => match request(Some(bytes)) {
-            Ok(request) => access::decide(view, &request, now),
-            Err(denial) => refused(denial),
-        },
-        (Collected::TooLarge, _) => match request(None) {
-            Ok(request) => access::deny(view, &request, too_large(bytes_max)),
-            Err(denial) => refused(denial),
-        },
-        (Collected::Whole | Collected::Broken, _) => Decision::Denied(unreadable_body()),
+    let request = match read::request(parts, entrance, client.peer, body.whole()) {
+        Ok(request) => request,
+        Err(denial) => return refused(denial),
+    };
+    match collected {
+        Collected::Whole => access::decide(&bound.state.view, &request, now),
+        Collected::TooLarge => access::deny(&bound.state.view, &request, too_large(bytes_max)),
+        Collected::Broken => Decision::Denied(unreadable_body()),
     }
 }
 

@@ -87,7 +87,8 @@ impl Pool {
                 }
             }
         }
-        let mut sender = self.connect(connect_timeout).await?;
+        // Boxed: rare, and every request pays for the size of this future.
+        let mut sender = Box::pin(self.connect(connect_timeout)).await?;
         match deadline.race(sender.send_request(request)).await {
             None => Err(UpstreamError::Timeout),
             Some(Ok(response)) => Ok((response, sender)),
