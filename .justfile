@@ -31,5 +31,9 @@ typos:
 bench-load *arguments:
     python3 benches/load/run.py {{ arguments }}
 
+# profile-guided release build: target/pgo/portcullis
+pgo:
+    python3 benches/load/pgo.py
+
 _fmt-check:
     cargo fmt --check

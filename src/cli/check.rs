@@ -4,16 +4,29 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::Ended;
-use super::load::configure;
+use super::load::{Configured, configure};
+use crate::config::listener::ForwardedBy;
+use crate::config::{RecordPath, Service};
 use crate::source::{Report, Severity};
 
-/// Check a configuration and everything it names.
+/// Check a configuration and everything it names, and print all errors at once.
 ///
 /// Reads the configuration, the records, the policies and the action definitions exactly as a start or a reload
-/// would, prints every error with file, line and key, and exits with 1 if there is one. Changes nothing.
+/// would. Every error says what is wrong, in which file and line, and what to write instead. Nothing is changed,
+/// and no socket is opened: run it before every start and reload, and for every change in review.
+///
+/// Errors and warnings go to standard error; what a good configuration would do goes to standard output. The
+/// exit code is 0 when a start would succeed, with or without warnings, and 1 when it would not.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  The demo's configuration:
+    portcullis check --config config/demo/gateway.yaml
+
+  Put a change in force only if it is good:
+    portcullis check --config gateway.yaml && kill -HUP $(pidof portcullis)")]
 pub(super) struct Arguments {
-    /// The configuration file.
+    /// The configuration file of a gateway
     #[arg(long, short, value_name = "FILE")]
     config: PathBuf,
 }
@@ -21,35 +34,74 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
     let report = Report::new();
     let configured = configure(&arguments.config, &report);
-    write!(err, "{report}")?;
     let (errors, warnings) = (report.count(Severity::Error), report.count(Severity::Warning));
+    if errors + warnings > 0 {
+        writeln!(err, "{report}")?;
+    }
+    let counted = match (errors, warnings) {
+        (0, 0) => "good".to_owned(),
+        (0, _) => format!("good, with {}", counted(warnings, "warning")),
+        (_, 0) => counted(errors, "error"),
+        (_, _) => format!("{} and {}", counted(errors, "error"), counted(warnings, "warning")),
+    };
+    let name = arguments.config.display();
     let Some(configured) = configured else {
-        writeln!(err, "\n{}: {errors} errors, {warnings} warnings", arguments.config.display())?;
+        writeln!(err, "{name}: {counted}")?;
         return Ok(Ended::Badly);
     };
-    let view = &configured.state.view;
-    let (users, keys, policies) = view.snapshot.sizes();
-    writeln!(out, "{}: good, {warnings} warnings", arguments.config.display())?;
-    writeln!(out, "revision {}: {users} users, {keys} access keys, {policies} policies", view.snapshot.revision())?;
-    for (service, bound) in configured.config.services.iter().zip(view.services.all()) {
-        let operations: usize =
-            service.definitions.iter().filter_map(|name| view.snapshot.definition(name)).map(|found| found.operations()).sum();
-        writeln!(
-            out,
-            "service `{}` on {}: {operations} operations, upstream {}",
-            bound.name,
-            service.hosts.join(", "),
-            service.upstream.authority
-        )?;
-        if service.observe {
-            writeln!(out, "  OBSERVE MODE: everything is forwarded, nothing is refused")?;
-        }
-        if service.upstream.keep_credentials {
-            writeln!(out, "  CREDENTIALS PASS: the backend sees the clients' credentials")?;
-        }
-        for (method, template) in &service.public_routes {
-            writeln!(out, "  public, no credential asked: {method} {template}")?;
+    writeln!(out, "{name}: {counted}")?;
+    summarize(&configured, out)?;
+    Ok(Ended::Well)
+}
+
+/// What a start would do. What weakens protection is in capitals.
+fn summarize(configured: &Configured, out: &mut dyn Write) -> anyhow::Result<()> {
+    let Configured { config, state } = configured;
+    let snapshot = &state.view.snapshot;
+    let (users, keys, policies) = snapshot.sizes();
+    let [users, keys] = [counted(users, "user"), counted(keys, "access key")];
+    let policies = if policies == 1 { "1 policy".to_owned() } else { format!("{policies} policies") };
+    writeln!(out, "revision {}: {users}, {keys}, {policies}", snapshot.revision())?;
+    for listener in &config.listeners {
+        writeln!(out, "listens on {}, for clients that use {}://", listener.address, listener.public_scheme)?;
+        if !listener.trusted_proxies.is_empty() {
+            let networks: Vec<String> = listener.trusted_proxies.iter().map(ToString::to_string).collect();
+            let header = match listener.forwarded_by {
+                ForwardedBy::XForwardedFor => "X-Forwarded-For",
+                ForwardedBy::Forwarded => "Forwarded",
+            };
+            writeln!(out, "  {header} is believed when it comes from {}", networks.join(", "))?;
         }
     }
-    Ok(Ended::Well)
+    writeln!(out, "metrics on {}", config.metrics)?;
+    match &config.record.path {
+        RecordPath::Off => writeln!(out, "DECISIONS ARE NOT RECORDED")?,
+        RecordPath::StandardOutput => writeln!(out, "decisions are recorded on standard output")?,
+        RecordPath::File(path) => writeln!(out, "decisions are recorded in {}", path.display())?,
+    }
+    for service in &config.services {
+        let definitions = service.definitions.iter().filter_map(|(name, _)| snapshot.definition(name));
+        let operations = counted(definitions.map(|found| found.operations()).sum(), "operation");
+        describe(service, &operations, out)?;
+    }
+    Ok(())
+}
+
+fn describe(service: &Service, operations: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+    let (hosts, upstream) = (service.hosts.join(", "), &service.upstream.authority);
+    writeln!(out, "service `{}` on {hosts}: {operations}, upstream {upstream}", service.name)?;
+    if service.observe {
+        writeln!(out, "  OBSERVE MODE: everything is forwarded, nothing is refused")?;
+    }
+    if service.upstream.keep_credentials {
+        writeln!(out, "  CREDENTIALS PASS: the backend sees the clients' credentials")?;
+    }
+    for route in &service.public_routes {
+        writeln!(out, "  PUBLIC, no credential asked: {} {}", route.method, route.template)?;
+    }
+    Ok(())
+}
+
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }

@@ -7,12 +7,15 @@ use clap_complete::Shell;
 
 use super::Ended;
 
-/// Print a completion script for a shell.
-///
-/// For bash: portcullis completions bash > /etc/bash_completion.d/portcullis
+/// Print a script that completes commands and options in a shell.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  portcullis completions bash > /etc/bash_completion.d/portcullis
+  portcullis completions fish > ~/.config/fish/completions/portcullis.fish
+  portcullis completions zsh > ~/.zfunc/_portcullis    # a folder of $fpath")]
 pub(super) struct Arguments {
-    /// The shell.
+    /// The shell
     shell: Shell,
 }
 

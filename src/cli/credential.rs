@@ -45,15 +45,20 @@ fn from_file(path: &PathBuf) -> anyhow::Result<(String, String)> {
     let source = Source::new(path.display().to_string(), text);
     let documents = yaml::parse(&source).with_context(|| format!("`{}`", path.display()))?;
     let report = Report::new();
-    let found = documents.first().and_then(|document| {
+    let Some(document) = documents.first() else { bail!("`{}` is empty", path.display()) };
+    let read = || {
         let table = Cursor::new(document, &source, &report).table()?;
         let access_key = table.required("access-key", "write the access key", |value| value.string());
         let secret_key = table.required("secret-key", "write the secret key", |value| value.string());
         Some((access_key?, secret_key?))
-    });
-    match found {
+    };
+    match read() {
         Some(found) => Ok(found),
-        None => bail!("`{}` holds no `access-key` and `secret-key`", path.display()),
+        None => {
+            // Only what is wrong: a line of this file may be the secret.
+            let wrong: Vec<String> = report.diagnostics().into_iter().map(|found| found.message).collect();
+            bail!("`{}` holds no `access-key` and `secret-key`: {}", path.display(), wrong.join("; "))
+        }
     }
 }
 

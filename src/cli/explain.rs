@@ -18,19 +18,28 @@ use crate::types::{PrincipalKind, Reason, Srn, Timestamp};
 /// Longest line of a decision log.
 const LINE_BYTES_MAX: usize = 1 << 20;
 
-/// Explain a decision from the decision log.
+/// Explain a decision: who asked for what, and why it was allowed or refused.
 ///
-/// Finds the record of a request (its id stands in every answer as Portcullis-Request-Id) and says who asked for
-/// what, how it was decided and why. When the same revision is still in the files, the caller's policies are
-/// evaluated again and each statement says what it did, or which of its elements failed.
+/// Finds the record of a request in the decision log. The request's id stands in every answer: in the header
+/// Portcullis-Request-Id, and in the body of a refusal. When the files still are as they were at the time, the
+/// caller's policies are evaluated once more, and each statement says what it did, or which of its elements failed.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  With the log and the policies that a configuration names:
+    portcullis explain --config gateway.yaml \\
+      req-01a1fb14-766f-7707-8707-070707070707
+
+  With a log that was copied from another machine:
+    portcullis explain --records decisions.jsonl \\
+      req-01a1fb14-766f-7707-8707-070707070707")]
 pub(super) struct Arguments {
-    /// The request's id, such as req-01a1fb14-766f-7707-8707-070707070707.
+    /// The request's id, such as req-01a1fb14-766f-7707-8707-070707070707
     request_id: String,
-    /// The gateway's configuration; names the decision log and the policies.
+    /// The gateway's configuration: it names the decision log and the policies
     #[arg(long, short, value_name = "FILE", required_unless_present = "records")]
     config: Option<PathBuf>,
-    /// The decision log, when it is not where the configuration says.
+    /// The decision log, when it is not where the configuration says
     #[arg(long, value_name = "FILE")]
     records: Option<PathBuf>,
 }
@@ -100,7 +109,12 @@ fn describe(record: &Node, out: &mut dyn Write) -> anyhow::Result<()> {
     let get = |name: &str| text(record, name).unwrap_or("-");
     writeln!(out, "{}  {}", get("time"), get("request_id"))?;
     writeln!(out, "request   {} {}{}", get("method"), get("host"), get("path"))?;
-    writeln!(out, "from      {} (peer {})", get("client_address"), get("peer"))?;
+    writeln!(
+        out,
+        "from      {}{}",
+        get("client_address"),
+        text(record, "peer").map_or_else(String::new, |peer| format!(" (peer {peer})"))
+    )?;
     match (text(record, "principal"), text(record, "access_key")) {
         (Some(principal), key) => {
             writeln!(out, "caller    {} {principal}, by {} {}", get("user_name"), get("authentication_type"), key.unwrap_or_default())?;
@@ -109,7 +123,7 @@ fn describe(record: &Node, out: &mut dyn Write) -> anyhow::Result<()> {
         (None, None) => writeln!(out, "caller    anonymous")?,
     }
     if let Some(action) = text(record, "action") {
-        writeln!(out, "action    {action} ({}), route {}", get("access_level"), get("route"))?;
+        writeln!(out, "action    {action} ({})", get("access_level"))?;
     }
     for resource in texts(record, "resources") {
         writeln!(out, "resource  {resource}")?;

@@ -23,7 +23,15 @@ pub struct Configured {
 #[must_use]
 pub fn configure(path: &Path, report: &Report) -> Option<Configured> {
     let files = Files::default();
-    let config = GatewayConfig::load(path, &files, report)?;
+    let config = match GatewayConfig::load(path, &files, report) {
+        Ok(config) => config,
+        Err(remains) => {
+            if let Some(remains) = remains {
+                sync::files::inspect(&remains, &files, report);
+            }
+            return None;
+        }
+    };
     let loaded = sync::files::load(&config, &files, report)?;
     let settings: Vec<ServiceSettings> = config.services.iter().map(settings).collect();
     let services = Services::bind(&settings, &loaded.snapshot);
@@ -48,10 +56,10 @@ fn settings(service: &Service) -> ServiceSettings {
     ServiceSettings {
         name: service.name.as_str().into(),
         hosts: service.hosts.clone(),
-        definitions: service.definitions.clone(),
+        definitions: service.definitions.iter().map(|(name, _)| name.clone()).collect(),
         mode: if service.observe { Mode::Observe } else { Mode::Enforce },
         error_protocol: ErrorProtocol::Scp,
-        public_routes: service.public_routes.clone(),
+        public_routes: service.public_routes.iter().map(|route| (route.method.clone(), route.template.clone())).collect(),
         body_bytes_max: service.body_bytes_max,
     }
 }

@@ -22,10 +22,21 @@ pub use load::{Configured, configure};
 /// It stands in front of your APIs as a reverse proxy. For every request it finds out who is calling (by the
 /// signature of an access key), from which address, what they are about to do and to what; it asks the caller's
 /// policies; and it forwards only what they allow.
-///
-/// Start with: portcullis gateway --config config/demo/gateway.yaml
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, max_term_width = 100)]
+#[command(after_long_help = "\
+First steps:
+  Run the demo; it needs nothing else, and prints a request to try:
+    portcullis gateway --config config/demo/gateway.yaml
+
+  See everything that is wrong with a configuration of your own:
+    portcullis check --config gateway.yaml
+
+  See why a request was refused; its id stands in the answer:
+    portcullis explain --config gateway.yaml \\
+      req-01a1fb14-766f-7707-8707-070707070707
+
+`portcullis COMMAND --help` says more about each command, with examples.")]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -33,19 +44,13 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway.
+    // No doc comments here: they would hide the longer texts of the commands' own arguments.
     Gateway(gateway::Arguments),
-    /// Check a configuration and everything it names; print all errors at once.
     Check(check::Arguments),
-    /// Send a signed request and print the answer.
     Request(request::Arguments),
-    /// Print the headers that sign a request, or a curl command with them.
     Sign(sign::Arguments),
-    /// Seal a secret, so that it can stand in a file.
     Seal(seal::Arguments),
-    /// Explain a decision from the decision log: who, what, why, and what would have to change.
     Explain(explain::Arguments),
-    /// Print a completion script for a shell.
     Completions(completions::Arguments),
 }
 

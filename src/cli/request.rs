@@ -21,11 +21,20 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Send a signed request and print the answer.
 ///
-/// The body of the answer goes to standard output; a refusal's reason and request id go to standard error, and
-/// the exit code is 1 unless the status is 2xx or 3xx.
+/// The body of the answer goes to standard output. The exit code is 1 unless the status is 2xx or 3xx; the
+/// status, the reason of a refusal and the request's id then go to standard error, for `portcullis explain`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  With the key from the environment:
+    export SCP_ACCESS_KEY=... SCP_SECRET_KEY=...
+    portcullis request GET http://127.0.0.1:8080/v1/groups
+
+  With the key from a file, a body, and the answer's headers:
+    portcullis request --credential-file key.yaml --include \\
+      POST http://127.0.0.1:8080/v1/groups --data '{\"name\": \"operators\"}'")]
 pub(super) struct Arguments {
-    /// The method, such as GET.
+    /// The method, such as GET
     method: String,
     /// The whole URL, such as http://127.0.0.1:8080/v1/groups
     url: String,

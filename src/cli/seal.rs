@@ -13,25 +13,37 @@ use crate::types::{AccessKeyId, SealingKey, Secret, UserId};
 /// Longest secret, in bytes.
 const SECRET_BYTES_MAX: u64 = 4096;
 
-/// Seal a secret, so that it can stand in a file.
+/// Encrypt a secret, so that it can stand in a configuration file.
 ///
-/// Reads the secret from standard input (white space at its end is dropped) and prints `{sealed: ...}` for the
-/// record it belongs to. The text opens only for that owner, under that sealing key.
-///
-///   openssl rand -hex 32 > sealing.key && chmod 600 sealing.key
-///   portcullis seal --key sealing.key --access-key ID --user ID < secret.txt
+/// Reads the secret from standard input, without white space at its end, and prints `{sealed: ...}`: write that
+/// where the secret belongs, in the record of the access key or as the `identity_key` of the upstream. It opens
+/// only there, and only for a gateway that has the same sealing key. Whoever has the file without the sealing
+/// key learns nothing from it.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Make a sealing key, once, and name it in the configuration, below `identity`,
+  as `sealing_key: {file: sealing.key}`:
+    (umask 077 && openssl rand -hex 32 > sealing.key)
+
+  Seal the secret of an access key:
+    portcullis seal --key sealing.key \\
+      --access-key 6f1d2b3c4a5948678796a5b4c3d2e1f0 \\
+      --user efda56a968cd45b2873d9bf5fab58e95 < secret.txt
+
+  Seal a new identity key for the upstream of the service `iam`:
+    openssl rand -hex 32 | portcullis seal --key sealing.key --upstream iam")]
 pub(super) struct Arguments {
-    /// The sealing key: a file of 64 hexadecimal digits, the `sealing_key` of the configuration.
+    /// The sealing key: a file of 64 hexadecimal digits, the `sealing_key` of the configuration
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// The access key whose secret it is.
+    /// The access key whose secret it is
     #[arg(long, value_name = "ID", requires = "user", required_unless_present = "upstream")]
     access_key: Option<AccessKeyId>,
-    /// The user who owns the access key.
+    /// The user who owns the access key
     #[arg(long, value_name = "ID")]
     user: Option<UserId>,
-    /// The service whose upstream's identity key it is.
+    /// The service whose upstream's identity key it is
     #[arg(long, value_name = "SERVICE", conflicts_with = "access_key")]
     upstream: Option<String>,
 }

@@ -8,11 +8,21 @@ use crate::gateway::system_time;
 
 /// Print the headers that sign a request, or a curl command with them.
 ///
-/// The signature covers method, URL and time, and is accepted for five minutes. The URL must be the one that is
-/// sent, byte for byte: percent-encoding and the order of the query included.
+/// For clients that cannot sign by themselves. The signature covers the method, the URL, the time and the access
+/// key, but no body; gateways accept it for five minutes unless they are configured otherwise. The URL must be
+/// the one that is sent, byte for byte: host, port, percent-encoding and the order of the query included.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Four header lines, with the key from the environment:
+    export SCP_ACCESS_KEY=... SCP_SECRET_KEY=...
+    portcullis sign GET http://127.0.0.1:8080/v1/groups
+
+  A curl command to paste, with the key from a file:
+    portcullis sign --curl --credential-file ~/.scpconf/credentials.json \\
+      GET https://iam.example.com/v1/groups")]
 pub(super) struct Arguments {
-    /// The method, such as GET.
+    /// The method, such as GET
     method: String,
     /// The whole URL, such as http://127.0.0.1:8080/v1/groups?size=20
     url: String,

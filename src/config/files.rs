@@ -3,16 +3,42 @@
 use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use crate::source::{Node, Report, Source, yaml};
+use crate::source::{Cursor, Node, Report, Source, Span, yaml};
 
 /// Most bytes of one file.
 const FILE_BYTES_MAX: u64 = yaml::BYTES_MAX as u64;
+const WRONG_NAME_HINT: &str = "correct the name; a relative one starts from the folder of the file that it stands in";
+const READ_HINT: &str = "name a text file that the user of the gateway may read";
+const ACCESS_HINT: &str = "let the user that the gateway runs as read it";
 /// Most files of one configuration.
 const FILES_MAX: usize = 100_000;
+
+/// A path and the place that names it, where a wrong name is put right.
+#[derive(Debug, Clone)]
+pub struct NamedPath {
+    /// The path, as seen from the folder of the file that names it.
+    pub path: PathBuf,
+    /// The file that names it.
+    pub source: Source,
+    /// Where.
+    pub span: Span,
+}
+
+impl NamedPath {
+    pub(super) fn decode(file: &Path, cursor: &Cursor<'_>) -> Option<Self> {
+        let path = beside(file, &cursor.string()?);
+        Some(Self { path, source: cursor.source().clone(), span: cursor.node().span })
+    }
+
+    /// Reports an error where the path is named.
+    pub fn error(&self, report: &Report, message: impl Into<String>, hint: impl Into<String>) {
+        report.error(&self.source, self.span, message, Some(hint.into()));
+    }
+}
 
 /// The files read so far: their fingerprint and their number.
 pub struct Files {
@@ -54,7 +80,7 @@ impl Files {
     /// Reads the YAML documents of a file; errors go to the report.
     pub fn read_yaml(&self, path: &Path, report: &Report) -> Option<(Source, Vec<Node>)> {
         let name = path.display().to_string();
-        let text = self.read(path).map_err(|message| report.file_error(name.as_str(), message, None)).ok()?;
+        let text = self.read(path).map_err(|message| report.file_error(name.as_str(), message, Some(READ_HINT.to_owned()))).ok()?;
         let source = Source::new(name, text);
         match yaml::parse(&source) {
             Ok(documents) => Some((source, documents)),
@@ -66,11 +92,16 @@ impl Files {
     }
 
     /// The files that a list of files and folders stands for: of a folder, its `.yaml` and `.yml` files by name.
-    pub fn expand(paths: &[PathBuf], report: &Report) -> Vec<PathBuf> {
+    pub fn expand(paths: &[NamedPath], report: &Report) -> Vec<PathBuf> {
         let mut found = Vec::new();
-        for path in paths {
+        for named in paths {
+            let path = &named.path;
             if !path.is_dir() {
-                found.push(path.clone());
+                if path.exists() {
+                    found.push(path.clone());
+                } else {
+                    named.error(report, format!("there is no file or folder `{}`", path.display()), WRONG_NAME_HINT);
+                }
                 continue;
             }
             match fs::read_dir(path) {
@@ -78,10 +109,16 @@ impl Files {
                     let is_yaml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
                     let mut inside: Vec<PathBuf> =
                         entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(is_yaml).collect();
+                    if inside.is_empty() {
+                        let message = format!("the folder `{}` has no file that ends in .yaml or .yml", path.display());
+                        report.warning(&named.source, named.span, message, Some("folders inside of it are not looked into".to_owned()));
+                    }
                     inside.sort();
                     found.append(&mut inside);
                 }
-                Err(error) => report.file_error(path.display().to_string(), format!("the folder cannot be read: {}", plain(&error)), None),
+                Err(error) => {
+                    named.error(report, format!("the folder `{}` cannot be read: {}", path.display(), plain(&error)), ACCESS_HINT)
+                }
             }
         }
         found
@@ -107,12 +144,48 @@ fn plain(error: &std::io::Error) -> String {
     KNOWN.iter().find(|(kind, _)| *kind == error.kind()).map_or_else(|| error.to_string(), |(_, text)| (*text).to_owned())
 }
 
-/// `path` as seen from the folder of the file that names it.
+/// `path` as seen from the folder of the file that names it, without detours where they make no difference.
 #[must_use]
 pub fn beside(file: &Path, path: &str) -> PathBuf {
     let path = Path::new(path);
-    match file.parent() {
+    let whole = match file.parent() {
         Some(folder) if path.is_relative() && !folder.as_os_str().is_empty() => folder.join(path),
         Some(_) | None => path.to_owned(),
+    };
+    let mut short = PathBuf::new();
+    for part in whole.components() {
+        let detour = part == Component::ParentDir && matches!(short.components().next_back(), Some(Component::Normal(_)));
+        // The parent of a symbolic link's target is elsewhere.
+        if detour && fs::symlink_metadata(&short).is_ok_and(|found| found.is_dir()) {
+            short.pop();
+        } else {
+            short.push(part);
+        }
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_seen_from_the_folder_of_the_file_that_names_it() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (root, records) = (folder.path(), folder.path().join("records"));
+        fs::create_dir(&records).unwrap();
+        std::os::unix::fs::symlink("/", root.join("link")).unwrap();
+        for (file, path, expected) in [
+            ("gateway.yaml", "iam.yaml", "iam.yaml"),
+            ("gateway.yaml", "./a/b", "a/b"),
+            ("records/a.yaml", "../secrets/b", "secrets/b"),
+            ("records/a.yaml", "../records/../b", "b"),
+            ("link/a.yaml", "../b", "link/../b"),
+            ("nowhere/a.yaml", "../b", "nowhere/../b"),
+        ] {
+            assert_eq!(beside(&root.join(file), path), root.join(expected), "{path}");
+        }
+        assert_eq!(beside(&root.join("a"), "/b"), Path::new("/b"));
+        assert_eq!(beside(Path::new("a"), "../b"), Path::new("../b"));
     }
 }

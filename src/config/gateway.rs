@@ -1,14 +1,14 @@
 //! The gateway's configuration file.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::files::{Files, beside};
+use super::files::{Files, NamedPath};
 use super::listener::{Listener, socket_address};
 use super::operation::{Limits, RecordSettings, Timeouts};
-use super::service::{SERVICES_MAX, Service};
-use crate::source::{Cursor, Report, Table};
+use super::service::{Claims, SERVICES_MAX, Service};
+use crate::source::{Cursor, Report, Source, Span, Table};
 use crate::types::{AccessKeyId, Offering};
 
 /// The gateway's configuration.
@@ -44,11 +44,11 @@ pub struct GatewayConfig {
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// Files and folders of records.
-    pub records: Vec<PathBuf>,
+    pub records: Vec<NamedPath>,
     /// Files and folders of action and resource definitions.
-    pub definitions: Vec<PathBuf>,
+    pub definitions: Vec<NamedPath>,
     /// The key that opens sealed secrets.
-    pub sealing_key: Option<PathBuf>,
+    pub sealing_key: Option<NamedPath>,
 }
 
 /// A request to print, signed, at start.
@@ -58,53 +58,80 @@ pub struct Example {
     pub access_key: AccessKeyId,
     /// The path to ask for.
     pub path: String,
+    /// The file it stands in.
+    pub source: Source,
+    /// Where the access key stands in it.
+    pub span: Span,
+}
+
+/// What a configuration with errors still says. The files it names may have errors of their own, to be found in the same run.
+#[derive(Debug)]
+pub struct Remains {
+    /// First variable field of SRNs.
+    pub offering: Offering,
+    /// Where accounts, policies and definitions come from.
+    pub identity: Identity,
+    /// The services without errors.
+    pub services: Vec<Service>,
+    /// Whether nobody but this machine can reach the listeners, as far as that is known.
+    pub loopback_only: bool,
 }
 
 impl GatewayConfig {
-    /// Reads the file; `None` when there was an error. All errors go to the report.
-    #[must_use]
-    pub fn load(path: &Path, files: &Files, report: &Report) -> Option<Self> {
-        let (source, documents) = files.read_yaml(path, report)?;
-        let Some(document) = documents.first() else {
-            let hint = "start from config/demo/gateway.yaml";
+    /// Reads the file. All errors go to the report.
+    ///
+    /// # Errors
+    /// When there was an error: what can still be read, if that is enough to look at the files it names.
+    pub fn load(path: &Path, files: &Files, report: &Report) -> Result<Self, Option<Box<Remains>>> {
+        let (source, documents) = files.read_yaml(path, report).ok_or(None)?;
+        let [document, rest @ ..] = documents.as_slice() else {
+            let hint = "start from a copy of config/demo/gateway.yaml";
             report.file_error(path.display().to_string(), "the file is empty", Some(hint.to_owned()));
-            return None;
+            return Err(None);
         };
-        let cursor = Cursor::new(document, &source, report);
-        Self::decode(path, &cursor)
+        if let Some(second) = rest.first() {
+            let hint = "keep one configuration, and remove the line `---` that starts another";
+            report.error(&source, second.span, "a second document starts here; a configuration is one document", Some(hint.to_owned()));
+        }
+        let mut remains = None;
+        match Self::decode(path, &Cursor::new(document, &source, report), &mut remains) {
+            Some(config) if !report.has_errors() => Ok(config),
+            Some(_) | None => Err(remains.map(Box::new)),
+        }
     }
 
-    fn decode(path: &Path, cursor: &Cursor<'_>) -> Option<Self> {
+    fn decode(path: &Path, cursor: &Cursor<'_>, remains: &mut Option<Remains>) -> Option<Self> {
         let table = cursor.table()?;
         let offering = table.or("offering", "e".parse().ok()?, |value| value.parse("write `e`, `s`, `g`, or a name of your own"));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers =
             table.or("workers", cores, |value| value.integer(1..=1_024, "workers").and_then(|number| usize::try_from(number).ok()));
-        let listeners = table.required("listeners", "write `listeners: [{address: 127.0.0.1:8080}]`", |value| {
-            let listeners = value.list(|listener| Listener::decode(&listener))?;
-            if listeners.is_empty() {
-                value.error_hint("there is no listener", "write `listeners: [{address: 127.0.0.1:8080}]`");
-                return None;
-            }
-            Some(listeners)
-        });
+        let mut sockets = HashSet::new();
+        let listeners = table.required("listeners", LISTENERS_HINT, |value| listeners(&value, &mut sockets));
         let metrics = table.required("metrics", "write `metrics: {address: 127.0.0.1:9180}`", |value| {
             let metrics = value.table()?;
-            let address = metrics.required("address", "write `address: 127.0.0.1:9180`", |value| socket_address(&value));
+            let address = metrics.required("address", "write `address: 127.0.0.1:9180`", |value| socket_address(&value, &mut sockets));
             metrics.finish()?;
             address
         });
-        let identity = table.required("identity", "write `identity: {records: [iam.yaml], definitions: [definitions]}`", |value| {
-            Identity::decode(path, &value)
-        });
-        let services =
-            table.required("services", "write `services:` and below it a name with `hosts` and `upstream`", |value| services(&value));
+        let hint = "write `identity: {records: [iam.yaml], definitions: [definitions]}`";
+        let identity = table.required("identity", hint, |value| Identity::decode(path, &value));
+        let mut good = Vec::new();
+        let hint = "write `services:`, below it a name, and below that `hosts` and `upstream`";
+        let services = table.required("services", hint, |value| services(&value, &mut good));
         let clock_skew_ms = clock_skew(&table);
         let record = table.or("record", RecordSettings::default(), |value| RecordSettings::decode(path, &value));
         let limits = table.or("limits", Limits::default(), |value| Limits::decode(&value));
         let timeouts = table.or("timeouts", Timeouts::default(), |value| Timeouts::decode(&value));
         let example = table.optional("example", |value| Example::decode(&value));
-        table.finish()?;
+        let finished = table.finish();
+        *remains = offering.clone().zip(identity.clone()).map(|(offering, identity)| Remains {
+            offering,
+            identity,
+            services: good.clone(),
+            loopback_only: listeners.as_deref().is_none_or(loopback_only),
+        });
+        finished.and(services)?;
         Some(Self {
             file: path.to_owned(),
             offering: offering?,
@@ -112,7 +139,7 @@ impl GatewayConfig {
             listeners: listeners?,
             metrics: metrics?,
             identity: identity?,
-            services: services?,
+            services: good,
             clock_skew_ms: clock_skew_ms?,
             record: record?,
             limits: limits?,
@@ -124,8 +151,23 @@ impl GatewayConfig {
     /// Whether nobody but this machine can reach the listeners.
     #[must_use]
     pub fn loopback_only(&self) -> bool {
-        self.listeners.iter().all(|listener| listener.address.ip().is_loopback())
+        loopback_only(&self.listeners)
     }
+}
+
+fn loopback_only(listeners: &[Listener]) -> bool {
+    listeners.iter().all(|listener| listener.address.ip().is_loopback())
+}
+
+const LISTENERS_HINT: &str = "write `listeners: [{address: 127.0.0.1:8080}]`";
+
+fn listeners(cursor: &Cursor<'_>, sockets: &mut HashSet<SocketAddr>) -> Option<Vec<Listener>> {
+    let listeners = cursor.list(|listener| Listener::decode(&listener, sockets))?;
+    if listeners.is_empty() {
+        cursor.error_hint("there is no listener", LISTENERS_HINT);
+        return None;
+    }
+    Some(listeners)
 }
 
 fn clock_skew(table: &Table<'_>) -> Option<u64> {
@@ -137,37 +179,32 @@ fn clock_skew(table: &Table<'_>) -> Option<u64> {
     })
 }
 
-fn services(cursor: &Cursor<'_>) -> Option<Vec<Service>> {
-    let services = cursor.entries(|name, span, value| Service::decode(name, span, &value))?;
-    if services.is_empty() || services.len() > SERVICES_MAX {
-        cursor.error(format!("{} services stand here; there are 1 to {SERVICES_MAX}", services.len()));
+/// Reads every service; `good` gets those without errors even when others have some.
+fn services(cursor: &Cursor<'_>, good: &mut Vec<Service>) -> Option<()> {
+    let mut claims = Claims::default();
+    let read = cursor.entries(|name, span, value| {
+        let service = Service::decode(name, span, &value, &mut claims)?;
+        good.push(service);
+        Some(())
+    })?;
+    if read.is_empty() || read.len() > SERVICES_MAX {
+        cursor.error_hint(format!("{} services stand here", read.len()), format!("name 1 to {SERVICES_MAX} services"));
         return None;
     }
-    let mut claimed: HashMap<&str, &str> = HashMap::new();
-    let mut clean = true;
-    for service in &services {
-        for host in &service.hosts {
-            if let Some(other) = claimed.insert(host, &service.name) {
-                let message = format!("the host `{host}` is claimed twice, by `{other}` and by `{}`", service.name);
-                cursor.error_hint(message, "a Host leads to one service; remove one of the two");
-                clean = false;
-            }
-        }
-    }
-    clean.then_some(services)
+    Some(())
 }
 
 impl Identity {
     fn decode(file: &Path, cursor: &Cursor<'_>) -> Option<Self> {
         let table = cursor.table()?;
-        let paths = |value: Cursor<'_>| value.list(|path| path.string().map(|path| beside(file, &path)));
-        let records = table.required("records", "write `records: [iam.yaml]`", paths);
-        let definitions = table.required("definitions", "write `definitions: [definitions]`", paths);
+        let paths = |value: Cursor<'_>| value.list(|path| NamedPath::decode(file, &path));
+        let records = table.required("records", "write `records: [iam.yaml]`: files, or folders of files", paths);
+        let definitions = table.required("definitions", "write `definitions: [definitions]`: files, or folders of files", paths);
         let sealing_key = table.optional("sealing_key", |value| {
-            let key = value.table()?;
-            let path = key.required("file", "write `{file: sealing.key}`", |path| path.string());
+            let key = value.advised("write `sealing_key: {file: sealing.key}`").table()?;
+            let path = key.required("file", "write `{file: sealing.key}`", |path| NamedPath::decode(file, &path));
             key.finish()?;
-            path.map(|path| beside(file, &path))
+            path
         });
         table.finish()?;
         Some(Self { records: records?, definitions: definitions?, sealing_key: sealing_key? })
@@ -177,10 +214,18 @@ impl Identity {
 impl Example {
     fn decode(cursor: &Cursor<'_>) -> Option<Self> {
         let table = cursor.table()?;
-        let access_key =
-            table.required("access_key", "write the access key to sign with", |value| value.parse("write 32 hexadecimal digits"));
-        let path = table.required("path", "write the path to ask for, such as `/metrics`", |value| value.string());
+        let hint = "write the id of the access key to sign with";
+        let access_key = table.required("access_key", hint, |value| Some((value.parse(hint)?, value.node().span)));
+        let path = table.required("path", "write the path to ask for, such as `/v1/versions`", |value| {
+            let path = value.string()?;
+            if !path.starts_with('/') {
+                value.error_hint(format!("`{path}` is not a path"), "start it with `/`");
+                return None;
+            }
+            Some(path)
+        });
         table.finish()?;
-        Some(Self { access_key: access_key?, path: path? })
+        let (access_key, span) = access_key?;
+        Some(Self { access_key, path: path?, source: cursor.source().clone(), span })
     }
 }

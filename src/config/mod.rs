@@ -11,8 +11,8 @@ pub mod secrets;
 pub mod service;
 
 pub use files::Files;
-pub use gateway::GatewayConfig;
+pub use gateway::{GatewayConfig, Remains};
 pub use listener::Listener;
 pub use operation::{Limits, OnFull, RecordPath, RecordSettings, Timeouts};
 pub use secrets::Secrets;
-pub use service::{Service, Upstream};
+pub use service::{PublicRoute, Service, Upstream};

@@ -120,7 +120,17 @@ impl RecordSettings {
             Some(match value.string()?.as_str() {
                 "off" => RecordPath::Off,
                 "-" => RecordPath::StandardOutput,
-                name => RecordPath::File(beside(file, name)),
+                name => {
+                    let path = beside(file, name);
+                    // Only a warning: a log that cannot be written must not hold up a reload that revokes something.
+                    if path.is_dir() {
+                        value.warning(format!("`{}` is a folder, so a start will fail", path.display()), "name a file in it");
+                    } else if path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+                        let message = format!("the folder of `{}` is not there, so a start will fail", path.display());
+                        value.warning(message, "make the folder");
+                    }
+                    RecordPath::File(path)
+                }
             })
         });
         let on_full = table.or("on_full", OnFull::Drop, |value| value.one_of(&[("drop", OnFull::Drop), ("refuse", OnFull::Refuse)]));

@@ -1,8 +1,10 @@
 //! `services`: which hosts are which service, what it accepts, and where its backend is.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use http::{Method, Uri};
+use http::Method;
+use http::uri::Authority;
 
 use crate::source::{Cursor, SecretRef, Source, Span};
 
@@ -16,12 +18,12 @@ pub struct Service {
     pub name: String,
     /// Hosts it answers to, lower-case.
     pub hosts: Vec<String>,
-    /// The services whose action definitions apply; its own name by default.
-    pub definitions: Vec<String>,
+    /// The services whose action definitions apply, each with where it is named; its own name by default.
+    pub definitions: Vec<(String, Span)>,
     /// True: decide, record and count, but forward all the same.
     pub observe: bool,
     /// Routes that need no credential.
-    pub public_routes: Vec<(Method, String)>,
+    pub public_routes: Vec<PublicRoute>,
     /// Most bytes of a body that a decision reads.
     pub body_bytes_max: usize,
     /// Its backend.
@@ -30,6 +32,41 @@ pub struct Service {
     pub source: Source,
     /// Where in the file.
     pub span: Span,
+}
+
+/// A route that needs no credential, if its definition says so too.
+#[derive(Debug, Clone)]
+pub struct PublicRoute {
+    /// The method.
+    pub method: Method,
+    /// The path template, as in the definition.
+    pub template: String,
+    /// Where it is listed.
+    pub span: Span,
+}
+
+/// The hosts that services have claimed so far. Names of variable labels do not count: `{a}.example.com` is `{b}.example.com`.
+#[derive(Debug, Default)]
+pub(super) struct Claims(HashMap<String, String>);
+
+impl Claims {
+    fn claim(&mut self, service: &str, host: &str, cursor: &Cursor<'_>) -> Option<()> {
+        let label = |label: &str| {
+            if label.starts_with('{') { label.rsplit_once('}').map_or("", |(_, rest)| rest).to_owned() + "{}" } else { label.to_owned() }
+        };
+        let shape = host.split('.').map(label).collect::<Vec<_>>().join(".");
+        match self.0.insert(shape, service.to_owned()) {
+            None => return Some(()),
+            Some(other) if other == service => {
+                cursor.error_hint(format!("the host `{host}` stands twice in this service"), "keep one of the two");
+            }
+            Some(other) => {
+                let message = format!("the host `{host}` leads to the service `{other}` already");
+                cursor.error_hint(message, "a host leads to one service; remove it here or there");
+            }
+        }
+        None
+    }
 }
 
 /// A backend.
@@ -52,38 +89,37 @@ pub struct Upstream {
 }
 
 impl Service {
-    pub(super) fn decode(name: &str, span: Span, cursor: &Cursor<'_>) -> Option<Self> {
+    pub(super) fn decode(name: &str, span: Span, cursor: &Cursor<'_>, claims: &mut Claims) -> Option<Self> {
         let good = name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         if !good || name.is_empty() {
-            cursor.error_hint(format!("`{name}` is not a service name"), "use letters, digits, `-` and `_`, at most 64");
+            cursor.error_at(span, format!("`{name}` is not a service name"), "use letters, digits, `-` and `_`, at most 64");
         }
         let table = cursor.table()?;
         let hosts = table.required("hosts", "write `hosts: [api.example.com]`", |value| {
-            let hosts = value.list(|host| host_pattern(&host))?;
+            let hosts = value.list(|host| {
+                let pattern = host_pattern(&host)?;
+                claims.claim(name, &pattern, &host).map(|()| pattern)
+            })?;
             if hosts.is_empty() {
                 value.error_hint("the service answers to no host", "write `hosts: [api.example.com]`");
                 return None;
             }
             Some(hosts)
         });
-        let definitions = table.or("definitions", vec![name.to_owned()], |value| value.list(|name| name.string()));
+        let definitions = table.or("definitions", vec![(name.to_owned(), span)], |value| {
+            value.list(|name| name.string().map(|text| (text, name.node().span)))
+        });
         let observe = table.or("mode", false, |value| value.one_of(&[("enforce", false), ("observe", true)]));
-        let _ = table.optional("schemes", |value| value.list(|scheme| scheme.one_of(&[("scp", ())])))?;
-        let _ = table.optional("error_protocol", |value| value.one_of(&[("scp", ())]))?;
+        let schemes = table.optional("schemes", |value| value.list(|scheme| scheme.one_of(&[("scp", ())])));
+        let error_protocol = table.optional("error_protocol", |value| value.one_of(&[("scp", ())]));
         let public_routes = table.or("public_routes", Vec::new(), |value| value.list(|route| public_route(&route)));
         let body_bytes_max = table.or("body_bytes_max", 64 * 1024, |value| value.integer(0..=64 * 1024 * 1024, "bytes"));
-        let upstream =
-            table.required("upstream", "write `upstream: {url: http://127.0.0.1:9000, identity_key: {file: upstream.key}}`", |value| {
-                Upstream::decode(&value)
-            });
+        let hint = "write `upstream: {url: http://127.0.0.1:9000, identity_key: {file: upstream.key}}`";
+        let upstream = table.required("upstream", hint, |value| Upstream::decode(&value, observe));
         table.finish()?;
         good.then_some(())?;
-        if observe == Some(false) && upstream.as_ref().is_some_and(|upstream| upstream.keep_credentials) {
-            let hint =
-                "write `mode: observe`, or remove `keep_credentials`: in enforce mode the backend trusts the gateway's identity headers";
-            cursor.error_hint("credentials pass to the backend only while the service observes", hint);
-            return None;
-        }
+        schemes?;
+        error_protocol?;
         Some(Self {
             name: name.to_owned(),
             hosts: hosts?,
@@ -101,8 +137,7 @@ impl Service {
 fn host_pattern(cursor: &Cursor<'_>) -> Option<String> {
     let host = cursor.string()?.to_ascii_lowercase();
     let hint = "write `api.example.com`, `api.example.com:8443`, or `{region}.api.example.com`";
-    let label = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']' | b'{' | b'}');
-    if host.contains("://") || host.contains('/') {
+    if host.contains('/') {
         cursor.error_hint(format!("`{host}` is a URL, not a host"), hint);
         return None;
     }
@@ -110,32 +145,62 @@ fn host_pattern(cursor: &Cursor<'_>) -> Option<String> {
         cursor.error_hint(format!("`{host}` has a wildcard"), "name the part that varies: `{region}.api.example.com`");
         return None;
     }
-    if !host.bytes().all(label) || host.ends_with('.') || host.starts_with('.') {
+    // An IPv6 address stands in brackets, as in a URL; a port is what comes after the last colon outside of them.
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        Some(_) | None => (host.as_str(), None),
+    };
+    if port.is_some_and(|port| port.parse::<u16>().is_err() || port.starts_with('+')) {
+        cursor.error_hint(format!("`{host}` has no usable port after its `:`"), hint);
+        return None;
+    }
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    let good = match address {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => name.split('.').all(is_label),
+    };
+    if !good {
         cursor.error_hint(format!("`{host}` is not a host"), hint);
         return None;
     }
     Some(host)
 }
 
-fn public_route(cursor: &Cursor<'_>) -> Option<(Method, String)> {
+/// Letters, digits, `-` and `_`; or a name in braces for whatever stands there.
+fn is_label(label: &str) -> bool {
+    let name = label.strip_prefix('{').and_then(|inside| inside.strip_suffix('}')).unwrap_or(label);
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+fn public_route(cursor: &Cursor<'_>) -> Option<PublicRoute> {
     let text = cursor.text()?;
     let hint = "write a method and a path template as in the definition: `GET /v1/versions`";
     let route = text.split_once(' ').and_then(|(method, path)| {
-        let method = method.parse::<Method>().ok()?;
-        path.starts_with('/').then(|| (method, path.to_owned()))
+        let method = method.bytes().all(|byte| byte.is_ascii_uppercase()).then(|| method.parse::<Method>().ok())??;
+        path.starts_with('/').then(|| PublicRoute { method, template: path.to_owned(), span: cursor.node().span })
     });
     if route.is_none() {
-        cursor.error_hint(format!("`{text}` is not a route"), hint);
+        cursor.error_hint(format!("`{text}` is not a method in capitals, one space, and a path"), hint);
     }
     route
 }
 
 impl Upstream {
-    fn decode(cursor: &Cursor<'_>) -> Option<Self> {
+    /// `observe`: whether the service only observes, if that is known.
+    fn decode(cursor: &Cursor<'_>, observe: Option<bool>) -> Option<Self> {
         let table = cursor.table()?;
         let authority = table.required("url", "write `url: http://127.0.0.1:9000`", |value| authority(&value));
         let preserve_host = table.or("preserve_host", false, |value| value.boolean());
-        let keep_credentials = table.or("keep_credentials", false, |value| value.boolean());
+        let keep_credentials = table.or("keep_credentials", false, |value| {
+            let keep = value.boolean()?;
+            if keep && observe == Some(false) {
+                let hint =
+                    "write `mode: observe` for the service, or remove this: in enforce mode the backend trusts the gateway's identity headers";
+                value.error_hint("clients' credentials may pass to the backend only while the service observes", hint);
+                return None;
+            }
+            Some(keep)
+        });
         let hint = "write `identity_key: {file: upstream.key}`; make the file with `openssl rand -hex 32`";
         let identity_key =
             table.required("identity_key", hint, |value| SecretRef::decode(&value).map(|secret| (secret, value.node().span)));
@@ -157,22 +222,87 @@ impl Upstream {
 
 fn authority(cursor: &Cursor<'_>) -> Option<String> {
     let text = cursor.text()?;
-    let hint = "write scheme, host and port only: `http://127.0.0.1:9000`";
-    let Ok(uri) = text.parse::<Uri>() else {
-        cursor.error_hint(format!("`{text}` is not a URL"), hint);
-        return None;
+    let message = match text.split_once("://") {
+        Some(("https", _)) => {
+            cursor.error_hint("upstreams over TLS are not supported yet", "write `http://`, to a backend on a trusted network");
+            return None;
+        }
+        Some(("http", rest)) => match rest.strip_suffix('/').unwrap_or(rest) {
+            rest if rest.contains(['/', '?', '#']) => format!("`{text}` has a path; the path of each request is forwarded as it is"),
+            rest if rest.contains('@') => format!("`{text}` has a user name in it"),
+            rest => match rest.parse::<Authority>() {
+                // A port that is none counts as no port in the library: it must not become 80 here.
+                Ok(found) if !found.host().is_empty() => match rest.strip_prefix(found.host()).map(|port| (port, found.port_u16())) {
+                    Some(("", None)) => return Some(format!("{rest}:80")),
+                    Some((_, Some(1..))) => return Some(rest.to_owned()),
+                    Some((_, Some(0) | None)) | None => format!("`{text}` has no usable port after its `:`"),
+                },
+                Ok(_) | Err(_) => format!("`{text}` has no usable host"),
+            },
+        },
+        Some(_) | None => format!("`{text}` does not start with `http://`"),
     };
-    match (uri.scheme_str(), uri.authority()) {
-        (Some("http"), Some(authority)) if matches!(uri.path(), "" | "/") && uri.query().is_none() && !authority.as_str().contains('@') => {
-            Some(format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80)))
+    cursor.error_hint(message, "write scheme, host and port only: `http://127.0.0.1:9000`");
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Node, Report, Value};
+
+    /// What `decode` makes of a text.
+    fn read<T>(text: &str, decode: impl FnOnce(&Cursor<'_>) -> Option<T>) -> Option<T> {
+        let node = Node { span: Span::default(), value: Value::String(text.into()) };
+        let (source, report) = (Source::new("t.yaml", text), Report::new());
+        let value = decode(&Cursor::new(&node, &source, &report));
+        assert_eq!(value.is_none(), report.has_errors(), "{text}: {report}");
+        value
+    }
+
+    #[test]
+    fn an_upstream_is_a_host_and_a_port_that_exist() {
+        for (text, expected) in [
+            ("http://127.0.0.1:9000", Some("127.0.0.1:9000")),
+            ("http://backend.internal/", Some("backend.internal:80")),
+            ("http://[::1]:9000", Some("[::1]:9000")),
+            ("http://127.0.0.1:90000", None),
+            ("http://127.0.0.1:0", None),
+            ("http://127.0.0.1:", None),
+            ("http://:9000", None),
+            ("http://", None),
+            ("http:///", None),
+            ("http://a b", None),
+            ("http://user@backend", None),
+            ("http://backend/v1", None),
+            ("http://backend?x", None),
+            ("https://backend", None),
+            ("ftp://backend", None),
+            ("backend:9000", None),
+            ("", None),
+        ] {
+            assert_eq!(read(text, authority).as_deref(), expected, "{text}");
         }
-        (Some("https"), _) => {
-            cursor.error_hint("upstreams over TLS are not supported yet", "use `http://` to a backend on a trusted network");
-            None
+    }
+
+    #[test]
+    fn a_host_is_what_a_host_header_can_say() {
+        for good in [
+            "api.example.com",
+            "API.example.com:8443",
+            "{region}.api.example.com:443",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "[::1]",
+            "localhost",
+        ] {
+            assert_eq!(read(good, host_pattern).unwrap(), good.to_ascii_lowercase());
         }
-        (Some(_) | None, _) => {
-            cursor.error_hint(format!("`{text}` is not the URL of an upstream"), hint);
-            None
+        for bad in [
+            "", ".", "a..b", ".a", "a.", "a.:1", "a b", "http://a", "a/b", "*.a", "a{b}.c", "{}.a", "{a.b}", "{{a}}", "a:", "a:x",
+            "a:99999", "a:+1", "::1", "[::1", "[a]", "[::1]x", "a@b", "a,b",
+        ] {
+            assert_eq!(read(bad, host_pattern), None, "{bad}");
         }
     }
 }

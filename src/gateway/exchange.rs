@@ -145,8 +145,8 @@ fn describe_decision(line: &mut RecordLine, client: &Client, facts: &Facts<'_>, 
             line.plain(field!("mode"), "observe");
         }
     }
-    line.text(
-        "decision",
+    line.plain(
+        field!("decision"),
         match outcome {
             Outcome::Allowed => "allow",
             Outcome::Refused(_) => "deny",

@@ -26,7 +26,7 @@ pub struct Expression {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Term {
-    Path { index: usize, name: Box<str> },
+    Path { index: Option<usize>, name: Box<str> },
     Query(Box<str>),
     Header(HeaderName),
     Body(Vec<Step>),
@@ -85,7 +85,16 @@ impl Expression {
     /// # Errors
     /// A sentence that says what is wrong.
     pub fn parse(text: &str, parameters: &[&str]) -> Result<Self, String> {
-        let mut reader = Reader { rest: text.trim(), parameters };
+        Self::parse_shared(text, parameters, &[])
+    }
+
+    /// Parses an expression that stands once for many paths: a parameter that only other templates of the definition
+    /// have (`elsewhere`) is missing in this one, so that `path['account_id'] ?? principal` can stand for all.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong; a parameter that no template has is a misspelling.
+    pub fn parse_shared(text: &str, parameters: &[&str], elsewhere: &[&str]) -> Result<Self, String> {
+        let mut reader = Reader { rest: text.trim(), parameters, elsewhere };
         let expression = reader.expression()?;
         if reader.rest.is_empty() { Ok(expression) } else { Err(format!("`{}` should not stand here", reader.rest)) }
     }
@@ -146,7 +155,7 @@ impl Term {
     fn evaluate<'a>(&'a self, inputs: &Inputs<'a>) -> Result<Values<'a>, AccessError> {
         let one = |value: Cow<'a, str>| Ok(SmallVec::from_iter([value]));
         match self {
-            Self::Path { index, name } => match inputs.parameters.get(*index) {
+            Self::Path { index, name } => match index.and_then(|index| inputs.parameters.get(index)) {
                 Some(value) => one(Cow::Borrowed(value)),
                 None => Err(AccessError::Missing(format!("`path['{name}']`"))),
             },
@@ -250,6 +259,7 @@ fn form_decode(text: &str) -> Option<Cow<'_, str>> {
 struct Reader<'a> {
     rest: &'a str,
     parameters: &'a [&'a str],
+    elsewhere: &'a [&'a str],
 }
 
 impl<'a> Reader<'a> {
@@ -285,7 +295,8 @@ impl<'a> Reader<'a> {
             "path" => {
                 let name = self.member()?;
                 match self.parameters.iter().position(|parameter| *parameter == name) {
-                    Some(index) => Ok(Term::Path { index, name: name.into() }),
+                    Some(index) => Ok(Term::Path { index: Some(index), name: name.into() }),
+                    None if self.elsewhere.contains(&name) => Ok(Term::Path { index: None, name: name.into() }),
                     None => Err(format!("the path template has no parameter `{{{name}}}`")),
                 }
             }
@@ -322,7 +333,10 @@ impl<'a> Reader<'a> {
 
     fn quoted(&mut self) -> Result<&'a str, String> {
         let quote = self.rest.chars().next().filter(|first| matches!(first, '\'' | '"'));
-        let quote = quote.ok_or_else(|| format!("a quoted name should stand at `{}`", self.rest))?;
+        let quote = quote.ok_or_else(|| match self.rest {
+            "" => "a name in quotes is missing at the end".to_owned(),
+            rest => format!("a name in quotes is missing before `{rest}`"),
+        })?;
         let inside = self.rest.get(1..).unwrap_or_default();
         let (text, rest) = inside.split_once(quote).ok_or("a quote is not closed")?;
         self.rest = rest;
@@ -330,7 +344,10 @@ impl<'a> Reader<'a> {
     }
 
     fn expect(&mut self, character: char) -> Result<(), String> {
-        self.rest = self.rest.strip_prefix(character).ok_or_else(|| format!("`{character}` should stand at `{}`", self.rest))?;
+        self.rest = self.rest.strip_prefix(character).ok_or_else(|| match self.rest.trim() {
+            "" => format!("`{character}` is missing at the end"),
+            rest => format!("`{character}` is missing before `{rest}`"),
+        })?;
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use super::routes::{Routes, parameter_names};
 use super::view::{self, AccessKey, Allowlist, Snapshot, User};
 use super::wire::{self, Identity, MethodDefinition, Place, ResourceDefinitionRef, Text};
 use crate::policy::{Catalogue, CatalogueBuilder, Owner, Policy, ResourceTypeId};
-use crate::source::{Report, Source};
+use crate::source::{Report, Severity, Source};
 use crate::types::{
     AccessKeyId, AccountId, GroupId, NetworkSet, Offering, PolicyId, Principal, PrincipalKind, Revision, Secret, SigningKey, Srn, UserId,
 };
@@ -34,6 +34,24 @@ pub struct Builder<'r> {
     memberships: Vec<(GroupId, UserId, Place)>,
     attachments: Vec<(PolicyId, Identity, Place)>,
     key_security: Kept<UserId, Allowlist>,
+    unread: Unread,
+}
+
+/// What exists but could not be read, which has been reported: nobody is told that it does not exist.
+#[derive(Default)]
+struct Unread {
+    definitions: bool,
+    /// Records whose ids are not known either.
+    records: bool,
+    ids: HashSet<String>,
+}
+
+/// A path template and the names of its parameters.
+struct Template<'a> {
+    text: &'a str,
+    names: &'a [&'a str],
+    /// The parameters of all templates of the definition.
+    elsewhere: &'a [&'a str],
 }
 
 type Kept<K, V> = HashMap<K, (V, Place)>;
@@ -55,6 +73,23 @@ impl<'r> Builder<'r> {
             memberships: Vec::new(),
             attachments: Vec::new(),
             key_security: HashMap::new(),
+            unread: Unread::default(),
+        }
+    }
+
+    /// Notes that a definition could not be read: nothing is built, and what depends on it is not complained about.
+    pub fn unread_definition(&mut self) {
+        self.unread.definitions = true;
+    }
+
+    /// Notes that a record could not be read, with its id if that much is known: nothing is built, and references to it are
+    /// not complained about.
+    pub fn unread_record(&mut self, id: Option<&str>) {
+        match id {
+            Some(id) => {
+                self.unread.ids.insert(id.to_owned());
+            }
+            None => self.unread.records = true,
         }
     }
 
@@ -62,7 +97,9 @@ impl<'r> Builder<'r> {
     pub fn definition(&mut self, definition: wire::ActionDefinition) {
         let aliases: Vec<&str> = definition.aliases.iter().map(String::as_str).collect();
         if let Err(error) = self.catalogue.service(&definition.service, &definition.service_type, &aliases) {
-            self.error(&definition.place, error, "give each service and spelling once");
+            self.unread_definition();
+            let hint = "a `service`, `service_type` or one of `aliases` stands in another definition too; keep it in one of them";
+            self.error(&definition.place, error, hint);
             return;
         }
         self.definitions.push(definition);
@@ -115,12 +152,15 @@ impl<'r> Builder<'r> {
     /// Builds the snapshot; `None` when any record had an error.
     #[must_use]
     pub fn build(mut self, revision: Revision) -> Option<Snapshot> {
+        let before = self.report.count(Severity::Error);
         let definitions = self.compile_definitions();
+        self.unread.definitions |= self.report.count(Severity::Error) > before;
         let catalogue = std::mem::replace(&mut self.catalogue, Catalogue::builder(self.offering.clone())).build();
         let policies = self.compile_policies(&catalogue);
         let users = self.compile_users(&policies);
         let keys = self.compile_keys(&users);
-        if self.report.has_errors() {
+        let whole = !self.unread.definitions && !self.unread.records && self.unread.ids.is_empty();
+        if self.report.has_errors() || !whole {
             return None;
         }
         Some(Snapshot { revision, catalogue, definitions, users, keys, policies: policies.len(), decoy: view::decoy() })
@@ -146,6 +186,7 @@ impl<'r> Builder<'r> {
     }
 
     fn compile_definition(&mut self, definition: &wire::ActionDefinition, service: &mut ServiceDefinition) {
+        let elsewhere: Vec<&str> = definition.paths.iter().filter_map(|path| parameter_names(&path.template.text).ok()).flatten().collect();
         for path in &definition.paths {
             let template = &path.template;
             let names = match parameter_names(&template.text) {
@@ -157,11 +198,15 @@ impl<'r> Builder<'r> {
             };
             let shared: Arc<str> = template.text.as_str().into();
             for method in &path.methods {
-                let Some(operation) = self.operation(definition, method, &shared, &names) else { continue };
+                let Some(operation) =
+                    self.operation(definition, method, &shared, &Template { text: &shared, names: &names, elsewhere: &elsewhere })
+                else {
+                    continue;
+                };
                 let Ok(stored) = service.routes.at(&template.text) else { continue };
                 if let Some(other) = stored.iter().find(|other| other.method == operation.method) {
                     let message = format!("`{} {}` is defined already, as `{}`", method.method, template.text, other.template);
-                    self.error(&method.place, message, "keep one of the two");
+                    self.error(&method.place, message, "keep one of the two; names in braces do not tell paths apart");
                     continue;
                 }
                 if operation.authentication == Authentication::None {
@@ -178,12 +223,12 @@ impl<'r> Builder<'r> {
         definition: &wire::ActionDefinition,
         method: &MethodDefinition,
         template: &Arc<str>,
-        names: &[&str],
+        path: &Template<'_>,
     ) -> Option<Operation> {
         let resources: Option<Vec<(ResourceTemplate, Option<ResourceTypeId>)>> =
-            method.resources.iter().map(|resource| self.resource(resource, names)).collect();
-        let account = self.expression(definition.account.as_ref(), names, Expression::principal);
-        let region = self.expression(definition.region.as_ref(), names, Expression::empty);
+            method.resources.iter().map(|resource| self.resource(resource, path)).collect();
+        let account = self.expression(definition.account.as_ref(), path, path.elsewhere, Expression::principal);
+        let region = self.expression(definition.region.as_ref(), path, path.elsewhere, Expression::empty);
         let (resources, account, region) = (resources?, account?, region?);
         let action = match &method.action {
             None => None,
@@ -220,10 +265,10 @@ impl<'r> Builder<'r> {
         })
     }
 
-    fn resource(&mut self, resource: &ResourceDefinitionRef, names: &[&str]) -> Option<(ResourceTemplate, Option<ResourceTypeId>)> {
+    fn resource(&mut self, resource: &ResourceDefinitionRef, path: &Template<'_>) -> Option<(ResourceTemplate, Option<ResourceTypeId>)> {
         match resource {
             ResourceDefinitionRef::Srn(text) => {
-                self.expression(Some(text), names, Expression::empty).map(|srn| (ResourceTemplate::Srn(srn), None))
+                self.expression(Some(text), path, &[], Expression::empty).map(|srn| (ResourceTemplate::Srn(srn), None))
             }
             ResourceDefinitionRef::Typed { spelling, resource_id } => {
                 let kind = match self.catalogue.resource_type(&spelling.text) {
@@ -233,24 +278,34 @@ impl<'r> Builder<'r> {
                         None
                     }
                 };
-                let id = self.expression(Some(resource_id), names, Expression::empty);
+                let id = self.expression(Some(resource_id), path, &[], Expression::empty);
                 Some((ResourceTemplate::Typed { kind: kind?, id: id? }, kind))
             }
         }
     }
 
-    fn expression(&self, text: Option<&Text>, names: &[&str], absent: impl Fn() -> Expression) -> Option<Expression> {
+    fn expression(
+        &self,
+        text: Option<&Text>,
+        path: &Template<'_>,
+        elsewhere: &[&str],
+        absent: impl Fn() -> Expression,
+    ) -> Option<Expression> {
         let Some(text) = text else { return Some(absent()) };
-        match Expression::parse(&text.text, names) {
+        match Expression::parse_shared(&text.text, path.names, elsewhere) {
             Ok(expression) => Some(expression),
             Err(message) => {
-                self.error(&text.place, format!("`{}`: {message}", text.text), "write an accessor such as `path['user_id']`");
+                let message = format!("`{}` in the path `{}`: {message}", text.text, path.text);
+                self.error(&text.place, message, wire::expression_hint(path.names));
                 None
             }
         }
     }
 
     fn compile_policies(&self, catalogue: &Catalogue) -> HashMap<PolicyId, Arc<Policy>> {
+        // Where definitions are missing, warnings about unknown actions would only repeat that.
+        let errors_only = Report::new();
+        let report = if self.unread.definitions { &errors_only } else { self.report };
         let mut compiled = HashMap::with_capacity(self.policies.len());
         for (id, ((policy, document), place)) in &self.policies {
             let owner = match policy.account {
@@ -260,19 +315,40 @@ impl<'r> Builder<'r> {
                     Owner::account(account.to_text().as_str())
                 }
             };
-            if let Some(loaded) = Policy::load(document, &id.to_string(), owner, catalogue, self.report) {
+            if let Some(loaded) = Policy::load(document, &id.to_string(), owner, catalogue, report) {
                 compiled.insert(*id, Arc::new(loaded));
             }
         }
+        self.report.take_errors(&errors_only);
         compiled
     }
 
     fn exists<K: Eq + Hash + Display, V>(&self, kept: &Kept<K, V>, id: K, what: &str, place: &Place) -> bool {
-        let known = kept.contains_key(&id);
-        if !known {
-            self.error(place, format!("there is no {what} `{id}`"), format!("add a record of the {what}, or correct the id"));
+        if kept.contains_key(&id) {
+            return true;
         }
-        known
+        let text = id.to_string();
+        if !self.unread.records && !self.unread.ids.contains(&text) {
+            let hint = format!("correct the id, or add a record `kind: {what}` with it");
+            self.error(&self.place_of(place, &text), format!("there is no {what} `{text}`"), hint);
+        }
+        false
+    }
+
+    /// Where an id stands in the record at `place`.
+    fn place_of(&self, place: &Place, id: &str) -> Place {
+        // Finding it takes time, and a full report shows no further place.
+        if self.report.is_full() { place.clone() } else { place.of_text(id) }
+    }
+
+    /// Reports everything but the first, in the order of the files, of what there is too much of.
+    fn surplus<K>(&self, found: HashMap<K, Vec<(String, &Place)>>, most: usize, message: &str, hint: &str) {
+        for mut places in found.into_values().filter(|places| places.len() > most) {
+            places.sort_by(|(_, one), (_, other)| (one.source.name(), one.span.start).cmp(&(other.source.name(), other.span.start)));
+            for (id, place) in places.into_iter().skip(most) {
+                self.error(&self.place_of(place, &id), message, hint);
+            }
+        }
     }
 
     /// The ids of the policies that each user holds, own and by groups.
@@ -285,7 +361,8 @@ impl<'r> Builder<'r> {
                 if group_account == user_account {
                     members.entry(*group).or_default().push(*user);
                 } else {
-                    self.error(place, "the group and the user belong to different accounts", "a group has members of its own account only");
+                    let hint = "name a user of the group's account: a group has members of its own account only";
+                    self.error(&self.place_of(place, &user.to_string()), "the user belongs to another account than the group", hint);
                 }
             }
         }
@@ -306,7 +383,12 @@ impl<'r> Builder<'r> {
             }
             let owner = self.policies.get(policy).and_then(|((policy, _), _)| policy.account);
             if owner.is_some_and(|owner| owner != account) {
-                self.error(place, "the policy belongs to another account", "attach a policy of the same account, or a `system` policy");
+                let (what, hint) = match to {
+                    Identity::User(_) => ("user", "attach a policy of the user's account, or one of `account: system`"),
+                    Identity::Group(_) => ("group", "attach a policy of the group's account, or one of `account: system`"),
+                };
+                let message = format!("the policy belongs to another account than the {what}");
+                self.error(&self.place_of(place, &policy.to_string()), message, hint);
                 continue;
             }
             match to {
@@ -329,12 +411,12 @@ impl<'r> Builder<'r> {
         for (group, place) in self.groups.values() {
             self.exists(&self.accounts, group.account, "account", place);
         }
-        let mut roots = HashSet::new();
+        let mut roots: HashMap<AccountId, Vec<(String, &Place)>> = HashMap::new();
         let mut users = HashMap::with_capacity(self.users.len());
         for (id, (user, place)) in &self.users {
             let known = self.exists(&self.accounts, user.account, "account", place);
-            if user.root && !roots.insert(user.account) {
-                self.error(place, "the account has two root users", "an account has one root user; write `root: false`");
+            if user.root {
+                roots.entry(user.account).or_default().push((id.to_string(), place));
             }
             if !known {
                 continue;
@@ -369,37 +451,34 @@ impl<'r> Builder<'r> {
             };
             users.insert(*id, Arc::new(compiled));
         }
+        self.surplus(roots, 1, "the account has another root user already", "write `root: false`, or remove it from the other");
         users
     }
 
     fn compile_keys(&self, users: &HashMap<UserId, Arc<User>>) -> HashMap<AccessKeyId, AccessKey> {
         let mut keys = HashMap::with_capacity(self.keys.len());
-        let mut per_user: HashMap<UserId, usize> = HashMap::new();
+        let mut per_user: HashMap<UserId, Vec<(String, &Place)>> = HashMap::new();
         for (id, ((key, secret), place)) in &self.keys {
             if !self.exists(&self.users, key.user, "user", place) {
                 continue;
             }
-            let count = per_user.entry(key.user).or_default();
-            *count += 1;
-            if *count > KEYS_PER_USER_MAX {
-                self.error(
-                    place,
-                    format!("the user has more than {KEYS_PER_USER_MAX} access keys"),
-                    "remove the keys that are no longer used",
-                );
-            }
+            per_user.entry(key.user).or_default().push((id.to_string(), place));
             let Some(user) = users.get(&key.user) else { continue };
             let signing_key = SigningKey::new(secret);
             keys.insert(*id, AccessKey { user: Arc::clone(user), signing_key, enabled: key.enabled, expires_at: key.expires_at });
         }
+        let message = format!("the user has {KEYS_PER_USER_MAX} access keys already");
+        self.surplus(per_user, KEYS_PER_USER_MAX, &message, "remove a key that is no longer used");
         keys
     }
 }
 
 fn keep<K: Eq + Hash + Copy + Display, V>(report: &Report, kept: &mut Kept<K, V>, what: &str, id: K, value: V, place: Place) {
     if let Some((_, first)) = kept.get(&id) {
-        let message = format!("the {what} `{id}` stands twice; first at {}:{}", first.source.name(), first.span.start.line);
-        report.error(&place.source, place.span, message, Some("keep one of the two".to_owned()));
+        let message = format!("the {what} `{id}` is there already, at {}:{}", first.source.name(), first.span.start.line);
+        let place = if report.is_full() { place } else { place.of_text(&id.to_string()) };
+        let hint = "keep one of the two; every record has an id of its own";
+        report.error(&place.source, place.span, message, Some(hint.to_owned()));
         return;
     }
     kept.insert(id, (value, place));

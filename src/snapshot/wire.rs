@@ -6,8 +6,10 @@ use std::str::FromStr;
 
 use http::Method;
 
+use super::accessor::Expression;
+use super::routes::parameter_names;
 use crate::source::secret::{SECRET_HINT, SecretRef};
-use crate::source::{Cursor, Source, Span, Table, Value};
+use crate::source::{Cursor, Position, Source, Span, Table, Value};
 use crate::types::{AccessKeyId, AccessLevel, AccountId, ActionName, GroupId, Network, PolicyId, Timestamp, UserId};
 
 /// Most entries of an allowlist (seed 003, L1389).
@@ -30,13 +32,26 @@ impl Place {
     pub fn of(cursor: &Cursor<'_>) -> Self {
         Self { source: cursor.source().clone(), span: cursor.node().span }
     }
+
+    /// Where `text` stands at or after this place: the id that an error is about, in the record that holds it.
+    #[must_use]
+    pub fn of_text(&self, text: &str) -> Self {
+        let start = self.span.start;
+        let found = self.source.text().lines().zip(1..).skip((start.line as usize).saturating_sub(1)).find_map(|(line, number)| {
+            let from = if number == start.line { line.char_indices().nth((start.column as usize).saturating_sub(1))?.0 } else { 0 };
+            let at = from + line.get(from..)?.find(text)?;
+            let column = u32::try_from(line.get(..at)?.chars().count()).ok()? + 1;
+            Some(Span { start: Position { line: number, column }, chars: u32::try_from(text.chars().count()).ok()? })
+        });
+        Self { source: self.source.clone(), span: found.unwrap_or(self.span) }
+    }
 }
 
 /// A policy's JSON text, or the file that holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DocumentRef {
-    /// The text itself.
-    Text(String),
+    /// The text itself, and where it stands.
+    Text(String, Span),
     /// A file, relative to the one that names it.
     File(String),
 }
@@ -109,6 +124,8 @@ pub struct AccessKey {
     pub user: UserId,
     /// Its secret.
     pub secret: SecretRef,
+    /// Where the secret stands.
+    pub secret_span: Span,
     /// Whether it is switched on.
     pub enabled: bool,
     /// When it ends; `None` for never.
@@ -151,7 +168,7 @@ pub enum Record {
     },
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Account,
     User,
@@ -174,10 +191,18 @@ const KINDS: [(&str, Kind); 8] = [
     ("key_security", Kind::KeySecurity),
 ];
 
-const ID_HINT: &str = "write 32 lower-case hexadecimal digits (`openssl rand -hex 16`)";
+const ID_HINT: &str = "write `id:` and 32 lower-case hexadecimal digits; `openssl rand -hex 16` makes new ones";
 
-fn id<T: FromStr<Err: std::fmt::Display>>(cursor: Cursor<'_>) -> Option<T> {
-    cursor.parse(ID_HINT)
+/// An id; `hint` says which one.
+fn id<T: FromStr<Err: std::fmt::Display>>(hint: &'static str) -> impl Fn(Cursor<'_>) -> Option<T> {
+    move |cursor| {
+        // A UUID, or capitals: the same id in another spelling.
+        let folded = cursor.text()?.replace('-', "").to_ascii_lowercase();
+        match folded.parse::<T>() {
+            Ok(_) => cursor.parse(&format!("write `{folded}`")),
+            Err(_) => cursor.parse(hint),
+        }
+    }
 }
 
 fn name(cursor: Cursor<'_>) -> Option<String> {
@@ -189,62 +214,55 @@ fn name(cursor: Cursor<'_>) -> Option<String> {
     Some(name)
 }
 
+const ACCOUNT_HINT: &str = "write `account:` and the id of the account, as in the record of the account";
+const USER_HINT: &str = "write `user:` and the id of the user, as in the record of the user";
+const GROUP_HINT: &str = "write `group:` and the id of the group, as in the record of the group";
+const POLICY_HINT: &str = "write `policy:` and the id of the policy, as in the record of the policy";
+
 impl Record {
     /// Reads one record. Every error is reported; `None` when there was one.
     #[must_use]
     pub fn decode(cursor: &Cursor<'_>) -> Option<Self> {
         let table = cursor.table()?;
-        let kind = table.required("kind", "write `kind: user` (or account, group, policy, ...)", |kind| kind.one_of(&KINDS))?;
+        let kind = table.required("kind", "write `kind: user`, or another kind of record", |kind| kind.one_of(&KINDS))?;
+        let word = KINDS.iter().find(|(_, other)| *other == kind).map_or("", |(word, _)| word);
+        let table = cursor.clone().named(word).table()?;
+        let _ = table.take("kind");
         let record = match kind {
             Kind::Account => {
-                let id = table.required("id", ID_HINT, id);
-                let name = table.required("name", "write `name: ...`", name);
+                let id = table.required("id", ID_HINT, id(ID_HINT));
+                let name = table.required("name", NAME_HINT, name);
                 let active = table.or("active", true, |value| value.boolean());
                 table.finish()?;
                 Self::Account(Account { id: id?, name: name?, active: active? })
             }
             Kind::User => {
-                let id = table.required("id", ID_HINT, id);
-                let account = table.required("account", "write the id of the user's account", self::id);
-                let name = table.required("name", "write `name: ...`", name);
+                let id = table.required("id", ID_HINT, id(ID_HINT));
+                let account = table.required("account", ACCOUNT_HINT, self::id(ACCOUNT_HINT));
+                let name = table.required("name", NAME_HINT, name);
                 let root = table.or("root", false, |value| value.boolean());
                 let active = table.or("active", true, |value| value.boolean());
                 table.finish()?;
                 Self::User(User { id: id?, account: account?, name: name?, root: root?, active: active? })
             }
             Kind::Group => {
-                let id = table.required("id", ID_HINT, id);
-                let account = table.required("account", "write the id of the group's account", self::id);
-                let name = table.required("name", "write `name: ...`", name);
+                let id = table.required("id", ID_HINT, id(ID_HINT));
+                let account = table.required("account", ACCOUNT_HINT, self::id(ACCOUNT_HINT));
+                let name = table.required("name", NAME_HINT, name);
                 table.finish()?;
                 Self::Group(Group { id: id?, account: account?, name: name? })
             }
             Kind::Membership => {
-                let group = table.required("group", "write the id of the group", id);
-                let user = table.required("user", "write the id of the user", id);
+                let group = table.required("group", GROUP_HINT, id(GROUP_HINT));
+                let user = table.required("user", USER_HINT, id(USER_HINT));
                 table.finish()?;
                 Self::Membership { group: group?, user: user? }
             }
             Kind::Policy => Self::Policy(Policy::decode(table)?),
-            Kind::Attachment => {
-                let policy = table.required("policy", "write the id of the policy", id);
-                let user = table.optional("user", id);
-                let group = table.optional("group", id);
-                let place = table.cursor().clone();
-                table.finish()?;
-                let to = match (user?, group?) {
-                    (Some(user), None) => Identity::User(user),
-                    (None, Some(group)) => Identity::Group(group),
-                    (None, None) | (Some(_), Some(_)) => {
-                        place.error_hint("an attachment names either a user or a group", "write `user: ID` or `group: ID`");
-                        return None;
-                    }
-                };
-                Self::Attachment { policy: policy?, to }
-            }
+            Kind::Attachment => attachment(table)?,
             Kind::AccessKey => Self::AccessKey(AccessKey::decode(table)?),
             Kind::KeySecurity => {
-                let user = table.required("user", "write the id of the user", id);
+                let user = table.required("user", USER_HINT, id(USER_HINT));
                 let allowed_addresses = table.required("allowed_addresses", ALLOWED_HINT, allowed_addresses);
                 table.finish()?;
                 Self::KeySecurity { user: user?, allowed_addresses: allowed_addresses? }
@@ -254,36 +272,67 @@ impl Record {
     }
 }
 
+fn attachment(table: Table<'_>) -> Option<Record> {
+    let policy = table.required("policy", POLICY_HINT, id(POLICY_HINT));
+    let user = table.optional("user", id(USER_HINT));
+    let group = table.optional("group", id(GROUP_HINT));
+    let place = table.cursor().clone();
+    table.finish()?;
+    let to = match (user?, group?) {
+        (Some(user), None) => Identity::User(user),
+        (None, Some(group)) => Identity::Group(group),
+        (None, None) => {
+            place.error_hint("it says to whom by neither `user` nor `group`", "write `user: ID` or `group: ID`");
+            return None;
+        }
+        (Some(_), Some(_)) => {
+            place.error_hint("both `user` and `group` stand here", "keep one, and write a second attachment for the other");
+            return None;
+        }
+    };
+    Some(Record::Attachment { policy: policy?, to })
+}
+
 impl Policy {
     fn decode(table: Table<'_>) -> Option<Self> {
-        let id = table.required("id", ID_HINT, id);
-        let account = table.required("account", "write the id of the account that owns the policy, or `system`", |value| {
-            if value.text()? == "system" { Some(None) } else { self::id(value).map(Some) }
-        });
-        let name = table.required("name", "write `name: ...`", name);
-        let document = table.required("document", "write `document: {file: policy.json}`, or the JSON text after `document: |`", |value| {
-            if let Value::Map(_) = value.node().value {
+        let id = table.required("id", ID_HINT, id(ID_HINT));
+        let hint = "write the id of the account that owns the policy, or `system` for one that every account may use";
+        let account =
+            table.required("account", hint, |value| if value.text()? == "system" { Some(None) } else { self::id(hint)(value).map(Some) });
+        let name = table.required("name", NAME_HINT, name);
+        let document = table.required("document", DOCUMENT_HINT, |value| match &value.node().value {
+            Value::Map(_) if value.node().get("file").is_none() => {
+                value.error_hint("a policy document is JSON text, not YAML", DOCUMENT_HINT);
+                None
+            }
+            Value::Map(_) => {
                 let file = value.table()?;
                 let path = file.required("file", "write `{file: policy.json}`", |path| path.string());
                 file.finish()?;
-                return path.map(DocumentRef::File);
+                path.map(DocumentRef::File)
             }
-            value.string().map(DocumentRef::Text)
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::List(_) => {
+                value.string().map(|text| DocumentRef::Text(text, value.node().span))
+            }
         });
         table.finish()?;
         Some(Self { id: id?, account: account?, name: name?, document: document? })
     }
 }
 
+const NAME_HINT: &str = "write `name:` and what people call it";
+const DOCUMENT_HINT: &str = "write `document: {file: policy.json}`, or `document: |` and the JSON text in the lines below, indented";
+
 impl AccessKey {
     fn decode(table: Table<'_>) -> Option<Self> {
-        let id = table.required("id", ID_HINT, id);
-        let user = table.required("user", "write the id of the key's owner", self::id);
-        let secret = table.required("secret", SECRET_HINT, |value| SecretRef::decode(&value));
+        let id = table.required("id", ID_HINT, id(ID_HINT));
+        let user = table.required("user", USER_HINT, self::id(USER_HINT));
+        let secret = table.required("secret", SECRET_HINT, |value| SecretRef::decode(&value).map(|secret| (secret, value.node().span)));
         let enabled = table.or("enabled", true, |value| value.boolean());
         let expires_at = table.optional("expires_at", |value| value.parse("write a time such as `2027-01-31T00:00:00Z`"));
         table.finish()?;
-        Some(Self { id: id?, user: user?, secret: secret?, enabled: enabled?, expires_at: expires_at? })
+        let (secret, secret_span) = secret?;
+        Some(Self { id: id?, user: user?, secret, secret_span, enabled: enabled?, expires_at: expires_at? })
     }
 
     /// What a sealed secret of this key is bound to.
@@ -299,7 +348,8 @@ pub fn seal_owner(access_key: AccessKeyId, user: UserId) -> String {
     format!("access_key/{access_key}/{user}")
 }
 
-const ALLOWED_HINT: &str = "write a list of addresses and networks; `[]` refuses every address, `not_used` lets every address pass";
+const ALLOWED_HINT: &str =
+    "write `[10.0.0.0/8]`, a list of addresses and networks; `[]` refuses every address, `not_used` lets every address pass";
 
 fn allowed_addresses(cursor: Cursor<'_>) -> Option<Option<Vec<Network>>> {
     if let Value::String(text) = &cursor.node().value
@@ -307,15 +357,31 @@ fn allowed_addresses(cursor: Cursor<'_>) -> Option<Option<Vec<Network>>> {
     {
         return Some(None);
     }
-    let networks = cursor.list(|entry| entry.parse::<Network>("write an address or a CIDR network"))?;
+    let networks = cursor.list(|entry| entry.parse::<Network>(network_hint(entry.text()?)))?;
     if networks.len() > ALLOWED_ADDRESSES_MAX {
         cursor.error_hint(
             format!("an allowlist has at most {ALLOWED_ADDRESSES_MAX} entries, this one has {}", networks.len()),
-            "join neighbouring networks",
+            "write networks instead of single addresses, or join neighbouring networks",
         );
         return None;
     }
     Some(Some(networks))
+}
+
+/// What to write instead of a text that is no network.
+fn network_hint(text: &str) -> &'static str {
+    let padded = |part: &str| part.len() > 1 && part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit());
+    if text == "*" {
+        "to let every address pass, write `not_used` instead of the list"
+    } else if text.contains('-') {
+        "write the networks that the range is made of, such as `10.0.0.0/29`"
+    } else if text.contains("/255") {
+        "write the length of the prefix after the `/`, such as `10.0.0.0/8`"
+    } else if text.split(['.', '/']).any(padded) {
+        "write the numbers without zeros at their start: some programs read `010` as 8, others as 10"
+    } else {
+        "write one address or one network with its prefix length: `10.1.2.3`, `10.0.0.0/16` or `2001:db8::/32`"
+    }
 }
 
 /// Action definitions of one service, as written (contracts C6). Expressions are still text.
@@ -414,18 +480,25 @@ impl ActionDefinition {
         let service = table.required("service", "write `service: NAME`, the part of action names before the colon", |value| value.string());
         let service_type = table.optional("service_type", |value| value.string());
         let aliases = table.or("aliases", Vec::new(), |value| value.list(|alias| alias.string()));
-        let _ = table.optional("condition_prefixes", |value| value.list(|prefix| prefix.string()))?;
-        let _ = table.optional("common", |value| value.boolean())?;
-        let account = table.optional("account", located);
-        let region = table.optional("region", located);
+        let prefixes = table.optional("condition_prefixes", |value| value.list(|prefix| prefix.string()));
+        let common = table.optional("common", |value| value.boolean());
+        // Which of the templates have which parameters is checked when all is compiled.
+        let (mut names, mut known) = (Vec::new(), true);
         let paths = table.required("paths", "write `paths:` and below it `/v1/things/{thing_id}:`", |value| {
             value.entries(|template, span, methods| {
-                let place = Place { source: methods.source().clone(), span };
-                let methods = methods.entries(|word, span, value| MethodDefinition::decode(word, span, &value))?;
-                Some(PathDefinition { template: Text { text: template.to_owned(), place }, methods })
+                match parameter_names(template) {
+                    Ok(found) => names.extend(found),
+                    Err(_) => known = false,
+                }
+                PathDefinition::decode(template, span, &methods)
             })
         });
+        let names = known.then_some(names.as_slice());
+        let account = table.optional("account", |value| expression(value, names));
+        let region = table.optional("region", |value| expression(value, names));
         table.finish()?;
+        prefixes?;
+        common?;
         let service = service?;
         Some(Self {
             place: Place::of(cursor),
@@ -439,11 +512,44 @@ impl ActionDefinition {
     }
 }
 
+impl PathDefinition {
+    fn decode(template: &str, span: Span, cursor: &Cursor<'_>) -> Option<Self> {
+        let names = parameter_names(template);
+        if let Err(error) = &names {
+            cursor.error_at(span, error, "write a template such as `/v1/users/{user_id}`");
+        }
+        let names = names.ok();
+        let methods = cursor.entries(|word, span, value| MethodDefinition::decode(word, span, &value, names.as_deref()));
+        let place = Place { source: cursor.source().clone(), span };
+        names.and(Some(Self { template: Text { text: template.to_owned(), place }, methods: methods? }))
+    }
+}
+
+/// An expression; its parameters must be among `names` if those are known.
+fn expression(cursor: Cursor<'_>, names: Option<&[&str]>) -> Option<Text> {
+    let text = located(cursor.clone())?;
+    if let Some(names) = names
+        && let Err(message) = Expression::parse(&text.text, names)
+    {
+        cursor.error_hint(message, expression_hint(names));
+        return None;
+    }
+    Some(text)
+}
+
+/// What may be written as an expression where a path has these parameters.
+pub(super) fn expression_hint(names: &[&str]) -> String {
+    let path: String = names.iter().map(|name| format!("path['{name}'], ")).collect();
+    format!(
+        "write {path}query['NAME'], header['NAME'], body['NAME'], host['NAME'], principal or 'TEXT'; `a ?? b` is the first that is there"
+    )
+}
+
 impl MethodDefinition {
-    fn decode(word: &str, span: Span, cursor: &Cursor<'_>) -> Option<Self> {
+    fn decode(word: &str, span: Span, cursor: &Cursor<'_>, names: Option<&[&str]>) -> Option<Self> {
         let place = Place { source: cursor.source().clone(), span };
         let Some((_, method)) = METHODS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)) else {
-            cursor.error_hint(format!("`{word}` is not a method"), "write get, head, post, put, patch, delete or options");
+            cursor.error_at(span, format!("`{word}` is not a method"), "write get, head, post, put, patch, delete or options");
             return None;
         };
         let table = cursor.table()?;
@@ -453,21 +559,24 @@ impl MethodDefinition {
         let access_level = table.optional("access_level", |value| {
             value.parse("write List, Read, Create, Update, Delete, Permission, MonitorView, MonitorSet or Bypass")
         });
-        let resources = table.or("resources", Vec::new(), |value| value.list(ResourceDefinitionRef::decode));
-        let _ = table.optional("request_tags", |value| value.string())?;
+        let resources = table.or("resources", Vec::new(), |value| value.list(|resource| ResourceDefinitionRef::decode(resource, names)));
+        let request_tags = table.optional("request_tags", |value| value.string());
         table.finish()?;
+        request_tags?;
         let action = match (action?, access_level?) {
             (Some(action), Some(level)) => Some((action, level)),
             (None, None) if public == Some(true) => None,
             (Some(_), None) => {
                 cursor.error_hint(
-                    "the key `access_level` is missing",
-                    "write `access_level: Read` (or List, Create, Update, Delete, Permission, ...)",
+                    "the action has no `access_level`",
+                    "write `access_level: Read`, or List, Create, Update, Delete, Permission, MonitorView, MonitorSet or Bypass",
                 );
                 return None;
             }
             (None, _) => {
-                cursor.error_hint("the key `action` is missing", "write `action: service:Name`; without a name no policy can allow it");
+                let hint =
+                    "write `action: service:Name`, for example `iam:ShowUser`: policies allow actions by name; or `authentication: none`";
+                cursor.error_hint("the method has no `action`", hint);
                 return None;
             }
         };
@@ -476,15 +585,15 @@ impl MethodDefinition {
 }
 
 impl ResourceDefinitionRef {
-    fn decode(cursor: Cursor<'_>) -> Option<Self> {
+    fn decode(cursor: Cursor<'_>, names: Option<&[&str]>) -> Option<Self> {
         let hint = "write `{\"iam:user\": {resource_id: \"path['user_id']\"}}` or `{srn: \"base64(path['srn'])\"}`";
         let found = cursor.entries(|spelling, span, value| {
             if spelling == "srn" {
-                return located(value).map(Self::Srn);
+                return expression(value, names).map(Self::Srn);
             }
             let spelling = Text { text: spelling.to_owned(), place: Place { source: value.source().clone(), span } };
             let table = value.table()?;
-            let resource_id = table.required("resource_id", "write `resource_id: \"path['user_id']\"`", located);
+            let resource_id = table.required("resource_id", "write `resource_id: \"path['user_id']\"`", |id| expression(id, names));
             table.finish()?;
             Some(Self::Typed { spelling, resource_id: resource_id? })
         })?;

@@ -4,12 +4,11 @@ use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
+use super::excerpt;
 use super::tree::{Source, Span};
 
-/// How many diagnostics one report keeps; what comes after is counted.
+/// How many errors, and how many warnings, one report keeps; what comes after is counted.
 pub const DIAGNOSTICS_MAX: usize = 200;
-/// How many characters of a source line are shown.
-const EXCERPT_CHARS_MAX: usize = 160;
 
 /// Whether a diagnostic stops what was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,15 +50,12 @@ impl fmt::Display for Diagnostic {
         if let (Some(span), Some(excerpt)) = (self.span, &self.excerpt) {
             let number = span.start.line.to_string();
             let gutter = " ".repeat(number.len());
-            let before = (span.start.column as usize).saturating_sub(1);
-            if before < EXCERPT_CHARS_MAX {
-                let line: String = excerpt.chars().take(EXCERPT_CHARS_MAX).map(printable).collect();
-                let room = line.chars().count().saturating_sub(before).max(1);
-                let marks = "^".repeat((span.chars as usize).clamp(1, room));
-                writeln!(out, "{gutter} |")?;
-                writeln!(out, "{number} | {line}")?;
-                writeln!(out, "{gutter} | {}{marks}", " ".repeat(before))?;
-            }
+            let (line, before) = excerpt::window(excerpt, (span.start.column as usize).saturating_sub(1));
+            let room = line.chars().count().saturating_sub(before).max(1);
+            let marks = "^".repeat((span.chars as usize).clamp(1, room));
+            writeln!(out, "{gutter} |")?;
+            writeln!(out, "{number} | {line}")?;
+            writeln!(out, "{gutter} | {}{marks}", " ".repeat(before))?;
         }
         if let Some(hint) = &self.hint {
             writeln!(out, "   = help: {hint}")?;
@@ -68,21 +64,18 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Control characters of a shown line become a visible stand-in, so that a file cannot steer a terminal.
-fn printable(character: char) -> char {
-    match character {
-        '\t' => ' ',
-        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => '\u{FFFD}',
-        other if other.is_control() => '\u{FFFD}',
-        other => other,
-    }
-}
-
 /// All findings of one run.
 #[derive(Debug, Default)]
 pub struct Report {
-    found: RefCell<Vec<Diagnostic>>,
-    more: RefCell<usize>,
+    errors: RefCell<Found>,
+    warnings: RefCell<Found>,
+}
+
+/// Findings of one severity. Errors and warnings are bounded apart: many warnings must not hide an error.
+#[derive(Debug, Default)]
+struct Found {
+    kept: Vec<Diagnostic>,
+    more: usize,
 }
 
 impl Report {
@@ -94,29 +87,33 @@ impl Report {
 
     /// Adds an error at a place of a source.
     pub fn error(&self, source: &Source, span: Span, message: impl Into<String>, hint: Option<String>) {
-        self.add(Severity::Error, source, span, message.into(), hint);
+        self.add(Severity::Error, source, span, message.into(), hint, true);
     }
 
     /// Adds a warning at a place of a source.
     pub fn warning(&self, source: &Source, span: Span, message: impl Into<String>, hint: Option<String>) {
-        self.add(Severity::Warning, source, span, message.into(), hint);
+        self.add(Severity::Warning, source, span, message.into(), hint, true);
     }
 
     /// Adds an error whose line may hold a secret: the line is not shown.
     pub fn sensitive_error(&self, source: &Source, span: Span, message: impl Into<String>, hint: Option<String>) {
-        self.push(Diagnostic {
-            severity: Severity::Error,
-            file: Arc::clone(source.name()),
-            span: Some(span),
-            message: message.into(),
-            hint,
-            excerpt: None,
-        });
+        self.add(Severity::Error, source, span, message.into(), hint, false);
     }
 
     /// Adds an error about a file as a whole.
     pub fn file_error(&self, file: impl Into<Arc<str>>, message: impl Into<String>, hint: Option<String>) {
-        self.push(Diagnostic { severity: Severity::Error, file: file.into(), span: None, message: message.into(), hint, excerpt: None });
+        let file = file.into();
+        let message = message.into();
+        self.keep(Severity::Error, || Diagnostic { severity: Severity::Error, file, span: None, message, hint, excerpt: None });
+    }
+
+    /// Adds the errors of another report, and not its warnings.
+    pub fn take_errors(&self, other: &Self) {
+        let other = other.errors.borrow();
+        for error in &other.kept {
+            self.keep(Severity::Error, || error.clone());
+        }
+        self.errors.borrow_mut().more += other.more;
     }
 
     /// Whether an error (not a mere warning) was found.
@@ -128,14 +125,20 @@ impl Report {
     /// How many findings of this severity there are.
     #[must_use]
     pub fn count(&self, severity: Severity) -> usize {
-        let kept = self.found.borrow().iter().filter(|found| found.severity == severity).count();
-        if severity == Severity::Error { kept + *self.more.borrow() } else { kept }
+        let found = self.found(severity).borrow();
+        found.kept.len() + found.more
+    }
+
+    /// Whether no more errors are kept; a caller may then save the work of finding the best place for one.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.errors.borrow().kept.len() >= DIAGNOSTICS_MAX
     }
 
     /// The findings: by file name, by line within a file.
     #[must_use]
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
-        let mut sorted = self.found.borrow().clone();
+        let mut sorted: Vec<Diagnostic> = self.errors.borrow().kept.iter().chain(&self.warnings.borrow().kept).cloned().collect();
         sorted.sort_by(|one, other| {
             let place = |diagnostic: &Diagnostic| diagnostic.span.map(|span| span.start);
             (&one.file, place(one)).cmp(&(&other.file, place(other)))
@@ -143,23 +146,31 @@ impl Report {
         sorted
     }
 
-    fn add(&self, severity: Severity, source: &Source, span: Span, message: String, hint: Option<String>) {
-        self.push(Diagnostic {
-            severity,
-            file: Arc::clone(source.name()),
-            span: Some(span),
-            message,
-            hint,
-            excerpt: source.line(span.start.line).map(str::to_owned),
+    fn found(&self, severity: Severity) -> &RefCell<Found> {
+        match severity {
+            Severity::Error => &self.errors,
+            Severity::Warning => &self.warnings,
+        }
+    }
+
+    fn add(&self, severity: Severity, source: &Source, span: Span, message: String, hint: Option<String>, show: bool) {
+        self.keep(severity, || {
+            let (source, span) = source.locate(span);
+            let excerpt = if show { excerpt::of(source, span.start.line) } else { None };
+            Diagnostic { severity, file: Arc::clone(source.name()), span: Some(span), message, hint, excerpt }
         });
     }
 
-    fn push(&self, diagnostic: Diagnostic) {
-        let mut found = self.found.borrow_mut();
-        if found.len() < DIAGNOSTICS_MAX {
-            found.push(diagnostic);
-        } else if diagnostic.severity == Severity::Error {
-            *self.more.borrow_mut() += 1;
+    /// Keeps a finding, once; it is made only if there is room for it, for finding its line takes time.
+    fn keep(&self, severity: Severity, make: impl FnOnce() -> Diagnostic) {
+        let mut found = self.found(severity).borrow_mut();
+        if found.kept.len() >= DIAGNOSTICS_MAX {
+            found.more += 1;
+            return;
+        }
+        let made = make();
+        if !found.kept.iter().any(|kept| kept.file == made.file && kept.span == made.span && kept.message == made.message) {
+            found.kept.push(made);
         }
     }
 }
@@ -172,9 +183,11 @@ impl fmt::Display for Report {
             }
             write!(out, "{diagnostic}")?;
         }
-        let more = *self.more.borrow();
-        if more > 0 {
-            writeln!(out, "\n... and {more} more errors")?;
+        for (found, what) in [(&self.errors, "errors"), (&self.warnings, "warnings")] {
+            let more = found.borrow().more;
+            if more > 0 {
+                writeln!(out, "\n... and {more} more {what}")?;
+            }
         }
         Ok(())
     }
@@ -220,10 +233,30 @@ mod tests {
     #[test]
     fn a_report_keeps_a_bounded_number_and_counts_the_rest() {
         let report = Report::new();
-        for _ in 0..DIAGNOSTICS_MAX + 5 {
-            report.file_error("f", "bad", None);
+        for number in 0..DIAGNOSTICS_MAX + 5 {
+            report.file_error("f", format!("bad {number}"), None);
         }
         assert_eq!(report.count(Severity::Error), DIAGNOSTICS_MAX + 5);
         assert!(report.to_string().ends_with("... and 5 more errors\n"));
+    }
+
+    #[test]
+    fn many_warnings_do_not_hide_an_error() {
+        let (source, report) = (Source::new("f", "a"), Report::new());
+        for number in 0..DIAGNOSTICS_MAX + 5 {
+            report.warning(&source, Span::default(), format!("odd {number}"), None);
+        }
+        report.error(&source, Span::default(), "bad", None);
+        assert!(report.to_string().contains("error: bad\n"));
+        assert!(report.to_string().ends_with("... and 5 more warnings\n"));
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        let (source, report) = (Source::new("f", "a"), Report::new());
+        for _ in 0..2 {
+            report.error(&source, Span::default(), "bad", None);
+        }
+        assert_eq!(report.count(Severity::Error), 1);
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod decode;
 pub mod diagnostic;
+mod excerpt;
 pub mod json;
 pub mod secret;
 pub mod tree;

@@ -1,11 +1,10 @@
 //! How a secret is written in a file: sealed, or as the name of another file. Never in clear.
 
 use super::decode::Cursor;
-use super::tree::Value;
+use super::tree::{Node, Value};
 
 /// What to write where a secret belongs.
-pub const SECRET_HINT: &str =
-    "write `{file: NAME}` or `{sealed: TEXT}` (`portcullis seal` writes the text); a secret never stands in clear";
+pub const SECRET_HINT: &str = "write `{file: NAME}`, or `{sealed: TEXT}` as `portcullis seal` prints it; a secret never stands in clear";
 
 /// A secret that is not in clear.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,21 +16,28 @@ pub enum SecretRef {
 }
 
 impl SecretRef {
-    /// Reads `{file: ...}` or `{sealed: ...}`; no diagnostic shows the line, which may hold the secret itself.
+    /// Reads `{file: ...}` or `{sealed: ...}`.
+    ///
+    /// SECURITY: what stands here may be the secret itself, as a key or as a value: nothing of it is repeated.
     #[must_use]
     pub fn decode(cursor: &Cursor<'_>) -> Option<Self> {
-        if let Value::Map(_) = cursor.node().value {
-            let table = cursor.table()?;
-            let sealed = table.optional("sealed", |value| value.string());
-            let file = table.optional("file", |value| value.string());
-            table.finish()?;
-            match (sealed?, file?) {
-                (Some(text), None) => return Some(Self::Sealed(text)),
-                (None, Some(path)) => return Some(Self::File(path)),
-                (None, None) | (Some(_), Some(_)) => {}
+        let message = match &cursor.node().value {
+            Value::Map(entries) => {
+                if let [(key, Node { value: Value::String(text) | Value::Number(text), .. })] = entries.as_slice()
+                    && !text.is_empty()
+                {
+                    match &*key.text {
+                        "sealed" => return Some(Self::Sealed(text.to_string())),
+                        "file" => return Some(Self::File(text.to_string())),
+                        _ => {}
+                    }
+                }
+                "a secret is either sealed or in a file; this is neither"
             }
-        }
-        cursor.sensitive_error("a secret is either sealed or in a file", SECRET_HINT);
+            Value::Null => "the secret is missing",
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::List(_) => "a secret stands in clear",
+        };
+        cursor.sensitive_error(message, SECRET_HINT);
         None
     }
 }

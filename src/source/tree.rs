@@ -57,11 +57,12 @@ impl Source {
     pub fn block(&self, span: Span, text: &str) -> Option<Self> {
         let shown = text.lines().position(|line| !line.is_empty())?;
         [0, 1].into_iter().find_map(|header| {
-            let lines_before = (span.start.line - 1).checked_add(header)?;
+            let lines_before = span.start.line.checked_sub(1)?.checked_add(header)?;
             let lines = || self.text.lines().skip(lines_before as usize);
             let indent = lines().nth(shown)?.strip_suffix(text.lines().nth(shown)?)?;
-            let same = |(line, read): (&str, &str)| line.strip_prefix(indent).unwrap_or(line.trim_start()) == read;
-            if !indent.bytes().all(|byte| byte == b' ') || lines().count() < text.lines().count() || !lines().zip(text.lines()).all(same) {
+            let blank = |line: &str| line.bytes().all(|byte| byte == b' ');
+            let same = |(line, read): (&str, &str)| line.strip_prefix(indent) == Some(read) || (read.is_empty() && blank(line));
+            if !blank(indent) || lines().count() < text.lines().count() || !lines().zip(text.lines()).all(same) {
                 return None;
             }
             let whole = Whole { source: self.clone(), lines_before, columns_before: u32::try_from(indent.len()).ok()? };

@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
                 | Event::SequenceStart(..)
                 | Event::SequenceEnd
                 | Event::MappingStart(..) => {
-                    return Err(SyntaxError::new(span, "a key must be plain text").hint("quote a value that starts with `{` or `[`"));
+                    return Err(SyntaxError::new(span, "a key must be plain text").hint("quote a text that starts with `{` or `[`"));
                 }
             };
             if !seen.insert(text.clone()) {
@@ -163,14 +163,37 @@ fn position(line: usize, column: usize) -> Position {
     Position { line: u32::try_from(line).unwrap_or(u32::MAX), column: u32::try_from(column).unwrap_or(u32::MAX - 1) + 1 }
 }
 
+/// What to do about the parser's complaints, by a part of them. The first that fits counts.
+const ADVICE: [(&str, &str); 16] = [
+    ("tab", "indent with spaces"),
+    ("unknown anchor", "write the value out: aliases are refused; quote a text that starts with `*`"),
+    (
+        "mapping values",
+        "write one space after the `:` of the line before, start keys that belong together in one column, or quote a text that has `: ` in it",
+    ),
+    ("illegal placement", "close the `[` or `{` of a line before"),
+    ("flow", "close every `[` and `{`, put commas between items, and quote a text that has one of `{ } [ ] ,` in it"),
+    ("misplaced bracket", "remove the bracket, or quote the text that it belongs to"),
+    ("expected key", "start keys that belong together in one column, below the key they belong to"),
+    ("expected '-'", "start the items of a list in one column, each with `- `"),
+    ("block sequence entries", "start the items of a list in one column, each with `- `"),
+    ("simple key", "write `KEY: VALUE`, with one space after the colon"),
+    ("indentation in quoted", "close the quote on the same line"),
+    ("quoted scalar, found unexpected end", "close the quote on the same line"),
+    ("escape", "write `\\\\` for a backslash in double quotes, or use single quotes"),
+    ("unexpected character", "put the text in quotes"),
+    ("trailing content", "put the whole text in quotes"),
+    ("indentation", "start keys that belong together in one column, and what belongs to a key below it, indented"),
+];
+
 fn scan_error(error: &ScanError) -> SyntaxError {
     let place = error.marker();
     let span = Span::at(position(place.line(), place.col()));
-    let message = format!("not YAML: {}", error.info());
-    if error.info().contains("tab") {
-        return SyntaxError::new(span, message).hint("indent with spaces");
+    let found = SyntaxError::new(span, format!("this is not YAML: {}", error.info()));
+    match ADVICE.iter().find(|(part, _)| error.info().contains(part)) {
+        Some((_, advice)) => found.hint(*advice),
+        None => found,
     }
-    SyntaxError::new(span, message)
 }
 
 #[cfg(test)]
@@ -195,9 +218,13 @@ mod tests {
 
     #[test]
     fn what_hides_meaning_is_refused() {
-        for (text, part) in
-            [("a: 1\na: 2\n", "stands twice"), ("a: &x 1\nb: *x\n", "anchor"), ("a: !!str 1\n", "tag"), ("a: [1, 2\n", "not YAML")]
-        {
+        for (text, part) in [
+            ("a: 1\na: 2\n", "stands twice"),
+            ("a: &x 1\nb: *x\n", "anchor"),
+            ("a: !!str 1\n", "tag"),
+            ("a: [1, 2\n", "not YAML"),
+            ("a: *x\n", "anchor"),
+        ] {
             let error = read(text).unwrap_err();
             assert!(error.message.contains(part), "{text:?}: {error}");
         }

@@ -1,13 +1,17 @@
 //! File mode: accounts, users, policies, keys and definitions from YAML files (contracts C14).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use http::Method;
+
 use crate::config::files::beside;
-use crate::config::{Files, GatewayConfig, Secrets};
+use crate::config::gateway::Identity;
+use crate::config::{Files, GatewayConfig, Remains, Secrets, Service};
 use crate::snapshot::wire::{self, DocumentRef, Place, Record};
 use crate::snapshot::{Builder, Snapshot};
-use crate::source::{Cursor, Node, Report, Source, Value};
-use crate::types::{Revision, Secret};
+use crate::source::{Cursor, Node, Report, Severity, Source, Value, nearest};
+use crate::types::{Offering, Revision, Secret, UserId};
 
 /// What the files of a configuration say.
 #[derive(Debug)]
@@ -21,35 +25,86 @@ pub struct Loaded {
 /// Reads everything that `config` names; `None` when anything had an error. All errors go to the report.
 #[must_use]
 pub fn load(config: &GatewayConfig, files: &Files, report: &Report) -> Option<Loaded> {
-    let secrets = Secrets::new(files, config.identity.sealing_key.as_ref(), config.loopback_only(), report);
-    let mut builder = Builder::new(config.offering.clone(), report);
-    for path in Files::expand(&config.identity.definitions, report) {
-        let Some((source, documents)) = files.read_yaml(&path, report) else { continue };
-        for document in &documents {
-            add_definition(&mut builder, &Cursor::new(document, &source, report));
+    let named =
+        Named { offering: &config.offering, identity: &config.identity, services: &config.services, loopback_only: config.loopback_only() };
+    let loaded = named.read(files, report)?;
+    if let Some(example) = &config.example
+        && loaded.snapshot.key(example.access_key).is_none()
+    {
+        let message = format!("there is no access key `{}`, so no example is printed at start", example.access_key);
+        report.warning(&example.source, example.span, message, Some("name a key of the records, or remove `example`".to_owned()));
+    }
+    Some(loaded)
+}
+
+/// Reads everything that a configuration with errors names, only to find the errors in there.
+pub fn inspect(remains: &Remains, files: &Files, report: &Report) {
+    let Remains { offering, identity, services, loopback_only } = remains;
+    let _ = Named { offering, identity, services, loopback_only: *loopback_only }.read(files, report);
+}
+
+/// The part of a configuration that names other files.
+struct Named<'a> {
+    offering: &'a Offering,
+    identity: &'a Identity,
+    services: &'a [Service],
+    loopback_only: bool,
+}
+
+/// A route of a service's definitions: method, template, whether it is defined without authentication.
+type DefinedRoute = (Method, String, bool);
+/// The routes of every service that has definitions.
+type Defined = BTreeMap<String, Vec<DefinedRoute>>;
+
+impl Named<'_> {
+    fn read(&self, files: &Files, report: &Report) -> Option<Loaded> {
+        let secrets = Secrets::new(files, self.identity.sealing_key.as_ref(), self.loopback_only, report);
+        let mut builder = Builder::new(self.offering.clone(), report);
+        match self.read_definitions(&mut builder, files, report) {
+            Some(defined) => self.services.iter().for_each(|service| check_service(service, &defined, report)),
+            None => builder.unread_definition(),
         }
-    }
-    for path in Files::expand(&config.identity.records, report) {
-        let Some((source, documents)) = files.read_yaml(&path, report) else { continue };
-        for document in &documents {
-            add_records(&mut builder, document, &Loader { files, secrets: &secrets, source: &source, report });
+        let before = report.count(Severity::Error);
+        let paths = Files::expand(&self.identity.records, report);
+        if report.count(Severity::Error) > before {
+            builder.unread_record(None);
         }
+        for path in paths {
+            match files.read_yaml(&path, report) {
+                Some((source, documents)) => {
+                    let loader = Loader { files, secrets: &secrets, source: &source, report };
+                    documents.iter().for_each(|document| add_records(&mut builder, document, &loader));
+                }
+                None => builder.unread_record(None),
+            }
+        }
+        let identity_keys: Vec<Option<Secret>> = self
+            .services
+            .iter()
+            .map(|service| {
+                let owner = format!("upstream/{}", service.name);
+                secrets.open(&service.upstream.identity_key, &owner, &service.source, service.upstream.identity_key_span, report)
+            })
+            .collect();
+        let snapshot = builder.build(Revision::File(first_six(files.fingerprint())))?;
+        if report.has_errors() {
+            return None;
+        }
+        Some(Loaded { snapshot, identity_keys: identity_keys.into_iter().collect::<Option<_>>()? })
     }
-    let identity_keys: Vec<Option<Secret>> = config
-        .services
-        .iter()
-        .map(|service| {
-            let owner = format!("upstream/{}", service.name);
-            secrets.open(&service.upstream.identity_key, &owner, &service.source, service.upstream.identity_key_span, report)
-        })
-        .collect();
-    let revision = Revision::File(first_six(files.fingerprint()));
-    let snapshot = builder.build(revision)?;
-    check_services(config, &snapshot, report);
-    if report.has_errors() {
-        return None;
+
+    /// `None` when a definition could not be read.
+    fn read_definitions(&self, builder: &mut Builder<'_>, files: &Files, report: &Report) -> Option<Defined> {
+        let before = report.count(Severity::Error);
+        let mut defined = Defined::new();
+        for path in Files::expand(&self.identity.definitions, report) {
+            let Some((source, documents)) = files.read_yaml(&path, report) else { continue };
+            for document in documents.iter().filter(|document| document.value != Value::Null) {
+                add_definition(builder, &Cursor::new(document, &source, report), &mut defined);
+            }
+        }
+        (report.count(Severity::Error) == before).then_some(defined)
     }
-    Some(Loaded { snapshot, identity_keys: identity_keys.into_iter().collect::<Option<_>>()? })
 }
 
 fn first_six(hash: [u8; 32]) -> [u8; 6] {
@@ -64,35 +119,60 @@ struct Loader<'a> {
     report: &'a Report,
 }
 
-fn add_definition(builder: &mut Builder<'_>, cursor: &Cursor<'_>) {
-    let kind = cursor.node().get("kind").map(|kind| &kind.value);
-    match kind {
+fn add_definition(builder: &mut Builder<'_>, cursor: &Cursor<'_>, defined: &mut Defined) {
+    let kind = cursor.node().get("kind");
+    match kind.map(|kind| &kind.value) {
         Some(Value::String(kind)) if &**kind == wire::ACTION_DEFINITION => {
             if let Some(definition) = wire::ActionDefinition::decode(cursor) {
+                let routes = defined.entry(definition.service.clone()).or_default();
+                for path in &definition.paths {
+                    routes.extend(path.methods.iter().map(|method| (method.method.clone(), path.template.text.clone(), method.public)));
+                }
                 builder.definition(definition);
             }
         }
         Some(Value::String(kind)) if &**kind == wire::RESOURCE_DEFINITION => {
             cursor.warning("resource attributes are not used yet", "conditions on attributes are refused until they are");
         }
-        Some(_) | None => cursor.error_hint(
-            "this is no definition",
-            format!("start the document with `kind: {}` or `kind: {}`", wire::ACTION_DEFINITION, wire::RESOURCE_DEFINITION),
+        Some(_) | None => cursor.error_at(
+            kind.unwrap_or(cursor.node()).span,
+            "this is no definition: its `kind` does not say so",
+            format!("start the document with `kind: {}`", wire::ACTION_DEFINITION),
         ),
     }
 }
 
 fn add_records(builder: &mut Builder<'_>, document: &Node, loader: &Loader<'_>) {
-    let cursor = Cursor::new(document, loader.source, loader.report);
     if document.value == Value::Null {
         return;
     }
-    let _ = cursor.list(|item| {
-        if let Some(record) = Record::decode(&item) {
-            add_record(builder, record, Place::of(&item), loader);
+    let cursor = Cursor::new(document, loader.source, loader.report);
+    let hint = "start every record with `- kind: account`, or user, group, membership, policy, attachment, access_key, key_security";
+    let items = cursor.advised(hint).list(|item| {
+        let item = item.named("");
+        match Record::decode(&item) {
+            Some(record) => add_record(builder, record, Place::of(&item), loader),
+            None => note_unread(builder, item.node()),
         }
         Some(())
     });
+    if items.is_none() {
+        builder.unread_record(None);
+    }
+}
+
+/// Notes what may be referred to and could not be read. Nobody refers to memberships, attachments or keys.
+fn note_unread(builder: &mut Builder<'_>, record: &Node) {
+    let text = |name: &str| match record.get(name).map(|value| &value.value) {
+        Some(Value::String(text) | Value::Number(text)) => Some(&**text),
+        Some(_) | None => None,
+    };
+    if matches!(text("kind"), Some("membership" | "attachment" | "key_security" | "access_key")) {
+        return;
+    }
+    // The id as it was meant: others may spell it rightly.
+    let id = text("id").map(|id| id.replace('-', "").to_ascii_lowercase());
+    builder.unread_record(id.as_deref().filter(|id| id.parse::<UserId>().is_ok()));
 }
 
 fn add_record(builder: &mut Builder<'_>, record: Record, place: Place, loader: &Loader<'_>) {
@@ -105,70 +185,85 @@ fn add_record(builder: &mut Builder<'_>, record: Record, place: Place, loader: &
         Record::KeySecurity { user, allowed_addresses } => builder.key_security(user, allowed_addresses, place),
         Record::AccessKey(key) => {
             let owner = key.seal_owner();
-            if let Some(secret) = loader.secrets.open(&key.secret, &owner, &place.source, place.span, loader.report) {
+            if let Some(secret) = loader.secrets.open(&key.secret, &owner, &place.source, key.secret_span, loader.report) {
                 builder.access_key(key, secret, place);
             }
         }
-        Record::Policy(policy) => {
-            let document = match &policy.document {
-                DocumentRef::Text(text) => {
-                    Some(Source::new(format!("{} (document of policy `{}`)", place.source.name(), policy.name), text.as_str()))
-                }
-                DocumentRef::File(file) => {
-                    let path = beside(Path::new(&**place.source.name()), file);
-                    match loader.files.read(&path) {
-                        Ok(text) => Some(Source::new(path.display().to_string(), text)),
-                        Err(message) => {
-                            let message = format!("the policy document `{}`: {message}", path.display());
-                            loader.report.error(
-                                &place.source,
-                                place.span,
-                                message,
-                                Some("write the document into that file, or correct the name".to_owned()),
-                            );
-                            None
-                        }
-                    }
-                }
-            };
-            if let Some(document) = document {
-                builder.policy(policy, document, place);
-            }
+        Record::Policy(policy) => match document(&policy, &place, loader) {
+            Some(document) => builder.policy(policy, document, place),
+            None => builder.unread_record(Some(&policy.id.to_string())),
+        },
+    }
+}
+
+/// The text of a policy's document.
+fn document(policy: &wire::Policy, place: &Place, loader: &Loader<'_>) -> Option<Source> {
+    let file = match &policy.document {
+        DocumentRef::Text(text, span) => {
+            let elsewhere = || Source::new(format!("{} (document of policy `{}`)", place.source.name(), policy.name), text.as_str());
+            return Some(place.source.block(*span, text).unwrap_or_else(elsewhere));
+        }
+        DocumentRef::File(file) => file,
+    };
+    let path = beside(Path::new(&**place.source.name()), file);
+    match loader.files.read(&path) {
+        Ok(text) => Some(Source::new(path.display().to_string(), text)),
+        Err(message) => {
+            let message = format!("the policy document `{}`: {message}", path.display());
+            let hint = "write the document into that file, or correct the name; it starts from the folder of the file it stands in";
+            loader.report.error(&place.source, place.of_text(file).span, message, Some(hint.to_owned()));
+            None
         }
     }
 }
 
-/// What services say about definitions must fit the definitions that exist.
-fn check_services(config: &GatewayConfig, snapshot: &Snapshot, report: &Report) {
-    for service in &config.services {
-        let error = |message: String, hint: String| report.error(&service.source, service.span, message, Some(hint));
-        let mut public = Vec::new();
-        for name in &service.definitions {
-            match snapshot.definition(name) {
-                Some(definition) => public.extend_from_slice(definition.public()),
-                None => {
-                    let known: Vec<&str> = snapshot.defined_services().collect();
-                    let hint = match crate::source::nearest(name, known.iter().copied()) {
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None => "write `definitions: [NAME]`, the `service` of an action definition".to_owned(),
-                    };
-                    error(format!("`services.{}`: no action definition has the service `{name}`", service.name), hint);
-                }
+/// What a service says about definitions must fit the definitions that exist.
+fn check_service(service: &Service, defined: &Defined, report: &Report) {
+    let mut routes: Vec<&DefinedRoute> = Vec::new();
+    let mut complete = true;
+    for (name, span) in &service.definitions {
+        match defined.get(name) {
+            Some(found) => routes.extend(found),
+            None => {
+                complete = false;
+                let hint = match nearest(name, defined.keys().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`? write `definitions: [{near}]`, or give the service that name"),
+                    None => "add a definition with this `service`, or write `definitions: [NAME]` with the `service` of another".to_owned(),
+                };
+                let message = format!("`services.{}`: no action definition has the `service` `{name}`", service.name);
+                report.error(&service.source, *span, message, Some(hint));
             }
         }
-        for (method, template) in &service.public_routes {
-            if !public.iter().any(|(other, path)| other == method && **path == **template) {
-                let hint = "a public route needs `authentication: none` in its definition as well".to_owned();
-                error(format!("`services.{}`: no definition makes `{method} {template}` public", service.name), hint);
+    }
+    if !complete {
+        return;
+    }
+    for listed in &service.public_routes {
+        let shown = format!("{} {}", listed.method, listed.template);
+        let found = routes.iter().find(|(method, template, _)| *method == listed.method && *template == listed.template);
+        let (what, hint) = match found {
+            Some((_, _, true)) => continue,
+            Some((_, _, false)) => {
+                let hint = format!("write `authentication: none` for {shown} in its definition too; both must say so");
+                ("is not defined as public", hint)
             }
-        }
-        for (method, template) in &public {
-            if !service.public_routes.iter().any(|(other, path)| other == method && **path == **template) {
-                let message =
-                    format!("`services.{}`: `{method} {template}` is defined without authentication but still asks for it", service.name);
-                let hint = format!("list it to make it public: `public_routes: [\"{method} {template}\"]`");
-                report.warning(&service.source, service.span, message, Some(hint));
+            None => {
+                let known: Vec<String> = routes.iter().map(|(method, template, _)| format!("{method} {template}")).collect();
+                let hint = match nearest(&shown, known.iter().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "write method and path as in a definition of this service".to_owned(),
+                };
+                ("is in no definition of this service", hint)
             }
+        };
+        report.error(&service.source, listed.span, format!("`services.{}.public_routes`: `{shown}` {what}", service.name), Some(hint));
+    }
+    for (method, template, _) in routes.iter().filter(|(_, _, public)| *public) {
+        if !service.public_routes.iter().any(|listed| listed.method == *method && listed.template == *template) {
+            let message =
+                format!("`services.{}`: `{method} {template}` is defined without authentication but still asks for it", service.name);
+            let hint = format!("list it to make it public: `public_routes: [\"{method} {template}\"]`");
+            report.warning(&service.source, service.span, message, Some(hint));
         }
     }
 }

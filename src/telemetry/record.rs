@@ -203,11 +203,15 @@ pub struct RecordLine {
     bytes: Vec<u8>,
 }
 
-/// The start of a field, with its comma: `field!("path")` is `,"path":`.
+/// The start of a field, `,"name":`. Made by [`field!`] only, so that no field can be written without its comma.
+#[derive(Debug, Clone, Copy)]
+pub struct Field(#[doc(hidden)] pub &'static str);
+
+/// The [`Field`] of this name.
 #[macro_export]
 macro_rules! field {
     ($name:literal) => {
-        concat!(",\"", $name, "\":")
+        $crate::telemetry::record::Field(concat!(",\"", $name, "\":"))
     };
 }
 pub use field;
@@ -217,23 +221,23 @@ pub use field;
 impl RecordLine {
     /// A text field: escaped, and cut after [`FIELD_CHARS_MAX`] characters.
     #[inline(always)]
-    pub fn text(&mut self, field: &'static str, value: &str) {
-        self.bytes.extend_from_slice(field.as_bytes());
+    pub fn text(&mut self, field: Field, value: &str) {
+        self.bytes.extend_from_slice(field.0.as_bytes());
         self.quoted(value);
     }
 
     /// A text field whose value is one of ours: an id, a code, a number in text. Not looked at, so never for a client's text.
     #[inline(always)]
-    pub fn plain(&mut self, field: &'static str, value: &str) {
-        self.bytes.extend_from_slice(field.as_bytes());
+    pub fn plain(&mut self, field: Field, value: &str) {
+        self.bytes.extend_from_slice(field.0.as_bytes());
         self.bytes.push(b'"');
         self.bytes.extend_from_slice(value.as_bytes());
         self.bytes.push(b'"');
     }
 
     /// A list of texts.
-    pub fn texts<'a>(&mut self, field: &'static str, values: impl IntoIterator<Item = &'a str>) {
-        self.bytes.extend_from_slice(field.as_bytes());
+    pub fn texts<'a>(&mut self, field: Field, values: impl IntoIterator<Item = &'a str>) {
+        self.bytes.extend_from_slice(field.0.as_bytes());
         self.bytes.push(b'[');
         for (index, value) in values.into_iter().enumerate() {
             if index > 0 {
@@ -246,15 +250,15 @@ impl RecordLine {
 
     /// A number field.
     #[inline(always)]
-    pub fn number(&mut self, field: &'static str, value: u64) {
-        self.bytes.extend_from_slice(field.as_bytes());
+    pub fn number(&mut self, field: Field, value: u64) {
+        self.bytes.extend_from_slice(field.0.as_bytes());
         decimal_into(&mut self.bytes, value);
     }
 
     /// A boolean field.
     #[inline(always)]
-    pub fn flag(&mut self, field: &'static str, value: bool) {
-        self.bytes.extend_from_slice(field.as_bytes());
+    pub fn flag(&mut self, field: Field, value: bool) {
+        self.bytes.extend_from_slice(field.0.as_bytes());
         self.bytes.extend_from_slice(if value { b"true" } else { b"false" });
     }
 

@@ -1,0 +1,40 @@
+//! What `portcullis check` says of configurations that are good.
+
+use std::path::Path;
+
+use portcullis::cli::Ended;
+
+use crate::base::{Copy, assert_text, check};
+
+#[test]
+fn the_good_configuration() {
+    assert_text!(Copy::new().accepted());
+}
+
+#[test]
+fn observing_passing_credentials_and_public_routes_are_loud() {
+    let copy = Copy::new().edit("gateway.yaml", "hosts: [billing.example.com]", "hosts: [billing.example.com]\n    mode: observe");
+    assert_text!(copy.edit("gateway.yaml", "http://127.0.0.1:9002", "http://127.0.0.1:9002\n      keep_credentials: true").accepted());
+}
+
+#[test]
+fn warnings_are_printed_and_do_not_fail() {
+    let copy = Copy::new().edit("gateway.yaml", "    public_routes: [\"GET /v1/versions\"]\n", "");
+    let copy = copy.edit("policies/run-servers.json", "compute:DeleteServer", "compute:DeletServer");
+    assert_text!(copy.write("definitions/attributes.yaml", "kind: scp-resourcemanager:resource-definition\n").accepted());
+}
+
+#[test]
+fn an_example_of_a_key_that_is_not_there() {
+    let copy = Copy::new().append("gateway.yaml", "example:\n  access_key: e0000000000000000000000000000009\n  path: /v1/versions\n");
+    assert_text!(copy.accepted());
+}
+
+#[test]
+fn the_configurations_of_this_repository() {
+    for name in ["demo/gateway.yaml", "examples/prometheus/gateway.yaml"] {
+        let config = format!("{}/config/{name}", env!("CARGO_MANIFEST_DIR"));
+        let (ended, text) = check(Path::new(&config));
+        assert!(ended == Ended::Well && text.contains("gateway.yaml: good\n"), "without errors and warnings: {text}");
+    }
+}
