@@ -97,14 +97,14 @@ impl Body for RequestBody {
             match polled {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
-                    self.deadline.enter(Phase::Upload);
+                    self.deadline.uploaded();
                     return Poll::Ready(Some(Ok(frame)));
                 }
                 Poll::Ready(Some(Ok(_trailers))) => {}
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) => {
                     self.rest = None;
-                    self.deadline.enter(Phase::Upstream);
+                    self.deadline.upload_ended();
                     return Poll::Ready(None);
                 }
             }
@@ -173,7 +173,6 @@ impl Stream {
         if let Some((sender, pool)) = self.sender.take() {
             pool.give_back(sender);
             self.exchange.complete();
-            self.deadline.enter(Phase::Idle);
         }
     }
 }
@@ -183,7 +182,6 @@ impl Drop for Stream {
         if self.incoming.is_end_stream() {
             self.finish();
         }
-        self.deadline.enter(Phase::Idle);
     }
 }
 

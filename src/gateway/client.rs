@@ -47,10 +47,8 @@ impl Client {
 
     /// A client address as a header's value.
     pub(super) fn address_value(&self, address: Option<IpAddr>) -> Option<HeaderValue> {
-        match self.address_text(address) {
-            Cow::Borrowed(text) if text == self.peer_text => self.peer_value.clone(),
-            text => HeaderValue::from_str(&text).ok(),
-        }
+        let text = self.address_text(address);
+        if *text == *self.peer_text { self.peer_value.clone() } else { HeaderValue::from_str(&text).ok() }
     }
 }
 

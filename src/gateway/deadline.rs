@@ -71,6 +71,7 @@ impl Deadline {
             Phase::Upstream => self.upstream.get(),
         };
         self.phase.set(phase);
+        self.expired.set(false);
         self.at_ms.set(self.clock.get() + u64::try_from(time.as_millis()).unwrap_or(u64::MAX / 2));
     }
 
@@ -83,6 +84,18 @@ impl Deadline {
     pub(super) fn bytes_read(&self) {
         if self.phase.get() == Phase::Idle {
             self.enter(Phase::Head);
+        }
+    }
+
+    /// A piece of the request's body came in. An answer that has begun keeps its own phase.
+    pub(super) fn uploaded(&self) {
+        self.enter(if self.phase.get() == Phase::Answer { Phase::Answer } else { Phase::Upload });
+    }
+
+    /// The request's body has ended: the answer is awaited, unless it has begun.
+    pub(super) fn upload_ended(&self) {
+        if self.phase.get() == Phase::Upload {
+            self.enter(Phase::Upstream);
         }
     }
 
@@ -109,7 +122,9 @@ impl Deadline {
         }
     }
 
-    /// Whether the connection itself must end: expired in a phase that no answer can close politely.
+    /// Whether the connection itself must end: expired in a phase in which nobody races the deadline.
+    ///
+    /// INVARIANT: whoever waits in [`Phase::Upload`] or [`Phase::Upstream`] does so through [`Self::race`].
     pub(super) fn must_close(&self) -> bool {
         self.expired.get()
             && match self.phase.get() {
@@ -150,6 +165,20 @@ mod tests {
         clock.set(10_000);
         deadline.sweep();
         assert!(deadline.must_close());
+    }
+
+    #[test]
+    fn an_upload_that_goes_on_beside_the_answer_leaves_the_answers_phase() {
+        let clock: Clock = Rc::default();
+        let deadline = Deadline::new(Rc::clone(&clock), Timeouts::default());
+        deadline.enter(Phase::Answer);
+        deadline.uploaded();
+        deadline.upload_ended();
+        clock.set(60_000);
+        deadline.sweep();
+        assert!(deadline.must_close());
+        deadline.enter(Phase::Idle);
+        assert!(!deadline.must_close(), "a new phase starts with its full time");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{HeaderValue, header};
 
 use super::client::Client;
+use super::deadline::Phase;
 use super::handler;
 use super::state::{Bound, BoundService};
 use crate::access::{Decision, Denial, Facts, Mode};
@@ -118,6 +119,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        self.client.deadline.enter(Phase::Idle);
         let took = handler::since(self.started);
         if let Some(service) = &self.service {
             service.counters.answered(self.status, took);
