@@ -49,13 +49,26 @@ pub(super) fn read_body(operation: &Operation, request: &Request<'_>) -> Result<
     if request.headers.contains_key(header::CONTENT_ENCODING) {
         return Err(refuse("this action's body must be sent without Content-Encoding".to_owned()));
     }
-    let media_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
-        return Err(refuse("this action's body must be `application/json`".to_owned()));
+    let mut media_types = request.headers.get_all(header::CONTENT_TYPE).iter();
+    let media_type = media_types.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !is_json(media_type) || media_types.next().is_some() {
+        return Err(refuse("this action's body must be `application/json`, in UTF-8".to_owned()));
     }
     let limits = json::Limits { bytes_max: body.len(), depth_max: BODY_DEPTH_MAX };
     json::parse(body, limits).map(Some).map_err(|error| refuse(format!("the body: {error}")))
+}
+
+/// `application/json`, with no charset but UTF-8: in another one a backend would read other members than we do.
+fn is_json(media_type: &str) -> bool {
+    let mut parts = media_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    essence.eq_ignore_ascii_case("application/json")
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+                value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            Some(_) | None => true,
+        })
 }
 
 impl<'a> Target<'a> {

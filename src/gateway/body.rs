@@ -6,11 +6,10 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::client::conn::http1::SendRequest;
 
 use super::deadline::{Deadline, Phase};
 use super::exchange::Exchange;
-use super::upstream::Pool;
+use super::upstream::{Lease, Pool};
 
 /// A request's body on its way to the upstream. Trailers are not forwarded.
 pub(super) struct RequestBody {
@@ -34,12 +33,16 @@ impl RequestBody {
     /// A body that is streamed through.
     pub(super) fn streaming(body: Incoming, deadline: Rc<Deadline>) -> Self {
         let rest = (!body.is_end_stream()).then_some(body);
+        deadline.upload_begins();
+        if rest.is_none() {
+            deadline.upload_ended();
+        }
         Self { head: None, rest, deadline }
     }
 
-    /// An empty body of the same connection.
-    pub(super) fn empty_like(&self) -> Self {
-        Self { head: None, rest: None, deadline: Rc::clone(&self.deadline) }
+    /// No body, on the same connection.
+    pub(super) fn none(deadline: Rc<Deadline>) -> Self {
+        Self { head: None, rest: None, deadline }
     }
 
     /// Whether nothing will come.
@@ -55,7 +58,7 @@ impl RequestBody {
             let frame = std::future::poll_fn(|context| Pin::new(&mut *rest).poll_frame(context));
             match deadline.race(frame).await {
                 Some(Some(Ok(frame))) => {
-                    deadline.enter(Phase::Upload);
+                    deadline.uploaded();
                     if let Ok(data) = frame.into_data() {
                         gathered.extend_from_slice(&data);
                     }
@@ -95,13 +98,19 @@ impl Body for RequestBody {
             let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
             let polled = Pin::new(rest).poll_frame(context);
             match polled {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.deadline.upload_awaited();
+                    return Poll::Pending;
+                }
                 Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
                     self.deadline.uploaded();
                     return Poll::Ready(Some(Ok(frame)));
                 }
                 Poll::Ready(Some(Ok(_trailers))) => {}
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(Some(Err(error))) => {
+                    self.deadline.upload_broke();
+                    return Poll::Ready(Some(Err(error)));
+                }
                 Poll::Ready(None) => {
                     self.rest = None;
                     self.deadline.upload_ended();
@@ -121,10 +130,10 @@ impl Body for RequestBody {
             None => SizeHint::with_exact(head),
             Some(rest) => {
                 let mut hint = rest.size_hint();
-                hint.set_lower(hint.lower() + head);
                 if let Some(upper) = hint.upper() {
                     hint.set_upper(upper + head);
                 }
+                hint.set_lower(hint.lower() + head);
                 hint
             }
         }
@@ -142,7 +151,7 @@ pub(super) enum ResponseBody {
 /// An upstream's answer being passed on.
 pub(super) struct Stream {
     incoming: Incoming,
-    sender: Option<(SendRequest<RequestBody>, Rc<Pool>)>,
+    lease: Option<(Lease, Rc<Pool>)>,
     exchange: Exchange,
     deadline: Rc<Deadline>,
 }
@@ -155,24 +164,21 @@ impl ResponseBody {
     }
 
     /// An upstream's body; its connection goes back to the pool when the body has ended.
-    pub(super) fn stream(
-        incoming: Incoming,
-        sender: SendRequest<RequestBody>,
-        pool: Rc<Pool>,
-        exchange: Exchange,
-        deadline: Rc<Deadline>,
-    ) -> Self {
+    pub(super) fn stream(incoming: Incoming, lease: Lease, pool: Rc<Pool>, exchange: Exchange, deadline: Rc<Deadline>) -> Self {
         deadline.enter(Phase::Answer);
-        Self::Stream(Box::new(Stream { incoming, sender: Some((sender, pool)), exchange, deadline }))
+        Self::Stream(Box::new(Stream { incoming, lease: Some((lease, pool)), exchange, deadline }))
     }
 }
 
 impl Stream {
     /// The whole answer was read: the connection can serve the next request.
     fn finish(&mut self) {
-        if let Some((sender, pool)) = self.sender.take() {
-            pool.give_back(sender);
+        if let Some((lease, pool)) = self.lease.take() {
             self.exchange.complete();
+            // A backend may answer before it has the whole request: nobody else should wait for the rest of it.
+            if self.deadline.upload_is_over() {
+                pool.give_back(lease);
+            }
         }
     }
 }

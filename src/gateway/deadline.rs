@@ -35,6 +35,19 @@ pub(super) enum Phase {
     Answer,
 }
 
+/// How far a request's body has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Upload {
+    /// More will come; nobody waits for it just now.
+    Expected,
+    /// Somebody waits for the client to send more.
+    Awaited,
+    /// All of it was passed on.
+    Ended,
+    /// It broke.
+    Broken,
+}
+
 /// One connection's deadline.
 pub(super) struct Deadline {
     clock: Clock,
@@ -43,6 +56,7 @@ pub(super) struct Deadline {
     at_ms: Cell<u64>,
     upstream: Cell<Duration>,
     expired: Cell<bool>,
+    upload: Cell<Upload>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -56,6 +70,7 @@ impl Deadline {
             at_ms: Cell::new(0),
             upstream: Cell::new(timeouts.body_idle),
             expired: Cell::new(false),
+            upload: Cell::new(Upload::Ended),
             waker: RefCell::new(None),
         };
         deadline.enter(Phase::Head);
@@ -87,16 +102,47 @@ impl Deadline {
         }
     }
 
-    /// A piece of the request's body came in. An answer that has begun keeps its own phase.
-    pub(super) fn uploaded(&self) {
-        self.enter(if self.phase.get() == Phase::Answer { Phase::Answer } else { Phase::Upload });
+    /// A request's body begins.
+    pub(super) fn upload_begins(&self) {
+        self.upload.set(Upload::Expected);
+        self.enter(Phase::Upload);
     }
 
-    /// The request's body has ended: the answer is awaited, unless it has begun.
+    /// Somebody wants the next piece of the body, and the client has not sent it.
+    pub(super) fn upload_awaited(&self) {
+        self.upload.set(Upload::Awaited);
+    }
+
+    /// A piece of the request's body came in. An answer that has begun, or ended, keeps its own phase.
+    pub(super) fn uploaded(&self) {
+        self.upload.set(Upload::Expected);
+        match self.phase.get() {
+            Phase::Upload | Phase::Upstream => self.enter(Phase::Upload),
+            other @ (Phase::Head | Phase::Idle | Phase::Answer) => self.enter(other),
+        }
+    }
+
+    /// The request's body has ended, or there is none: the answer is awaited, unless it has begun.
     pub(super) fn upload_ended(&self) {
+        self.upload.set(Upload::Ended);
         if self.phase.get() == Phase::Upload {
             self.enter(Phase::Upstream);
         }
+    }
+
+    /// The request's body broke off or is not HTTP.
+    pub(super) fn upload_broke(&self) {
+        self.upload.set(Upload::Broken);
+    }
+
+    /// Whether the whole body has been passed on.
+    pub(super) fn upload_is_over(&self) -> bool {
+        self.upload.get() == Upload::Ended
+    }
+
+    /// Whether it is the client's doing that the request does not get on.
+    pub(super) fn client_is_to_blame(&self) -> bool {
+        matches!(self.upload.get(), Upload::Awaited | Upload::Broken)
     }
 
     /// Called by the sweep.

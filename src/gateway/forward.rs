@@ -35,26 +35,34 @@ pub(super) async fn forward(
     let service: &Rc<BoundService> = bound.service(facts.service);
     let Some(upstream) = &service.upstream else {
         exchange.failed(Reason::UpstreamUnavailable);
-        return refuse::refuse(bound, &failed(Reason::UpstreamUnavailable, facts), exchange);
+        return refuse::refuse(bound, &failed(Denial::new(Reason::UpstreamUnavailable), facts), exchange);
     };
     prepare(&mut parts, facts, upstream, client, &exchange);
     client.deadline.set_upstream(upstream.settings.response_timeout);
     if body.is_empty() {
         client.deadline.enter(Phase::Upstream);
+    } else {
+        // How long the body is says its own size, never a header: hyper writes the framing anew.
+        parts.headers.remove(header::CONTENT_LENGTH);
     }
     let request = Request::from_parts(parts, body);
     let sent = upstream.pool.send(request, upstream.settings.connect_timeout, &client.deadline).await;
     let reason = match sent {
-        Ok((response, sender)) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
+        Ok((response, lease)) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
             let (mut head, incoming) = response.into_parts();
             headers::strip_response(&mut head.headers);
             head.version = Version::HTTP_11;
             exchange.set_status(head.status.as_u16());
             mark(&mut head.headers, bound, &permit, &exchange);
-            let body = ResponseBody::stream(incoming, sender, Rc::clone(&upstream.pool), exchange, Rc::clone(&client.deadline));
+            let body = ResponseBody::stream(incoming, lease, Rc::clone(&upstream.pool), exchange, Rc::clone(&client.deadline));
             return Response::from_parts(head, body);
         }
         Ok(_switched) => Reason::UpstreamUnavailable,
+        Err(_) if client.deadline.client_is_to_blame() => {
+            let denial = Denial::with(Reason::MalformedRequest, "the body broke off or did not arrive in time");
+            exchange.failed(denial.reason);
+            return refuse::refuse(bound, &failed(denial, permit.facts()), exchange);
+        }
         Err(UpstreamError::Timeout) => Reason::UpstreamTimeout,
         Err(UpstreamError::Unavailable(error)) => {
             tracing::debug!(upstream = %upstream.settings.authority, %error, "an upstream did not answer");
@@ -62,7 +70,7 @@ pub(super) async fn forward(
         }
     };
     exchange.failed(reason);
-    refuse::refuse(bound, &failed(reason, permit.facts()), exchange)
+    refuse::refuse(bound, &failed(Denial::new(reason), permit.facts()), exchange)
 }
 
 /// Takes out what must not pass and puts in who is calling.
@@ -90,7 +98,7 @@ fn mark(headers: &mut http::HeaderMap, bound: &Bound, permit: &Permit<'_>, excha
 }
 
 /// A failure of the upstream, with what was known about the request.
-fn failed<'v>(reason: Reason, facts: &Facts<'v>) -> Denied<'v> {
+fn failed<'v>(denial: Denial, facts: &Facts<'v>) -> Denied<'v> {
     let facts = Facts { service: facts.service, user: facts.user, ..Facts::default() };
-    Denied { denial: Denial::new(reason), facts }
+    Denied { denial, facts }
 }

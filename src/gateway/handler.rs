@@ -10,7 +10,6 @@ use hyper::body::Incoming;
 
 use super::body::{Collected, RequestBody, ResponseBody};
 use super::client::Client;
-use super::deadline::Phase;
 use super::exchange::Exchange;
 use super::state::Bound;
 use super::{forward, read, refuse};
@@ -25,7 +24,6 @@ pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Re
     let bound = client.worker.bound();
     let (mut parts, body) = request.into_parts();
     let mut body = RequestBody::streaming(body, Rc::clone(&client.deadline));
-    client.deadline.enter(Phase::Upload);
     let mut exchange = Exchange::begin(&client, now, started);
 
     let mut decision = decide(&client, &bound, &mut parts, now);

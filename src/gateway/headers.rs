@@ -12,25 +12,30 @@ type Names = SmallVec<[HeaderName; 12]>;
 
 /// Removes from a request what must not reach the backend.
 pub(super) fn strip_request(headers: &mut HeaderMap, keep_credentials: bool) {
-    strip(headers, |name| is_hop_by_hop(name) || is_identity(name) || (is_credential(name) && !keep_credentials));
+    strip(headers, |name, folded| {
+        is_hop_by_hop(folded)
+            || is_identity(folded)
+            || (is_credential(folded) && !keep_credentials)
+            || (name != folded && is_framing(folded))
+    });
 }
 
 /// Removes from an answer what must not reach the client.
 pub(super) fn strip_response(headers: &mut HeaderMap) {
-    strip(headers, |name| is_hop_by_hop(name) || name.starts_with("portcullis-"));
+    strip(headers, |_, folded| is_hop_by_hop(folded) || folded.starts_with("portcullis-"));
 }
 
-fn strip(headers: &mut HeaderMap, is_removed: impl Fn(&str) -> bool) {
+fn strip(headers: &mut HeaderMap, is_removed: impl Fn(&str, &str) -> bool) {
     let mut removed = Names::new();
     for name in headers.keys() {
-        if is_removed(&folded(name.as_str())) {
+        if is_removed(name.as_str(), &folded(name.as_str())) {
             // A copy of a name that is not well known allocates; the ones that every request has are at hand.
             let usual = USUAL.iter().find(|usual| *usual == name);
             removed.push(usual.unwrap_or(name).clone());
         }
     }
     for value in headers.get_all(header::CONNECTION) {
-        // A value that is not text names no header; the header itself is removed all the same.
+        // Requests with a value that is not text are refused before; an answer's then names no header.
         for token in value.to_str().unwrap_or_default().split(',').map(str::trim) {
             if matches!(token, "close" | "keep-alive") {
                 continue;
@@ -81,6 +86,11 @@ fn is_hop_by_hop(name: &str) -> bool {
             | "expect"
             | "http2-settings"
     )
+}
+
+/// What says how a body is to be read. In a spelling that only some backends fold it would be a second opinion.
+fn is_framing(name: &str) -> bool {
+    matches!(name, "content-length" | "content-type" | "content-encoding" | "host")
 }
 
 fn is_credential(name: &str) -> bool {

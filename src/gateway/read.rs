@@ -12,10 +12,13 @@ use crate::types::Reason;
 /// Longest Host, in bytes (RFC 1035 names are shorter).
 const HOST_BYTES_MAX: usize = 300;
 
-/// Brings the target into origin form. An absolute target must name the same authority as Host (RFC 9112 section 3.2.2).
+/// Refuses heads that are not ours to read, and brings the target into origin form. An absolute target must name the same authority as Host (RFC 9112 section 3.2.2).
 pub(super) fn canonical_target(parts: &mut Parts, entrance: &Entrance) -> Result<(), Denial> {
     if parts.version < Version::HTTP_10 || parts.version > Version::HTTP_11 {
         return Err(Denial::with(Reason::MalformedRequest, "only HTTP/1.0 and HTTP/1.1 are spoken here"));
+    }
+    if parts.headers.get_all(header::CONNECTION).iter().any(|value| value.to_str().is_err()) {
+        return Err(Denial::with(Reason::MalformedRequest, "`Connection` is not text"));
     }
     let Some(authority) = parts.uri.authority() else { return Ok(()) };
     let same_host = host(&parts.headers)?.eq_ignore_ascii_case(authority.as_str());

@@ -69,7 +69,6 @@ pub(super) fn run(
         }
         worker.stop(&mut stage).await;
         ticking.abort();
-        worker.sink.flush();
         Ok(())
     })
 }

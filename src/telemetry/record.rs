@@ -203,6 +203,13 @@ pub struct RecordLine {
     bytes: Vec<u8>,
 }
 
+/// What requests that were cut at the very end left behind.
+impl Drop for RecordSink {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
 /// The start of a field, `,"name":`. Made by [`field!`] only, so that no field can be written without its comma.
 #[derive(Debug, Clone, Copy)]
 pub struct Field(#[doc(hidden)] pub &'static str);

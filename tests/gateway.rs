@@ -1,0 +1,57 @@
+//! The gateway from outside: a running one, a scripted backend behind it, raw sockets before it.
+//!
+//! What a client sends and what the backend gets is written out byte for byte, because the differences that
+//! matter (two readings of one request) do not survive a client library.
+
+#[cfg(test)]
+#[path = "gateway/backend.rs"]
+mod backend;
+#[cfg(test)]
+#[path = "gateway/client.rs"]
+mod client;
+#[cfg(test)]
+#[path = "gateway/harness.rs"]
+mod harness;
+
+#[cfg(test)]
+#[path = "gateway/addresses.rs"]
+mod addresses;
+#[cfg(test)]
+#[path = "gateway/bulk.rs"]
+mod bulk;
+#[cfg(test)]
+#[path = "gateway/forwarding.rs"]
+mod forwarding;
+#[cfg(test)]
+#[path = "gateway/framing.rs"]
+mod framing;
+#[cfg(test)]
+#[path = "gateway/limits.rs"]
+mod limits;
+#[cfg(test)]
+#[path = "gateway/observe.rs"]
+mod observe;
+#[cfg(test)]
+#[path = "gateway/paths.rs"]
+mod paths;
+#[cfg(test)]
+#[path = "gateway/pool.rs"]
+mod pool;
+#[cfg(test)]
+#[path = "gateway/process.rs"]
+mod process;
+#[cfg(test)]
+#[path = "gateway/reasons.rs"]
+mod reasons;
+#[cfg(test)]
+#[path = "gateway/reload.rs"]
+mod reload;
+#[cfg(test)]
+#[path = "gateway/signatures.rs"]
+mod signatures;
+#[cfg(test)]
+#[path = "gateway/streaming.rs"]
+mod streaming;
+#[cfg(test)]
+#[path = "gateway/tenants.rs"]
+mod tenants;
