@@ -48,7 +48,7 @@ const TARGETS: &[(&str, Verdict)] = &[
     ("/admin%2Fsecret", UNDEFINED),
     ("/%2fadmin", UNDEFINED),
     ("/*", UNDEFINED),
-    ("/admi*", UNDEFINED),
+    ("/adm*", UNDEFINED),
     ("/a$dmin", UNDEFINED),
     ("/%7Bx%7D", UNDEFINED),
     ("/public/../admin", AMBIGUOUS),

@@ -221,7 +221,7 @@ fn a_reload_takes_effect_at_once_and_a_broken_file_changes_nothing() {
     let query = || tour.run("signed reader GET '/api/v1/query?query=up'");
     assert!(query().starts_with("HTTP/1.1 200"));
 
-    fs::write(&policy, good.replace("MonitorView", "MonitorWiew")).unwrap();
+    fs::write(&policy, good.replace("MonitorView", "MonitorXView")).unwrap();
     reload();
     tour.until("the broken policy is refused", |tour| tour.metrics().contains("portcullis_reloads_total{result=\"refused\"} 1"));
     assert!(query().starts_with("HTTP/1.1 200"), "a broken file must change nothing");
