@@ -39,11 +39,13 @@ pub(super) async fn forward(
     };
     prepare(&mut parts, facts, upstream, client, &exchange);
     client.deadline.set_upstream(upstream.settings.response_timeout);
+    // How long the body is says its own size, never a header: hyper writes the framing anew.
+    let had_length = parts.headers.remove(header::CONTENT_LENGTH).is_some();
     if body.is_empty() {
         client.deadline.enter(Phase::Upstream);
-    } else {
-        // How long the body is says its own size, never a header: hyper writes the framing anew.
-        parts.headers.remove(header::CONTENT_LENGTH);
+        if had_length {
+            parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
     }
     let request = Request::from_parts(parts, body);
     let sent = upstream.pool.send(request, upstream.settings.connect_timeout, &client.deadline).await;

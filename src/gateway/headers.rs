@@ -1,7 +1,7 @@
 //! Which headers do not pass: hop-by-hop ones, credentials, and everything a backend might take for our word.
 //!
-//! SECURITY: names are compared without letter case and with `_` and `.` read as `-`, because many backends
-//! fold them (CGI, WSGI, PHP). Test: `identity_headers_are_removed_in_every_spelling`.
+//! SECURITY: names are compared without letter case and with every character but letters and digits read as `-`,
+//! because many backends fold them (CGI, WSGI, PHP). Test: `identity_headers_are_removed_in_every_spelling`.
 
 use std::borrow::Cow;
 
@@ -63,8 +63,9 @@ static USUAL: [HeaderName; 5] = [
 
 /// The name as a folding backend would read it.
 fn folded(name: &str) -> Cow<'_, str> {
-    if name.bytes().fold(false, |found, byte| found | (byte == b'_') | (byte == b'.')) {
-        Cow::Owned(name.replace(['_', '.'], "-"))
+    let odd = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b'-';
+    if name.bytes().fold(false, |found, byte| found | odd(byte)) {
+        Cow::Owned(name.replace(|character: char| !character.is_ascii_alphanumeric(), "-"))
     } else {
         Cow::Borrowed(name)
     }
@@ -197,6 +198,7 @@ mod tests {
             "Portcullis.Assertion",
             "X-Auth-User",
             "X_Auth_User",
+            "X~Auth~User",
             "X.Auth.User",
             "x-auth_user",
             "X-Roles",

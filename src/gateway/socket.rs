@@ -78,9 +78,13 @@ impl AsyncWrite for Socket {
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
         if total > COPIED_BYTES_MAX {
             let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-            // Too long to be a head alone: not kept.
-            if let Listener::Upstream(wire) = &self.listener {
-                wire.forget();
+            if let (Poll::Ready(Ok(written)), Listener::Upstream(wire)) = (&polled, &self.listener) {
+                let mut left = *written;
+                for slice in slices {
+                    let part = slice.get(..left.min(slice.len())).unwrap_or_default();
+                    wire.wrote(part);
+                    left -= part.len();
+                }
             }
             return polled;
         }

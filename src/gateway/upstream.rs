@@ -171,11 +171,6 @@ impl Wire {
         }
     }
 
-    /// What is written is too long to be kept.
-    pub(super) fn forget(&self) {
-        self.keep.set(false);
-    }
-
     /// Bytes were read.
     pub(super) fn read(&self) {
         self.answered.set(true);

@@ -133,8 +133,6 @@ fn a_body_with_two_readings_or_without_targets_is_refused() {
     }
 }
 
-// FAILS at 1d27a9b: access/resolve.rs `read_body` looks at the first Content-Type only and forwards both; and a folding
-// backend may take `Content_Type` for it.
 #[test]
 fn a_body_of_two_media_types_is_refused() {
     let backend = Backend::start();
@@ -154,7 +152,6 @@ fn a_body_of_two_media_types_is_refused() {
     }
 }
 
-// FAILS at 1d27a9b: access/resolve.rs `read_body` ignores the parameters of Content-Type.
 #[test]
 fn a_charset_that_reads_other_targets_is_refused() {
     let backend = Backend::start();

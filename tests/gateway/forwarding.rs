@@ -198,7 +198,6 @@ fn hop_by_hop_headers_stay_on_their_hop_and_connection_cannot_take_ours_away() {
     assert!(client.is_closed(), "the client asked for it");
 }
 
-// FAILS at 1d27a9b: gateway/headers.rs `strip` drops the whole Connection value when one byte of it is not ASCII.
 #[test]
 fn a_connection_header_that_is_not_text_still_names_the_headers_beside_it() {
     let backend = Backend::start();

@@ -159,7 +159,6 @@ fn an_upload_that_stalls_is_ended() {
     backend.wait(|all| all.iter().all(|seen| !seen.whole));
 }
 
-// FAILS at 1d27a9b: gateway/upstream.rs `send` makes every deadline a timeout of the backend, also one of Phase::Upload.
 #[test]
 fn an_upload_that_stalls_is_the_clients_fault_and_not_the_backends() {
     let backend = Backend::start();
@@ -190,7 +189,6 @@ fn an_upload_that_goes_on_slowly_is_not_ended() {
     assert_eq!(backend.last().body, b"123456");
 }
 
-// FAILS at 1d27a9b: gateway/deadline.rs `uploaded` goes from Idle to Upload, a phase that nobody races once the answer is over.
 #[test]
 fn an_upload_that_stalls_after_its_answer_is_ended() {
     let backend = Backend::scripted(|turn| {
@@ -337,7 +335,6 @@ fn a_graceful_stop_lets_running_requests_finish_and_takes_no_more() {
     assert_eq!(world.records().len(), 2);
 }
 
-// FAILS at 1d27a9b: gateway/worker.rs `run` flushes the records before the LocalSet, and with it the cut exchanges, is dropped.
 #[test]
 fn what_does_not_finish_in_the_drain_time_is_cut_and_leaves_its_record() {
     let (backend, go) = holding();

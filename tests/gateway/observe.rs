@@ -62,7 +62,6 @@ fn what_would_be_refused_is_forwarded_recorded_and_counted() {
     assert_eq!(world.metric("portcullis_requests_total{service=\"iam\",outcome=\"allowed\"}"), 1);
 }
 
-// FAILS at 1d27a9b: gateway/body.rs `size_hint` panics: it sets the lower bound above the upper one before it raises that.
 #[test]
 fn a_body_over_the_limit_is_forwarded_whole() {
     let backend = Backend::start();

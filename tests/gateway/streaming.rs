@@ -235,7 +235,7 @@ fn clients_of_http_1_0_get_no_chunks_and_a_closed_connection() {
 
 #[test]
 fn a_client_that_closes_its_half_is_answered_or_closed() {
-    let (_backend, mut world) = answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let (backend, mut world) = answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let mut client = world.connect();
     client.send(Ask::get("/v1/groups/g1").by(&READER)).half_close();
     match client.outcome("GET") {
@@ -244,7 +244,9 @@ fn a_client_that_closes_its_half_is_answered_or_closed() {
     }
     assert!(client.is_closed());
     world.stop();
-    assert_eq!(world.records().len(), 1);
+    // When the end has come together with the request, the request may never have begun.
+    let records = world.records().len();
+    assert!((backend.count()..=1).contains(&records), "{records}");
 }
 
 #[test]
