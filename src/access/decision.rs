@@ -65,6 +65,8 @@ pub struct Facts<'v> {
     pub access_key: Option<AccessKeyId>,
     /// The caller, once the signature was verified.
     pub user: Option<&'v User>,
+    /// Whether the caller's credential may be used: enabled, not expired, from an allowed address.
+    pub credential_usable: bool,
     /// How the caller proved who they are.
     pub authentication: AuthenticationType,
     /// The operation.
@@ -84,6 +86,7 @@ impl Default for Facts<'_> {
             service: None,
             access_key: None,
             user: None,
+            credential_usable: false,
             authentication: AuthenticationType::Anonymous,
             operation: None,
             action: None,

@@ -88,6 +88,7 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
 
     let key = authenticate::authenticate(view, request, now, facts)?;
     credential::check(key, facts.client_address, now)?;
+    facts.credential_usable = true;
 
     let (operation, parameters) = operation.ok_or(Denial::new(Reason::NoActionDefinition))?;
     facts.operation = Some(operation);

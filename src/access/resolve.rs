@@ -37,7 +37,7 @@ pub(super) struct Resolved<'a> {
 pub(super) struct Target<'a> {
     pub(super) operation: &'a Operation,
     pub(super) parameters: &'a [&'a str],
-    pub(super) host: &'a [(Box<str>, &'a str)],
+    pub(super) host: &'a [(Box<str>, Box<str>)],
     pub(super) caller: &'a User,
     pub(super) body: Option<&'a Node>,
 }

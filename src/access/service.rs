@@ -68,7 +68,8 @@ impl Service {
     /// The operation of a method on a path.
     #[must_use]
     pub fn operation<'v, 'p>(&'v self, method: &Method, path: &'p Path<'_>) -> Option<(&'v Operation, Parameters<'p>)> {
-        self.definitions.iter().find_map(|definition| definition.find(method, path))
+        let found = self.definitions.iter().filter_map(|definition| definition.find(method, path));
+        found.reduce(|first, other| if is_more_specific(&other.0.template, &first.0.template) { other } else { first })
     }
 
     /// Whether configuration lists the operation as public.
@@ -77,6 +78,13 @@ impl Service {
         // Only reached for operations defined without authentication, so the look-up may allocate.
         self.public_routes.contains(&(operation.method.clone(), operation.template.to_string()))
     }
+}
+
+/// Whether `one` has a fixed segment where `other` first has a parameter. Both match the same path.
+fn is_more_specific(one: &str, other: &str) -> bool {
+    let is_parameter = |segment: &str| segment.starts_with('{');
+    let differing = one.split('/').zip(other.split('/')).find(|(one, other)| is_parameter(one) != is_parameter(other));
+    differing.is_some_and(|(one, _)| !is_parameter(one))
 }
 
 /// All services and the hosts they answer to.
@@ -88,15 +96,15 @@ pub struct Services {
 }
 
 /// What a Host pattern took from a Host: label names and their texts.
-pub type Labels<'a> = SmallVec<[(Box<str>, &'a str); 1]>;
+pub type Labels = SmallVec<[(Box<str>, Box<str>); 1]>;
 
 /// A service found by Host.
 #[derive(Debug)]
-pub struct Found<'v, 'a> {
+pub struct Found<'v> {
     /// The service.
     pub service: &'v Service,
-    /// The named labels of its host pattern.
-    pub labels: Labels<'a>,
+    /// The named labels of its host pattern, in lower case: letter case of a Host must not decide anything.
+    pub labels: Labels,
 }
 
 impl Services {
@@ -135,7 +143,7 @@ impl Services {
 
     /// The service that answers to a Host: the Host with its port first, then without. Letter case does not count.
     #[must_use]
-    pub fn find<'a>(&self, host: &'a str) -> Option<Found<'_, 'a>> {
+    pub fn find(&self, host: &str) -> Option<Found<'_>> {
         let folded: Cow<'_, str> =
             if host.bytes().any(|byte| byte.is_ascii_uppercase()) { Cow::Owned(host.to_ascii_lowercase()) } else { Cow::Borrowed(host) };
         let exact = self.exact.get(&*folded).or_else(|| self.exact.get(without_port(&folded)));
@@ -143,7 +151,7 @@ impl Services {
             return Some(Found { service, labels: Labels::new() });
         }
         self.patterns.iter().find_map(|(pattern, index)| {
-            let labels = pattern.matches(host).or_else(|| pattern.matches(without_port(host)))?;
+            let labels = pattern.matches(&folded).or_else(|| pattern.matches(without_port(&folded)))?;
             Some(Found { service: self.services.get(*index)?, labels })
         })
     }
@@ -175,16 +183,16 @@ impl HostPattern {
         labels.iter().any(Result::is_err).then_some(Self { labels })
     }
 
-    fn matches<'a>(&self, host: &'a str) -> Option<Labels<'a>> {
+    fn matches(&self, host: &str) -> Option<Labels> {
         let mut found = Labels::new();
         let mut texts = host.split('.');
         for label in &self.labels {
             let text = texts.next()?;
             match label {
-                Ok(fixed) if fixed.eq_ignore_ascii_case(text) => {}
+                Ok(fixed) if **fixed == *text => {}
                 Ok(_) => return None,
                 Err(_) if text.is_empty() => return None,
-                Err(name) => found.push((name.clone(), text)),
+                Err(name) => found.push((name.clone(), text.into())),
             }
         }
         texts.next().is_none().then_some(found)
@@ -235,6 +243,6 @@ mod tests {
         ] {
             assert_eq!(name(host).as_deref(), expected, "{host}");
         }
-        assert_eq!(services.find("KR-west1.iam.example").unwrap().labels[0].1, "KR-west1");
+        assert_eq!(&*services.find("KR-west1.IAM.example").unwrap().labels[0].1, "kr-west1");
     }
 }

@@ -91,15 +91,19 @@ fn reload_all(path: &std::path::Path, running: &GatewayConfig, gateway: &Gateway
     gateway.reopen_records();
     let report = Report::new();
     match configure(path, &report) {
-        Some(configured) => {
+        Some(mut configured) => {
             for difference in fixed_differences(running, &configured.config) {
                 tracing::warn!("`{difference}` has changed; that takes effect at the next start only");
             }
-            if configured.state.entrances.len() < running.listeners.len() {
+            // A socket keeps its own listener's trust and scheme, wherever that stands in the file now.
+            let fresh = &configured.config.listeners;
+            let places = running.listeners.iter().map(|listener| fresh.iter().position(|other| other.address == listener.address));
+            let Some(entrances) = places.map(|place| configured.state.entrances.get(place?).cloned()).collect::<Option<Vec<_>>>() else {
                 metrics.reloaded(false);
                 tracing::error!("nothing was reloaded: a listener in use has gone from the configuration; restart to change listeners");
                 return;
-            }
+            };
+            configured.state.entrances = entrances;
             note_loaded(metrics, &configured.state);
             let summary = summary(&configured.state);
             gateway.publish(configured.state);

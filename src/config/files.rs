@@ -107,8 +107,20 @@ impl Files {
             match fs::read_dir(path) {
                 Ok(entries) => {
                     let is_yaml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-                    let mut inside: Vec<PathBuf> =
-                        entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(is_yaml).collect();
+                    let mut inside = Vec::new();
+                    for entry in entries {
+                        match entry {
+                            Ok(entry) => inside.push(entry.path()),
+                            // A file that is not seen may be the one with the Deny.
+                            Err(error) => report.error(
+                                &named.source,
+                                named.span,
+                                format!("the folder `{}` cannot be read whole: {}", path.display(), plain(&error)),
+                                None,
+                            ),
+                        }
+                    }
+                    inside.retain(is_yaml);
                     if inside.is_empty() {
                         let message = format!("the folder `{}` has no file that ends in .yaml or .yml", path.display());
                         report.warning(&named.source, named.span, message, Some("folders inside of it are not looked into".to_owned()));

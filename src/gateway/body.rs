@@ -57,8 +57,8 @@ impl RequestBody {
         while let Some(rest) = &mut self.rest {
             let frame = std::future::poll_fn(|context| Pin::new(&mut *rest).poll_frame(context));
             match deadline.race(frame).await {
+                // The whole body has the time of one piece: nobody keeps a decision waiting by dripping.
                 Some(Some(Ok(frame))) => {
-                    deadline.uploaded();
                     if let Ok(data) = frame.into_data() {
                         gathered.extend_from_slice(&data);
                     }
@@ -92,6 +92,9 @@ impl Body for RequestBody {
         if let Some(head) = self.head.take()
             && !head.is_empty()
         {
+            if self.rest.is_none() {
+                self.deadline.upload_ended();
+            }
             return Poll::Ready(Some(Ok(Frame::data(head))));
         }
         loop {
@@ -104,6 +107,11 @@ impl Body for RequestBody {
                 }
                 Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
                     self.deadline.uploaded();
+                    // hyper does not ask again after the last byte that was announced.
+                    if self.rest.as_ref().is_some_and(Incoming::is_end_stream) {
+                        self.rest = None;
+                        self.deadline.upload_ended();
+                    }
                     return Poll::Ready(Some(Ok(frame)));
                 }
                 Poll::Ready(Some(Ok(_trailers))) => {}

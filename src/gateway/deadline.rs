@@ -56,6 +56,7 @@ pub(super) struct Deadline {
     at_ms: Cell<u64>,
     upstream: Cell<Duration>,
     expired: Cell<bool>,
+    racing: Cell<bool>,
     upload: Cell<Upload>,
     waker: RefCell<Option<Waker>>,
 }
@@ -70,6 +71,7 @@ impl Deadline {
             at_ms: Cell::new(0),
             upstream: Cell::new(timeouts.body_idle),
             expired: Cell::new(false),
+            racing: Cell::new(false),
             upload: Cell::new(Upload::Ended),
             waker: RefCell::new(None),
         };
@@ -145,6 +147,14 @@ impl Deadline {
         matches!(self.upload.get(), Upload::Awaited | Upload::Broken)
     }
 
+    /// Bytes went out: an answer that gets on, or its last bytes, have their full time again.
+    pub(super) fn bytes_written(&self) {
+        match self.phase.get() {
+            phase @ (Phase::Answer | Phase::Idle) => self.enter(phase),
+            Phase::Head | Phase::Upload | Phase::Upstream => {}
+        }
+    }
+
     /// Called by the sweep.
     pub(super) fn sweep(&self) {
         if self.clock.get() >= self.at_ms.get() && !self.expired.get() {
@@ -168,21 +178,17 @@ impl Deadline {
         }
     }
 
-    /// Whether the connection itself must end: expired in a phase in which nobody races the deadline.
-    ///
-    /// INVARIANT: whoever waits in [`Phase::Upload`] or [`Phase::Upstream`] does so through [`Self::race`].
+    /// Whether the connection itself must end: expired, and nobody is there to answer for it.
     pub(super) fn must_close(&self) -> bool {
-        self.expired.get()
-            && match self.phase.get() {
-                Phase::Head | Phase::Idle | Phase::Answer => true,
-                Phase::Upload | Phase::Upstream => false,
-            }
+        self.expired.get() && !self.racing.get()
     }
 
     /// The future's output, or `None` when the deadline passes first.
     pub(super) async fn race<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
-        std::future::poll_fn(|context| self.poll_race(future.as_mut(), context)).await
+        let outcome = std::future::poll_fn(|context| self.poll_race(future.as_mut(), context)).await;
+        self.racing.set(false);
+        outcome
     }
 
     fn poll_race<F: Future>(&self, future: Pin<&mut F>, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
@@ -193,6 +199,7 @@ impl Deadline {
             self.expired.set(false);
             return Poll::Ready(None);
         }
+        self.racing.set(true);
         Poll::Pending
     }
 }

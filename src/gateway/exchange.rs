@@ -8,7 +8,6 @@ use http::{HeaderValue, header};
 
 use super::client::Client;
 use super::deadline::Phase;
-use super::handler;
 use super::state::{Bound, BoundService};
 use crate::access::{Decision, Denial, Facts, Mode};
 use crate::telemetry::Outcome;
@@ -65,13 +64,13 @@ impl Exchange {
             Decision::Denied(denied) => (&denied.facts, Some(&denied.denial)),
             Decision::Needs { .. } => (&empty, None),
         };
-        let outcome = handler::outcome(decision);
+        let outcome = outcome(decision);
         let service = Rc::clone(bound.service(facts.service));
         service.counters.decided(outcome, took);
         self.service = Some(service);
         self.outcome = Some(outcome);
         let sink = self.client.worker.sink();
-        if sink.is_on() {
+        if sink.is_on() && sink.takes_line() {
             let mut line = sink.line();
             self.describe_request(&mut line, parts);
             line.plain(field!("revision"), &bound.revision_text);
@@ -120,7 +119,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.client.deadline.enter(Phase::Idle);
-        let took = handler::since(self.started);
+        let took = self.started.elapsed();
         if let Some(service) = &self.service {
             service.counters.answered(self.status, took);
         }
@@ -133,6 +132,15 @@ impl Drop for Exchange {
             }
             self.client.worker.sink().write(line);
         }
+    }
+}
+
+/// How a decision is counted.
+fn outcome(decision: &Decision<'_>) -> Outcome {
+    match decision {
+        Decision::Permit(permit) => permit.would_deny().map_or(Outcome::Allowed, |denial| Outcome::Observed(denial.reason)),
+        Decision::Denied(denied) => Outcome::Refused(denied.denial.reason),
+        Decision::Needs { .. } => Outcome::Refused(Reason::MalformedRequest),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{Request, Response};
@@ -14,28 +13,33 @@ use super::exchange::Exchange;
 use super::state::Bound;
 use super::{forward, read, refuse};
 use crate::access::{self, Decision, Denial, Denied, Facts};
-use crate::telemetry::Outcome;
 use crate::types::{Reason, Timestamp};
 
 /// Serves one request. Whatever happens, its exchange leaves one record and one count.
 pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
     let started = client.worker.monotonic();
     let now = client.worker.wall_clock();
-    let bound = client.worker.bound();
+    let early = client.worker.bound();
     let (mut parts, body) = request.into_parts();
     let mut body = RequestBody::streaming(body, Rc::clone(&client.deadline));
     let mut exchange = Exchange::begin(&client, now, started);
 
-    let mut decision = decide(&client, &bound, &mut parts, now);
-    if let Decision::Needs { bytes_max } = decision {
-        // Boxed: bodies are read for few decisions, and every request pays for the size of this future.
-        decision = Box::pin(decide_with_body(&client, &bound, &parts, &mut body, bytes_max, now)).await;
-    }
-    exchange.decided(&bound, &parts, &decision, started.elapsed());
+    let late;
+    let (bound, decision) = match decide(&client, &early, &mut parts, now) {
+        Decision::Needs { bytes_max } => {
+            // Boxed: bodies are read for few decisions, and every request pays for the size of this future.
+            let collected = Box::pin(body.collect(bytes_max)).await;
+            // Decided by what is in force now, not when the first byte came.
+            late = client.worker.bound();
+            (&*late, decide_with_body(&client, &late, &parts, &body, (collected, bytes_max), now))
+        }
+        decision @ (Decision::Permit(_) | Decision::Denied(_)) => (&*early, decision),
+    };
+    exchange.decided(bound, &parts, &decision, started.elapsed());
     let mut response = match decision {
-        Decision::Permit(permit) => forward::forward(&client, &bound, permit, parts, body, exchange).await,
-        Decision::Denied(denied) => refuse::refuse(&bound, &denied, exchange),
-        Decision::Needs { .. } => refuse::refuse(&bound, &unreadable_body(), exchange),
+        Decision::Permit(permit) => forward::forward(&client, bound, permit, parts, body, exchange).await,
+        Decision::Denied(denied) => refuse::refuse(bound, &denied, exchange),
+        Decision::Needs { .. } => refuse::refuse(bound, &unreadable_body(), exchange),
     };
     if client.worker.is_stopping() {
         response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
@@ -56,16 +60,15 @@ fn decide<'b>(client: &Client, bound: &'b Bound, parts: &mut Parts, now: Timesta
 }
 
 /// Stages 3 to 9 again, with the body: the bytes that are decided on are the bytes that are forwarded.
-async fn decide_with_body<'b>(
+fn decide_with_body<'b>(
     client: &Client,
     bound: &'b Bound,
     parts: &Parts,
-    body: &mut RequestBody,
-    bytes_max: usize,
+    body: &RequestBody,
+    (collected, bytes_max): (Collected, usize),
     now: Timestamp,
 ) -> Decision<'b> {
     let Some(entrance) = bound.state.entrances.get(client.listener) else { return overloaded() };
-    let collected = body.collect(bytes_max).await;
     let request = match read::request(parts, entrance, client.peer, body.whole()) {
         Ok(request) => request,
         Err(denial) => return refused(denial),
@@ -91,18 +94,4 @@ fn unreadable_body<'b>() -> Denied<'b> {
 
 fn overloaded<'b>() -> Decision<'b> {
     refused(Denial::with(Reason::TooManyRequests, "decisions cannot be recorded fast enough"))
-}
-
-/// How a decision is counted.
-pub(super) fn outcome(decision: &Decision<'_>) -> Outcome {
-    match decision {
-        Decision::Permit(permit) => permit.would_deny().map_or(Outcome::Allowed, |denial| Outcome::Observed(denial.reason)),
-        Decision::Denied(denied) => Outcome::Refused(denied.denial.reason),
-        Decision::Needs { .. } => Outcome::Refused(Reason::MalformedRequest),
-    }
-}
-
-/// The time since a monotonic reading.
-pub(super) fn since(started: Instant) -> Duration {
-    started.elapsed()
 }

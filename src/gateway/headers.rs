@@ -22,6 +22,10 @@ pub(super) fn strip_request(headers: &mut HeaderMap, keep_credentials: bool) {
 
 /// Removes from an answer what must not reach the client.
 pub(super) fn strip_response(headers: &mut HeaderMap) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        // RFC 9112 section 6.3: the coding counts; a length beside it would cut the answer.
+        headers.remove(header::CONTENT_LENGTH);
+    }
     strip(headers, |_, folded| is_hop_by_hop(folded) || folded.starts_with("portcullis-"));
 }
 
@@ -120,7 +124,7 @@ fn is_credential(name: &str) -> bool {
 }
 
 fn is_identity(name: &str) -> bool {
-    const PREFIXES: [&str; 12] = [
+    const PREFIXES: [&str; 18] = [
         "x-portcullis-",
         "x-forwarded-",
         "x-original-",
@@ -133,6 +137,12 @@ fn is_identity(name: &str) -> bool {
         "x-user-domain-",
         "x-ssl-client-",
         "x-service-identity-",
+        "x-webauth-",
+        "x-consumer-",
+        "x-authenticated-",
+        "x-ms-client-principal",
+        "x-amzn-oidc-",
+        "x-goog-authenticated-",
     ];
     match name.as_bytes().first() {
         Some(b'x') => {
@@ -163,9 +173,16 @@ fn is_identity(name: &str) -> bool {
                         | "x-service-roles"
                         | "x-service-user-id"
                         | "x-account-id"
+                        | "x-auth"
+                        | "x-username"
+                        | "x-email"
+                        | "x-scope-orgid"
+                        | "x-forwarded"
+                        | "x-host"
+                        | "x-http-path-override"
                 )
         }
-        Some(b'p') => name.starts_with("portcullis-"),
+        Some(b'p') => name.starts_with("portcullis-") || name == "proxy",
         Some(b'f') => name == "forwarded",
         Some(b'r') => name.starts_with("remote-"),
         Some(b's') => name.starts_with("ssl-client-"),

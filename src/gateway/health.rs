@@ -20,6 +20,8 @@ use super::server::{Shared, Stage};
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 /// Longest time to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// After a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Most connections at once.
 const CONNECTIONS_MAX: usize = 64;
 
@@ -36,7 +38,12 @@ pub(super) fn run(shared: &Arc<Shared>, socket: StdListener) -> io::Result<()> {
                 accepted = socket.accept() => accepted,
                 _ = stage.wait_for(|stage| *stage == Stage::Stopped) => return Ok(()),
             };
-            let (Ok((stream, _)), Ok(permit)) = (accepted, Arc::clone(&room).try_acquire_owned()) else { continue };
+            let Ok((stream, _)) = accepted else {
+                // Out of file descriptors, most likely.
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { continue };
             let shared = Arc::clone(shared);
             spawn_local(async move {
                 let service = service_fn(move |request| {

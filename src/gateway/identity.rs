@@ -30,7 +30,8 @@ const FORM: &str = "portcullis-v1";
 pub(super) fn add(parts: &mut Parts, facts: &Facts<'_>, key: &SigningKey, client: &Client, exchange: &Exchange) {
     let request_id = exchange.request_id();
     let address = client.address_text(facts.client_address);
-    let (principal, account) = facts.user.map_or(("", ""), |user| (&*user.principal.srn, &*user.account_text));
+    let (principal, account) =
+        facts.user.filter(|_| facts.credential_usable).map_or(("", ""), |user| (&*user.principal.srn, &*user.account_text));
     let kind = facts.authentication.as_str();
     let mut time = Vec::with_capacity(20);
     decimal_into(&mut time, u64::try_from(exchange.now().milliseconds()).unwrap_or(0));

@@ -20,6 +20,9 @@ pub(super) fn canonical_target(parts: &mut Parts, entrance: &Entrance) -> Result
     if parts.headers.get_all(header::CONNECTION).iter().any(|value| value.to_str().is_err()) {
         return Err(Denial::with(Reason::MalformedRequest, "`Connection` is not text"));
     }
+    if parts.headers.get_all(header::TRANSFER_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Err(Denial::with(Reason::MalformedRequest, "the only transfer coding is `chunked`"));
+    }
     let Some(authority) = parts.uri.authority() else { return Ok(()) };
     let same_host = host(&parts.headers)?.eq_ignore_ascii_case(authority.as_str());
     if !same_host || parts.uri.scheme_str() != Some(entrance.public_scheme) {

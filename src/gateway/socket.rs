@@ -39,8 +39,13 @@ impl Socket {
     }
 
     fn wrote(&self, polled: &Poll<io::Result<usize>>, bytes: &[u8]) {
-        if let (Poll::Ready(Ok(written)), Listener::Upstream(wire)) = (polled, &self.listener) {
-            wire.wrote(bytes.get(..*written).unwrap_or_default());
+        if let Poll::Ready(Ok(written)) = polled
+            && *written > 0
+        {
+            match &self.listener {
+                Listener::Client(deadline) => deadline.bytes_written(),
+                Listener::Upstream(wire) => wire.wrote(bytes.get(..*written).unwrap_or_default()),
+            }
         }
     }
 }
@@ -78,13 +83,11 @@ impl AsyncWrite for Socket {
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
         if total > COPIED_BYTES_MAX {
             let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-            if let (Poll::Ready(Ok(written)), Listener::Upstream(wire)) = (&polled, &self.listener) {
-                let mut left = *written;
-                for slice in slices {
-                    let part = slice.get(..left.min(slice.len())).unwrap_or_default();
-                    wire.wrote(part);
-                    left -= part.len();
-                }
+            let mut left = if let Poll::Ready(Ok(written)) = &polled { *written } else { 0 };
+            for slice in slices {
+                let part = slice.get(..left.min(slice.len())).unwrap_or_default();
+                self.wrote(&Poll::Ready(Ok(part.len())), part);
+                left -= part.len();
             }
             return polled;
         }

@@ -54,7 +54,7 @@ pub struct Inputs<'a> {
     /// The JSON body, when the operation reads it.
     pub body: Option<&'a Node>,
     /// What the service's host pattern took from the Host.
-    pub host: &'a [(Box<str>, &'a str)],
+    pub host: &'a [(Box<str>, Box<str>)],
     /// The caller's account.
     pub account: &'a str,
 }
@@ -166,6 +166,9 @@ impl Term {
             Self::Header(name) => {
                 let mut values = inputs.headers.get_all(name).iter();
                 let what = || format!("the header `{name}`");
+                if has_double(inputs.headers, name) {
+                    return Err(AccessError::Repeated(what()));
+                }
                 let value = values.next().ok_or_else(|| AccessError::Missing(what()))?;
                 if values.next().is_some() {
                     return Err(AccessError::Repeated(what()));
@@ -189,6 +192,30 @@ impl Term {
     }
 }
 
+/// Whether a backend could take another header for this one, or would not get it: a spelling that folds to the same
+/// name, or `Connection` naming it.
+fn has_double(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let same = |one: u8, other: u8| one == other || (!one.is_ascii_alphanumeric() && !other.is_ascii_alphanumeric());
+    let folds =
+        |other: &str| other.len() == name.as_str().len() && other.bytes().zip(name.as_str().bytes()).all(|(one, other)| same(one, other));
+    let respelt = headers.keys().any(|other| other != name && folds(other.as_str()));
+    let named = headers
+        .get_all(http::header::CONNECTION)
+        .iter()
+        .any(|value| value.to_str().unwrap_or_default().split(',').any(|token| folds(&token.trim().to_ascii_lowercase())));
+    respelt || named
+}
+
+/// Without letter case, the long s and the Kelvin sign included.
+fn folded(text: &str) -> String {
+    text.to_uppercase().to_lowercase()
+}
+
+fn is_plain_integer(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0')) && text != "-0"
+}
+
 fn base64_text<'a>(value: &str) -> Result<Cow<'a, str>, AccessError> {
     let bytes = STANDARD.decode(value).or_else(|_| URL_SAFE.decode(value));
     let text = bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok());
@@ -198,6 +225,8 @@ fn base64_text<'a>(value: &str) -> Result<Cow<'a, str>, AccessError> {
 fn collect<'a>(node: &'a Node, steps: &[Step], values: &mut Values<'a>, whole: &[Step]) -> Result<(), AccessError> {
     let Some((step, rest)) = steps.split_first() else {
         return match &node.value {
+            // `7.0` is 7 to some readers and another text to us.
+            Value::Number(text) if !is_plain_integer(text) => Err(AccessError::NotText(shown(whole))),
             Value::String(text) | Value::Number(text) if values.len() < VALUES_MAX => {
                 values.push(Cow::Borrowed(text));
                 Ok(())
@@ -207,6 +236,12 @@ fn collect<'a>(node: &'a Node, steps: &[Step], values: &mut Values<'a>, whole: &
         };
     };
     match (step, &node.value) {
+        // Many readers match names without letter case: a second spelling would be theirs, not ours.
+        (Step::Member(name), Value::Map(members))
+            if members.iter().any(|(key, _)| key.text != *name && folded(&key.text) == folded(name)) =>
+        {
+            Err(AccessError::Repeated(shown(whole)))
+        }
         (Step::Member(name), Value::Map(_)) => match node.get(name) {
             Some(member) if member.value != Value::Null => collect(member, rest, values, whole),
             Some(_) | None => Err(AccessError::Missing(shown(whole))),
@@ -368,7 +403,7 @@ mod tests {
         let body = json::parse(body.as_bytes(), json::Limits { bytes_max: 1000, depth_max: 10 }).unwrap();
         let mut headers = HeaderMap::new();
         headers.insert("x-region", "kr-west1".parse().unwrap());
-        let host = [("region".into(), "kr-east1")];
+        let host = [("region".into(), "kr-east1".into())];
         let inputs = Inputs { parameters: &["u1", "c3Ju"], query, headers: &headers, body: Some(&body), host: &host, account: "acct" };
         let values = expression.evaluate(&inputs).map_err(|error| error.to_string())?;
         Ok(values.into_iter().map(Cow::into_owned).collect())
@@ -404,6 +439,10 @@ mod tests {
             ("body['ids'][*]", "", "{\"ids\": [null]}", "not a text"),
             ("body['ids'][*]", "", "{\"ids\": 1}", "not a text"),
             ("body['ids']", "", "{\"ids\": null}", "missing"),
+            ("body['ids'][*]", "", "{\"ids\": [\"a\"], \"IDS\": [\"b\"]}", "more than once"),
+            ("body['ids'][*]", "", "{\"ids\": [\"a\"], \"id\u{17f}\": [\"b\"]}", "more than once"),
+            ("body['ids'][*]", "", "{\"ids\": [7.0]}", "not a text"),
+            ("body['ids'][*]", "", "{\"ids\": [7e0]}", "not a text"),
             ("base64(path['user_id'])", "", "{}", "Base64"),
         ] {
             assert!(values(expression, query, body).unwrap_err().contains(part), "{expression}");

@@ -75,14 +75,14 @@ pub struct ServiceDefinition {
 }
 
 impl ServiceDefinition {
-    /// The operation of a method on a path. `HEAD` is `GET` where it is not defined by itself.
+    /// The operation of a method on a path. `HEAD` is `GET` where a template does not define it by itself.
     #[must_use]
     pub fn find<'d, 'p>(&'d self, method: &Method, path: &'p Path<'_>) -> Option<(&'d Operation, Parameters<'p>)> {
-        let found = self.routes.find(path, |operation| operation.method == *method);
-        if found.is_none() && *method == Method::HEAD {
-            return self.routes.find(path, |operation| operation.method == Method::GET);
-        }
-        found
+        self.routes.find(path, |operation| match &operation.method {
+            own if own == method => Some(0),
+            own if *own == Method::GET && *method == Method::HEAD => Some(1),
+            _ => None,
+        })
     }
 
     /// How many operations are defined.

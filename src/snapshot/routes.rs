@@ -99,13 +99,13 @@ impl<T> Routes<T> {
         Ok(&mut branch.values)
     }
 
-    /// The value for a path that `accept` takes; the most specific template first.
+    /// The value for a path that `rank` takes; the most specific template first, within it the lowest rank.
     ///
     /// The segments are decoded, so an encoded static sibling is that sibling; an encoded slash can only be
     /// inside a parameter, because no fixed segment holds one.
-    pub fn find<'r, 'p>(&'r self, path: &'p Path<'_>, accept: impl Fn(&T) -> bool) -> Option<(&'r T, Parameters<'p>)> {
+    pub fn find<'r, 'p>(&'r self, path: &'p Path<'_>, rank: impl Fn(&T) -> Option<u8>) -> Option<(&'r T, Parameters<'p>)> {
         let mut parameters = Parameters::new();
-        let value = search(&self.root, path.segments(), &accept, &mut parameters)?;
+        let value = search(&self.root, path.segments(), &rank, &mut parameters)?;
         Some((value, parameters))
     }
 }
@@ -113,21 +113,22 @@ impl<T> Routes<T> {
 fn search<'r, 'p, T>(
     branch: &'r Branch<T>,
     segments: &'p [std::borrow::Cow<'_, str>],
-    accept: &impl Fn(&T) -> bool,
+    rank: &impl Fn(&T) -> Option<u8>,
     parameters: &mut Parameters<'p>,
 ) -> Option<&'r T> {
     let Some((segment, rest)) = segments.split_first() else {
-        return branch.values.iter().find(|value| accept(value));
+        let ranked = branch.values.iter().filter_map(|value| rank(value).map(|rank| (rank, value)));
+        return ranked.min_by_key(|(rank, _)| *rank).map(|(_, value)| value);
     };
     if let Some(next) = branch.fixed.get(&**segment)
-        && let Some(value) = search(next, rest, accept, parameters)
+        && let Some(value) = search(next, rest, rank, parameters)
     {
         return Some(value);
     }
     // An empty segment (a trailing slash) is no value of a parameter.
     let next = branch.parameter.as_deref().filter(|_| !segment.is_empty())?;
     parameters.push(segment);
-    let found = search(next, rest, accept, parameters);
+    let found = search(next, rest, rank, parameters);
     if found.is_none() {
         parameters.pop();
     }
@@ -155,7 +156,7 @@ mod tests {
     fn find(method: &str, raw: &str) -> Option<(u32, String)> {
         let path = Path::parse(raw).unwrap();
         let routes = routes();
-        routes.find(&path, |(known, _)| *known == method).map(|((_, id), parameters)| (*id, parameters.join(",")))
+        routes.find(&path, |(known, _)| (*known == method).then_some(0)).map(|((_, id), parameters)| (*id, parameters.join(",")))
     }
 
     #[test]

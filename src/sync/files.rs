@@ -217,13 +217,28 @@ fn document(policy: &wire::Policy, place: &Place, loader: &Loader<'_>) -> Option
     }
 }
 
+/// A template without the names of its parameters.
+fn shape(template: &str) -> String {
+    template.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment }).collect::<Vec<_>>().join("/")
+}
+
 /// What a service says about definitions must fit the definitions that exist.
 fn check_service(service: &Service, defined: &Defined, report: &Report) {
     let mut routes: Vec<&DefinedRoute> = Vec::new();
     let mut complete = true;
     for (name, span) in &service.definitions {
         match defined.get(name) {
-            Some(found) => routes.extend(found),
+            Some(found) => {
+                let taken = |(method, template, _): &&DefinedRoute| {
+                    routes.iter().any(|(other, path, _)| other == method && shape(path) == shape(template))
+                };
+                if let Some((method, template, _)) = found.iter().find(taken) {
+                    let message = format!("`services.{}.definitions`: `{method} {template}` is in two of its definitions", service.name);
+                    let hint = "a route is one action; take it out of one definition, or make two services".to_owned();
+                    report.error(&service.source, *span, message, Some(hint));
+                }
+                routes.extend(found);
+            }
             None => {
                 complete = false;
                 let hint = match nearest(name, defined.keys().map(String::as_str)) {

@@ -6,19 +6,29 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::counters::WorkerCounters;
 use crate::config::{OnFull, RecordPath};
 
 /// A worker hands over this many bytes at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// A worker keeps this many bytes to itself when it must not lose any and there is no room for another chunk.
+const KEPT_BYTES_MAX: usize = 8 * CHUNK_BYTES;
 /// Chunks that may wait for the disk.
 const CHUNKS_MAX: usize = 64;
 /// Chunks kept for use again.
 const SPARE_CHUNKS_MAX: usize = 16;
+/// After a write that failed.
+const RETRY_EVERY: Duration = Duration::from_millis(250);
+/// Longest wait for the last records to be written.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often it is looked at meanwhile.
+const FINISH_LOOK: Duration = Duration::from_millis(5);
 /// Longest text of one field, in characters; longer ones are cut.
 pub const FIELD_CHARS_MAX: usize = 512;
 
@@ -27,13 +37,23 @@ enum Message {
     Reopen,
 }
 
+/// What the writing thread and the workers tell each other.
+#[derive(Debug, Default)]
+struct Shared {
+    /// The last write failed; it is tried again until it succeeds.
+    failing: AtomicBool,
+    /// Nobody waits for writes that fail any more.
+    stopping: AtomicBool,
+    /// Written chunks on their way back: memory that is used again needs no fresh pages.
+    written: Mutex<Vec<Vec<u8>>>,
+}
+
 /// The writing thread.
 #[derive(Debug)]
 pub struct RecordWriter {
     sender: Option<SyncSender<Message>>,
     thread: Option<JoinHandle<()>>,
-    /// Written chunks on their way back: memory that is used again needs no fresh pages.
-    written: Arc<Mutex<Vec<Vec<u8>>>>,
+    shared: Arc<Shared>,
 }
 
 impl RecordWriter {
@@ -43,23 +63,26 @@ impl RecordWriter {
     /// When the file cannot be opened.
     pub fn start(path: &RecordPath) -> io::Result<Self> {
         let target = match path {
-            RecordPath::Off => return Ok(Self { sender: None, thread: None, written: Arc::default() }),
+            RecordPath::Off => return Ok(Self { sender: None, thread: None, shared: Arc::default() }),
             RecordPath::StandardOutput => None,
             RecordPath::File(path) => Some(path.clone()),
         };
         let output = open(target.as_ref())?;
         let (sender, receiver) = sync_channel(CHUNKS_MAX);
-        let written = Arc::new(Mutex::new(Vec::new()));
-        let back = Arc::clone(&written);
-        let run = move || write_all(output, target.as_ref(), &receiver, &back);
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        let run = move || write_all(output, target.as_ref(), &receiver, &theirs);
         let thread = std::thread::Builder::new().name("records".to_owned()).spawn(run)?;
-        Ok(Self { sender: Some(sender), thread: Some(thread), written })
+        Ok(Self { sender: Some(sender), thread: Some(thread), shared })
     }
 
     /// Opens the file anew, after it was rotated.
     pub fn reopen(&self) {
         if let Some(sender) = &self.sender {
-            let _ = sender.send(Message::Reopen);
+            // A writer that is stuck must not hold up the thread that hears signals.
+            if sender.try_send(Message::Reopen).is_err() {
+                tracing::error!("the file of decision records was not opened anew: writing is stuck");
+            }
         }
     }
 
@@ -73,7 +96,7 @@ impl RecordWriter {
             buffer: RefCell::new(Vec::with_capacity(CHUNK_BYTES + 4096)),
             lines: Cell::new(0),
             spare: RefCell::default(),
-            written: Arc::clone(&self.written),
+            shared: Arc::clone(&self.shared),
             full: Cell::new(false),
         }
     }
@@ -81,9 +104,16 @@ impl RecordWriter {
     /// Writes what is left and stops. All sinks must be gone by then.
     pub fn finish(mut self) {
         self.sender = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+        self.shared.stopping.store(true, Relaxed);
+        let Some(thread) = self.thread.take() else { return };
+        let mut patience = FINISH_TIMEOUT;
+        while !thread.is_finished() && !patience.is_zero() {
+            std::thread::sleep(FINISH_LOOK);
+            patience = patience.saturating_sub(FINISH_LOOK);
+        }
+        if !thread.is_finished() {
+            tracing::error!("the last decision records are lost: writing them is stuck");
+        } else if thread.join().is_err() {
             tracing::error!("the thread that writes decision records panicked");
         }
     }
@@ -96,15 +126,13 @@ fn open(path: Option<&PathBuf>) -> io::Result<Box<dyn Write + Send>> {
     }
 }
 
-fn write_all(mut output: Box<dyn Write + Send>, path: Option<&PathBuf>, receiver: &Receiver<Message>, written: &Mutex<Vec<Vec<u8>>>) {
+fn write_all(mut output: Box<dyn Write + Send>, path: Option<&PathBuf>, receiver: &Receiver<Message>, shared: &Shared) {
     for message in receiver {
         match message {
             Message::Chunk(mut bytes) => {
-                if let Err(error) = output.write_all(&bytes).and_then(|()| output.flush()) {
-                    tracing::error!(%error, "decision records could not be written");
-                }
+                write_chunk(&mut *output, &bytes, shared);
                 bytes.clear();
-                let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut written = shared.written.lock().unwrap_or_else(PoisonError::into_inner);
                 if written.len() < SPARE_CHUNKS_MAX {
                     written.push(bytes);
                 }
@@ -113,6 +141,30 @@ fn write_all(mut output: Box<dyn Write + Send>, path: Option<&PathBuf>, receiver
                 Ok(fresh) => output = fresh,
                 Err(error) => tracing::error!(%error, "the file of decision records could not be opened anew; the old one stays in use"),
             },
+        }
+    }
+}
+
+/// Writes a chunk to its end, trying again while that fails: what was accepted is not lost while the process runs.
+fn write_chunk(output: &mut dyn Write, chunk: &[u8], shared: &Shared) {
+    let mut left = chunk;
+    while !left.is_empty() {
+        match output.write(left).and_then(|count| output.flush().map(|()| count)) {
+            Ok(count) if count > 0 => {
+                left = left.get(count..).unwrap_or_default();
+                shared.failing.store(false, Relaxed);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => {
+                if !shared.failing.swap(true, Relaxed) {
+                    tracing::error!(?outcome, "decision records cannot be written; trying again");
+                }
+                if shared.stopping.load(Relaxed) {
+                    tracing::error!(bytes = left.len(), "decision records are lost");
+                    return;
+                }
+                std::thread::sleep(RETRY_EVERY);
+            }
         }
     }
 }
@@ -126,7 +178,7 @@ pub struct RecordSink {
     buffer: RefCell<Vec<u8>>,
     lines: Cell<u64>,
     spare: RefCell<Vec<Vec<u8>>>,
-    written: Arc<Mutex<Vec<Vec<u8>>>>,
+    shared: Arc<Shared>,
     full: Cell<bool>,
 }
 
@@ -140,7 +192,18 @@ impl RecordSink {
     /// Whether requests must be refused because their records could not be written.
     #[must_use]
     pub fn must_refuse(&self) -> bool {
-        self.full.get() && self.on_full == OnFull::Refuse
+        self.on_full == OnFull::Refuse && (self.full.get() || self.shared.failing.load(Relaxed))
+    }
+
+    /// Whether there is room for one more line. Requests that are refused because records cannot be written get half of
+    /// the room: they must not push out the lines of those that were let in before.
+    #[must_use]
+    pub fn takes_line(&self) -> bool {
+        let takes = !self.must_refuse() || self.buffer.borrow().len() < KEPT_BYTES_MAX / 2;
+        if !takes {
+            self.counters.records_dropped.add(1);
+        }
+        takes
     }
 
     /// An empty line to write a record into; give it back with [`Self::write`].
@@ -175,7 +238,7 @@ impl RecordSink {
     pub fn flush(&self) {
         let mut buffer = self.buffer.borrow_mut();
         let (Some(sender), false) = (&self.sender, buffer.is_empty()) else { return };
-        let empty = self.written.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let empty = self.shared.written.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let chunk = std::mem::replace(&mut *buffer, empty.unwrap_or_else(|| Vec::with_capacity(CHUNK_BYTES + 4096)));
         let lines = self.lines.replace(0);
         match sender.try_send(Message::Chunk(chunk)) {
@@ -183,7 +246,7 @@ impl RecordSink {
                 self.counters.records.add(lines);
                 self.full.set(false);
             }
-            Err(TrySendError::Full(Message::Chunk(chunk))) if self.on_full == OnFull::Refuse && chunk.len() < 4 * CHUNK_BYTES => {
+            Err(TrySendError::Full(Message::Chunk(chunk))) if self.on_full == OnFull::Refuse && chunk.len() < KEPT_BYTES_MAX => {
                 // Nothing is lost yet: keep the lines, and let no more requests in until they are handed over.
                 *buffer = chunk;
                 self.lines.set(lines);
@@ -326,7 +389,7 @@ mod tests {
 
     #[test]
     fn hostile_text_is_escaped_and_cut() {
-        let writer = RecordWriter { sender: None, thread: None, written: Arc::default() };
+        let writer = RecordWriter { sender: None, thread: None, shared: Arc::default() };
         let sink = Rc::new(writer.sink(OnFull::Drop, Arc::default()));
         let mut line = sink.line();
         line.text(field!("a"), "\u{1b}[31m\r\n\u{202e}\"");
