@@ -18,6 +18,10 @@ use super::handler;
 use super::socket::Socket;
 use super::worker::Worker;
 
+/// Most bytes of an answer that wait in the kernel unsent. A client that reads slowly then shows progress every few
+/// moments, not every few megabytes, and many slow clients hold little memory.
+const UNSENT_BYTES_MAX: u32 = 256 * 1024;
+
 /// Where a request came in.
 pub(super) struct Client {
     pub(super) worker: Rc<Worker>,
@@ -54,7 +58,8 @@ impl Client {
 
 /// Serves a connection to its end.
 pub(super) async fn serve(worker: Rc<Worker>, listener: usize, stream: TcpStream, peer: SocketAddr) {
-    if let Err(error) = stream.set_nodelay(true) {
+    let tuned = stream.set_nodelay(true).and_then(|()| socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX));
+    if let Err(error) = tuned {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
