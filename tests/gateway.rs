@@ -20,6 +20,9 @@ mod addresses;
 #[path = "gateway/bulk.rs"]
 mod bulk;
 #[cfg(test)]
+#[path = "gateway/deadlines.rs"]
+mod deadlines;
+#[cfg(test)]
 #[path = "gateway/forwarding.rs"]
 mod forwarding;
 #[cfg(test)]
@@ -40,6 +43,9 @@ mod pool;
 #[cfg(test)]
 #[path = "gateway/process.rs"]
 mod process;
+#[cfg(test)]
+#[path = "gateway/readings.rs"]
+mod readings;
 #[cfg(test)]
 #[path = "gateway/reasons.rs"]
 mod reasons;

@@ -23,6 +23,8 @@ def parse(description):
             parser.error(f"--{option} takes 1 to {most}")
     if options.gate is not None and not {report.REFERENCE, report.GATED} <= set(options.only):
         parser.error(f"--gate needs {report.REFERENCE} and {report.GATED}")
+    if options.pgo and (options.binary or options.no_build):
+        parser.error("--pgo builds what it measures: it takes neither --binary nor --no-build")
     if options.binary:
         options.binary = options.binary.resolve()
     if options.dir is None:
@@ -46,6 +48,7 @@ def _parser(description):
     add("--only", default=names, metavar="NAMES", help=f"some of {names}")
     add("--no-build", action="store_true", help="use what is already built")
     add("--binary", type=path, metavar="PATH", help="measure this gateway, build none")
+    add("--pgo", action="store_true", help="build with a profile (pgo.py) and measure that")
     add("--out", type=path, metavar="FILE", help="write every measurement as JSON")
     add("--dir", type=path, metavar="PATH", help="where the temporary folder goes (/dev/shm)")
     add("--keep", action="store_true", help="keep the temporary folder")

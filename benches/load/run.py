@@ -130,6 +130,10 @@ class Bench:
                 raise BenchError(f"`{program}` is missing: run without --no-build")
         if self.args.only == [report.REFERENCE]:
             return
+        if self.args.pgo:
+            print("building the gateway with a profile", file=sys.stderr)
+            run_to_end([sys.executable, HERE / "pgo.py"], self.folder / "pgo.log", 2 * BUILD_SECONDS_MAX)
+            self.args.binary = ROOT / "target/pgo/portcullis"
         target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").resolve()
         self.gateway = self.args.binary or target / "release/portcullis"
         if not self.args.no_build and not self.args.binary:

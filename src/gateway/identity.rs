@@ -15,7 +15,7 @@ use super::client::Client;
 use super::exchange::Exchange;
 use crate::access::Facts;
 use crate::telemetry::record::decimal_into;
-use crate::types::SigningKey;
+use crate::types::{AuthenticationType, SigningKey};
 
 const PRINCIPAL: HeaderName = HeaderName::from_static("portcullis-principal");
 const ACCOUNT: HeaderName = HeaderName::from_static("portcullis-account");
@@ -30,9 +30,10 @@ const FORM: &str = "portcullis-v1";
 pub(super) fn add(parts: &mut Parts, facts: &Facts<'_>, key: &SigningKey, client: &Client, exchange: &Exchange) {
     let request_id = exchange.request_id();
     let address = client.address_text(facts.client_address);
-    let (principal, account) =
-        facts.user.filter(|_| facts.credential_usable).map_or(("", ""), |user| (&*user.principal.srn, &*user.account_text));
-    let kind = facts.authentication.as_str();
+    // In observe mode a request may pass whose credential must not be used: then nobody is vouched for.
+    let user = facts.user.filter(|_| facts.credential_usable);
+    let (principal, account) = user.map_or(("", ""), |user| (&*user.principal.srn, &*user.account_text));
+    let kind = user.map_or(AuthenticationType::Anonymous, |_| facts.authentication).as_str();
     let mut time = Vec::with_capacity(20);
     decimal_into(&mut time, u64::try_from(exchange.now().milliseconds()).unwrap_or(0));
     let target = parts.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -33,7 +33,8 @@ const FINISH_LOOK: Duration = Duration::from_millis(5);
 pub const FIELD_CHARS_MAX: usize = 512;
 
 enum Message {
-    Chunk(Vec<u8>),
+    /// Lines, and how many.
+    Chunk(Vec<u8>, u64),
     Reopen,
 }
 
@@ -42,6 +43,9 @@ enum Message {
 struct Shared {
     /// The last write failed; it is tried again until it succeeds.
     failing: AtomicBool,
+    /// Lines written and lost since a worker last took the numbers over.
+    lines_written: AtomicU64,
+    lines_lost: AtomicU64,
     /// Nobody waits for writes that fail any more.
     stopping: AtomicBool,
     /// Written chunks on their way back: memory that is used again needs no fresh pages.
@@ -129,8 +133,9 @@ fn open(path: Option<&PathBuf>) -> io::Result<Box<dyn Write + Send>> {
 fn write_all(mut output: Box<dyn Write + Send>, path: Option<&PathBuf>, receiver: &Receiver<Message>, shared: &Shared) {
     for message in receiver {
         match message {
-            Message::Chunk(mut bytes) => {
-                write_chunk(&mut *output, &bytes, shared);
+            Message::Chunk(mut bytes, lines) => {
+                let count = if write_chunk(&mut *output, &bytes, shared) { &shared.lines_written } else { &shared.lines_lost };
+                count.fetch_add(lines, Relaxed);
                 bytes.clear();
                 let mut written = shared.written.lock().unwrap_or_else(PoisonError::into_inner);
                 if written.len() < SPARE_CHUNKS_MAX {
@@ -146,7 +151,8 @@ fn write_all(mut output: Box<dyn Write + Send>, path: Option<&PathBuf>, receiver
 }
 
 /// Writes a chunk to its end, trying again while that fails: what was accepted is not lost while the process runs.
-fn write_chunk(output: &mut dyn Write, chunk: &[u8], shared: &Shared) {
+/// False when the process ends before it succeeds.
+fn write_chunk(output: &mut dyn Write, chunk: &[u8], shared: &Shared) -> bool {
     let mut left = chunk;
     while !left.is_empty() {
         match output.write(left).and_then(|count| output.flush().map(|()| count)) {
@@ -161,12 +167,13 @@ fn write_chunk(output: &mut dyn Write, chunk: &[u8], shared: &Shared) {
                 }
                 if shared.stopping.load(Relaxed) {
                     tracing::error!(bytes = left.len(), "decision records are lost");
-                    return;
+                    return false;
                 }
                 std::thread::sleep(RETRY_EVERY);
             }
         }
     }
+    true
 }
 
 /// A worker's end: lines are gathered and handed over in chunks.
@@ -236,17 +243,16 @@ impl RecordSink {
 
     /// Hands over what is gathered. When there is no room it is dropped and counted.
     pub fn flush(&self) {
+        self.counters.records.add(self.shared.lines_written.swap(0, Relaxed));
+        self.counters.records_dropped.add(self.shared.lines_lost.swap(0, Relaxed));
         let mut buffer = self.buffer.borrow_mut();
         let (Some(sender), false) = (&self.sender, buffer.is_empty()) else { return };
         let empty = self.shared.written.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let chunk = std::mem::replace(&mut *buffer, empty.unwrap_or_else(|| Vec::with_capacity(CHUNK_BYTES + 4096)));
         let lines = self.lines.replace(0);
-        match sender.try_send(Message::Chunk(chunk)) {
-            Ok(()) => {
-                self.counters.records.add(lines);
-                self.full.set(false);
-            }
-            Err(TrySendError::Full(Message::Chunk(chunk))) if self.on_full == OnFull::Refuse && chunk.len() < KEPT_BYTES_MAX => {
+        match sender.try_send(Message::Chunk(chunk, lines)) {
+            Ok(()) => self.full.set(false),
+            Err(TrySendError::Full(Message::Chunk(chunk, lines))) if self.on_full == OnFull::Refuse && chunk.len() < KEPT_BYTES_MAX => {
                 // Nothing is lost yet: keep the lines, and let no more requests in until they are handed over.
                 *buffer = chunk;
                 self.lines.set(lines);

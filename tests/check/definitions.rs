@@ -107,3 +107,19 @@ fn public_routes_that_the_definition_does_not_have() {
 fn a_broken_definition_brings_no_further_complaints() {
     assert_text!(spoilt(BILLING, "service_type: scp-billing", "servicetype: scp-billing"));
 }
+
+#[test]
+fn one_route_in_two_definitions_of_one_service() {
+    let more = "  /v1/servers/{id}:\n    get: {action: billing:ShowServer, access_level: Read}\n  /v1/servers/all:\n    get: {action: billing:ListServers, access_level: List}\n";
+    let copy = Copy::new().append(BILLING, more);
+    let both = "hosts: [billing.example.com]\n    definitions: [billing, compute]";
+    assert_text!(copy.edit("gateway.yaml", "hosts: [billing.example.com]", both).refused());
+}
+
+#[test]
+fn two_definitions_of_one_service_may_differ_in_the_method_and_in_a_fixed_segment() {
+    let more = "  /v1/servers/{id}:\n    put: {action: billing:PayServer, access_level: Update}\n  /v1/servers/all:\n    get: {action: billing:ListServers, access_level: List}\n";
+    let copy = Copy::new().append(BILLING, more);
+    let both = "hosts: [billing.example.com]\n    definitions: [billing, compute]";
+    copy.edit("gateway.yaml", "hosts: [billing.example.com]", both).accepted();
+}

@@ -174,6 +174,14 @@ impl Client {
         Self::over(socket.into())
     }
 
+    /// A connection that takes little at a time: the kernel keeps few bytes that nobody has read.
+    pub(crate) fn open_narrow(address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(64 * 1024).unwrap();
+        socket.connect(&address.into()).unwrap();
+        Self::over(socket.into())
+    }
+
     /// How long to wait for bytes.
     pub(crate) fn patience(&mut self, time: Duration) {
         self.stream.set_read_timeout(Some(time)).unwrap();

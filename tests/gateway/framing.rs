@@ -86,6 +86,8 @@ const CODINGS: &[(&str, Verdict)] = &[
     ("Transfer-Encoding: \"chunked\"\r\n", Refuse),
     ("Transfer-Encoding: chunked chunked\r\n", Refuse),
     ("Transfer-Encoding: gzip\r\n", Refuse),
+    ("Transfer-Encoding: gzip, chunked\r\n", Refuse),
+    ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", Refuse),
     ("Transfer-Encoding:\r\n", Refuse),
     ("Transfer-Encoding: \u{b}chunked\r\n", Refuse),
     ("Transfer-Encoding: chunked\u{0}\r\n", Refuse),
@@ -311,6 +313,21 @@ fn chunked_is_the_last_coding_or_the_request_is_refused() {
     let mut trial = Trial { number: 0, world: &world, backend: &backend, wrong: Vec::new() };
     for (lines, expected) in CODINGS {
         trial.probe(&format!("{lines:?}"), |target| put(target, lines, CHUNKED), *expected);
+    }
+}
+
+#[test]
+fn a_coding_before_chunked_is_refused_as_malformed() {
+    let backend = Backend::start();
+    let world = Setup::new().start(&backend);
+    for lines in [
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: gzip,chunked\r\n",
+        "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: identity, chunked\r\n",
+    ] {
+        let answer = world.ask(put("/v1/groups/g1", lines, CHUNKED));
+        assert_eq!((answer.verdict(), backend.count()), ((400, "malformed_request"), 0), "{lines:?}");
     }
 }
 

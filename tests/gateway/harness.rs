@@ -340,6 +340,12 @@ pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Lets time pass.
+pub(crate) fn pause(time: Duration) {
+    let (_nobody, never) = std::sync::mpsc::channel::<()>();
+    let _ = never.recv_timeout(time);
+}
+
 /// How long something took.
 #[expect(clippy::disallowed_methods, reason = "a test of timeouts measures time")]
 pub(crate) fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {

@@ -2,7 +2,7 @@
 
 use super::backend::Backend;
 use super::client::{Ask, NOW_MS, Who};
-use super::harness::{ADMIN, READER, Setup, World, text};
+use super::harness::{ACCOUNT, ADMIN, READER, Setup, World, text};
 
 const WRONG: Who = Who { key: ADMIN.key, secret: "not-the-secret-of-it" };
 
@@ -95,6 +95,33 @@ fn the_backend_is_told_only_who_was_proved_and_never_what_the_client_says() {
         assert!(seen.header("portcullis-assertion").unwrap().contains(kind), "{}", seen.head);
         assert!(!seen.head.to_ascii_lowercase().contains("scp-signature"), "credentials stay here unless they are kept");
     }
+}
+
+#[test]
+fn whose_credential_may_not_be_used_is_not_told_to_the_backend() {
+    let disabled = Who { key: "d15ab1ed000000000000000000000001", secret: "disabled-secret-0001" };
+    let expired = Who { key: "e4b14ed0000000000000000000000001", secret: "expired-secret-00001" };
+    let listed = Who { key: "115ed000000000000000000000000001", secret: "listed-secret-000001" };
+    let (keys, elsewhere) = ("a5e00000000000000000000000000001", "a5e00000000000000000000000000003");
+    let backend = Backend::start();
+    let world = Setup::new()
+        .set("service", "mode: observe")
+        .record(&format!("{{kind: user, id: {keys}, account: {ACCOUNT}, name: keys}}"))
+        .key(&disabled, keys, ", enabled: false")
+        .key(&expired, keys, ", expires_at: '2026-11-20T10:00:00Z'")
+        .user("listed", &listed, elsewhere, ACCOUNT)
+        .record(&format!("{{kind: key_security, user: {elsewhere}, allowed_addresses: []}}"))
+        .start(&backend);
+    for (who, user, reason) in
+        [(disabled, keys, "credential_disabled"), (expired, keys, "credential_expired"), (listed, elsewhere, "key_address_refused")]
+    {
+        let answer = world.ask(Ask::get("/v1/groups/g1").by(&who));
+        assert_eq!((answer.verdict(), answer.header("portcullis-would-deny")), ((200, "allow"), Some(reason)));
+        let seen = backend.last();
+        assert_eq!((seen.header("portcullis-principal"), seen.header("portcullis-account")), (None, None), "{reason}: {}", seen.head);
+        assert!(!seen.head.contains(user) && !seen.head.contains(ACCOUNT), "{reason}: {}", seen.head);
+    }
+    assert_eq!(backend.count(), 3, "all of them are forwarded");
 }
 
 #[test]

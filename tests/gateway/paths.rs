@@ -138,6 +138,12 @@ const HIDDEN: &[(&str, Verdict)] = &[
     ("/v1/search?id=g1&%69%64=hidden", Refused(400, "malformed_request")),
     ("/v1/search?id=g1&id", Refused(400, "malformed_request")),
     ("/v1/search?id", Refused(400, "malformed_request")),
+    // Some readers take a raw `;` for `&`.
+    ("/v1/search?id=g1;id=hidden", Refused(400, "malformed_request")),
+    ("/v1/search?id=hidden;x=1", Refused(400, "malformed_request")),
+    ("/v1/search?x;id=hidden&id=g1", Refused(400, "malformed_request")),
+    ("/v1/search?id=g1&x=;", Refused(400, "malformed_request")),
+    ("/v1/search?id=g1%3Bid%3Dhidden", One("/v1/search?id=g1%3Bid%3Dhidden")),
     ("/v1/search?id=", Refused(400, "malformed_request")),
     ("/v1/search?ID=g1", Refused(400, "malformed_request")),
     ("/v1/search", Refused(400, "malformed_request")),

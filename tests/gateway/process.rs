@@ -18,7 +18,10 @@ const DENY_ALL: &str = r#"{"Effect": "Deny", "Action": ["*"], "Resource": ["*"]}
 /// A running `portcullis gateway`.
 struct Program {
     child: Child,
+    /// The first listener's.
     address: SocketAddr,
+    /// The second one's.
+    other: Option<SocketAddr>,
     metrics: SocketAddr,
     log: Arc<Mutex<String>>,
 }
@@ -42,13 +45,12 @@ impl Program {
         });
         let mut ready = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-        // portcullis: ready on 127.0.0.1:1, metrics on 127.0.0.1:2; revision ...
+        // portcullis: ready on 127.0.0.1:1 and 127.0.0.2:3, metrics on 127.0.0.1:2; revision ...
         let address =
-            |after: &str| ready.split(after).nth(1).and_then(|rest| rest.split([',', ';']).next()).and_then(|text| text.parse().ok());
-        let (Some(address), Some(metrics)) = (address("ready on "), address("metrics on ")) else {
-            panic!("{ready:?}\n{}", log.lock().unwrap())
-        };
-        Self { child, address, metrics, log }
+            |after: &str| ready.split(after).nth(1).and_then(|rest| rest.split([',', ';', ' ']).next()).and_then(|text| text.parse().ok());
+        let (first, other, metrics) = (address("ready on "), address(" and "), address("metrics on "));
+        let (Some(address), Some(metrics)) = (first, metrics) else { panic!("{ready:?}\n{}", log.lock().unwrap()) };
+        Self { child, address, other, metrics, log }
     }
 
     fn signal(&self, name: &str) {
@@ -142,6 +144,54 @@ fn sighup_with_broken_files_changes_nothing_and_with_good_ones_everything() {
     assert_eq!(program.end(), Some(0));
     let log = program.log.lock().unwrap();
     assert!(!log.contains(READER.secret) && !log.contains('\u{1b}'), "{log}");
+}
+
+/// The address that the backend is told when a client at a listener says that it is another.
+fn told(listener: SocketAddr, backend: &Backend) -> String {
+    let lines = READER.sign_at("GET", "iam.test", "/v1/groups/g1", system_time().milliseconds());
+    let request = Ask::get("/v1/groups/g1").line("X-Forwarded-For: 203.0.113.5").with(&lines);
+    let answer = Client::open_from("127.0.0.3", listener).ask(request);
+    assert_eq!(answer.verdict(), (200, "allow"), "{}", answer.text());
+    backend.last().header("x-forwarded-for").unwrap()
+}
+
+#[test]
+fn sighup_leaves_each_listener_its_own_trust_wherever_it_stands_in_the_file() {
+    let trusted = "  - address: 127.0.0.1:0\n    trusted_proxies: {networks: [127.0.0.0/8], header: x-forwarded-for}\n";
+    let plain = "  - address: 127.0.0.2:0\n";
+    let backend = Backend::start();
+    let folder = tempfile::tempdir().unwrap();
+    let (_, more) = trusted.split_once("    ").unwrap();
+    Setup::new().set("listener", format!("{more}{}", plain.trim_end())).write(folder.path(), backend.address());
+    let path = folder.path().join("gateway.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let both = format!("{trusted}{plain}");
+    assert_eq!(text.matches(&both).count(), 1, "{text}");
+
+    let program = Program::start(folder.path());
+    let (first, second) = (program.address, program.other.unwrap());
+    let trust = |when: &str| assert_eq!([first, second].map(|at| told(at, &backend)), ["203.0.113.5", "127.0.0.3"], "{when}");
+    trust("at the start");
+    let added = "  - address: 127.0.0.4:0\n    trusted_proxies: {networks: [127.0.0.0/8], header: x-forwarded-for}\n";
+    for listeners in [format!("{plain}{trusted}"), format!("{added}{plain}{trusted}"), both.clone()] {
+        std::fs::write(&path, text.replace(&both, &listeners)).unwrap();
+        program.reload("loaded");
+        trust(&listeners);
+    }
+    for listeners in [trusted, plain, added] {
+        program.log.lock().unwrap().clear();
+        std::fs::write(&path, text.replace(&both, listeners)).unwrap();
+        program.reload("refused");
+        wait("the complaint", || program.log.lock().unwrap().contains("a listener in use has gone").then_some(()));
+        trust(listeners);
+    }
+    // What the file says about a listener is still put in force.
+    let turned = both
+        .replace("    trusted", "    # trusted")
+        .replace("127.0.0.2:0\n", "127.0.0.2:0\n    trusted_proxies: {networks: [127.0.0.3]}\n");
+    std::fs::write(&path, text.replace(&both, &turned)).unwrap();
+    program.reload("loaded");
+    assert_eq!([first, second].map(|at| told(at, &backend)), ["127.0.0.3", "203.0.113.5"]);
 }
 
 #[test]

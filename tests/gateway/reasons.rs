@@ -8,7 +8,7 @@ use portcullis::types::Reason;
 
 use super::backend::Backend;
 use super::client::{Answer, Ask, NOW_MS, Who};
-use super::harness::{ACCOUNT, ADMIN, OTHER_ACCOUNT, READER, Setup, World, members, number, parse, text, wait};
+use super::harness::{ACCOUNT, ADMIN, OTHER_ACCOUNT, READER, Setup, World, members, number, parse, text, timed, wait};
 
 /// Reasons that nothing in this version can lead to over HTTP. This list only shrinks.
 const NOT_YET: &[Reason] = &[
@@ -287,4 +287,34 @@ fn when_records_cannot_be_written_requests_are_refused_and_no_record_is_lost() {
     let requests: u64 = outcomes.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum();
     world.stop();
     assert_eq!(lines.join().unwrap().len() as u64, requests, "every request has left one record");
+}
+
+#[test]
+fn when_a_record_could_not_be_written_requests_are_refused_from_then_on() {
+    let backend = Backend::start();
+    let mut world = Setup::new().set("record", "{path: /dev/full, on_full: refuse}").start(&backend);
+    let group = Ask::get("/v1/groups/g1").by(&READER);
+    let mut client = world.connect();
+    // The record of the first request is not written yet when it is decided on.
+    assert_eq!(client.ask(&group).verdict(), (200, "allow"));
+    wait("the first refusal", || (client.ask(&group).verdict() == (429, "too_many_requests")).then_some(()));
+    let before = backend.count();
+    for _ in 0..50 {
+        assert_eq!(client.ask(&group).verdict(), (429, "too_many_requests"), "it does not become better by trying again");
+        assert_eq!(world.ask(&group).status, 429);
+    }
+    assert_eq!(backend.count(), before, "what was refused has not reached the backend");
+    let allowed = world.metric("portcullis_requests_total{service=\"iam\",outcome=\"allowed\"}");
+    assert_eq!(allowed, before as u64);
+    let ((), took) = timed(|| world.stop());
+    assert!(took.as_secs() < 10, "what can never be written does not keep the gateway from ending: {took:?}");
+}
+
+#[test]
+fn a_record_that_was_not_written_is_not_counted_as_written() {
+    let backend = Backend::start();
+    let world = Setup::new().set("record", "{path: /dev/full, on_full: refuse}").start(&backend);
+    let group = Ask::get("/v1/groups/g1").by(&READER);
+    wait("the first refusal", || (world.ask(&group).status == 429).then_some(()));
+    assert_eq!(world.metric("portcullis_records_total"), 0, "{}", world.page());
 }

@@ -8,6 +8,7 @@ use super::harness::{ACCOUNT, ADMIN, READER, Setup, wait};
 
 const GUEST: Who = Who { key: "90e57000000000000000000000000001", secret: "guest-secret-0000001" };
 const GUEST_ID: &str = "90e50000000000000000000000000001";
+const ADMIN_ID: &str = "ad000000000000000000000000000001";
 const READER_ID: &str = "5e000000000000000000000000000001";
 const DENY_ALL: &str = r#"{"Effect": "Deny", "Action": ["*"], "Resource": ["*"]}"#;
 
@@ -99,6 +100,37 @@ fn keys_services_and_upstreams_change_with_the_state() {
     assert_eq!(client.ask(Ask::get("/v1/things").host("moved.test").by(&ADMIN)).verdict(), (421, "unknown_host"));
     let again = client.ask(group());
     assert_eq!((again.status, again.header("portcullis-revision")), (200, Some(&*revision)), "the same files are the same revision");
+}
+
+#[test]
+fn a_body_is_decided_on_by_the_state_in_force_when_all_of_it_has_come() {
+    let backend = Backend::start();
+    let world = Setup::new().start(&backend);
+    let bulk = Ask::new("DELETE", "/v1/policies/bulk").line("Content-Type: application/json").line("Expect: 100-continue");
+    let (half, rest) = ("{\"ids\":[\"a1\"", ",\"a2\"]}");
+    for (framing, half, rest) in [
+        (format!("Content-Length: {}", half.len() + rest.len()), half.to_owned(), rest.to_owned()),
+        (
+            "Transfer-Encoding: chunked".to_owned(),
+            format!("{:x}\r\n{half}\r\n", half.len()),
+            format!("{:x}\r\n{rest}\r\n0\r\n\r\n", rest.len()),
+        ),
+    ] {
+        let before = backend.count();
+        let mut client = world.connect();
+        let request = bulk.clone().line(&framing).by(&ADMIN);
+        assert_eq!(client.send(&request).head().unwrap().status, 100, "the gateway is reading the body");
+        client.send(&half);
+        world.publish(world.changed(|setup| setup.policy(ACCOUNT, ADMIN_ID, DENY_ALL)));
+        assert_eq!(client.ask(&rest).verdict(), (403, "explicit_deny"), "{framing}");
+        assert_eq!(backend.count(), before, "{framing}");
+        // And the other way round: what has become allowed passes.
+        let mut client = world.connect();
+        assert_eq!(client.send(&request).head().unwrap().status, 100);
+        client.send(&half);
+        world.publish(world.changed(|setup| setup));
+        assert_eq!(client.ask(&rest).verdict(), (200, "allow"), "{framing}");
+    }
 }
 
 #[test]

@@ -165,6 +165,20 @@ fn answers_without_a_body_pass_as_they_are() {
 }
 
 #[test]
+fn a_length_beside_chunks_does_not_cut_the_answer() {
+    for lines in ["Transfer-Encoding: chunked\r\nContent-Length: 2\r\n", "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n"] {
+        let answer: &'static str = Box::leak(format!("HTTP/1.1 200 OK\r\n{lines}\r\n5\r\nhello\r\n0\r\n\r\n").into_boxed_str());
+        let (_backend, world) = answering(answer);
+        let mut client = world.connect();
+        for _ in 0..2 {
+            let answer = client.ask(Ask::get("/v1/groups/g1").by(&READER));
+            assert_eq!((answer.verdict(), answer.text().as_str()), ((200, "allow"), "hello"), "{lines:?}");
+            assert_eq!((answer.all("content-length"), answer.header("transfer-encoding")), (vec![], Some("chunked")), "{lines:?}");
+        }
+    }
+}
+
+#[test]
 fn interim_answers_are_not_taken_for_the_answer() {
     let flood: &'static str = Box::leak(
         format!("{}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(500))
