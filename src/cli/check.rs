@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::Ended;
 use super::load::{Configured, configure};
+use super::{Ended, counted};
 use crate::config::listener::ForwardedBy;
 use crate::config::{RecordPath, Service};
 use crate::source::{Report, Severity};
@@ -59,8 +59,7 @@ fn summarize(configured: &Configured, out: &mut dyn Write) -> anyhow::Result<()>
     let Configured { config, state } = configured;
     let snapshot = &state.view.snapshot;
     let (users, keys, policies) = snapshot.sizes();
-    let [users, keys] = [counted(users, "user"), counted(keys, "access key")];
-    let policies = if policies == 1 { "1 policy".to_owned() } else { format!("{policies} policies") };
+    let [users, keys, policies] = [counted(users, "user"), counted(keys, "access key"), counted(policies, "policy")];
     writeln!(out, "revision {}: {users}, {keys}, {policies}", snapshot.revision())?;
     for listener in &config.listeners {
         writeln!(out, "listens on {}, for clients that use {}://", listener.address, listener.public_scheme)?;
@@ -100,8 +99,4 @@ fn describe(service: &Service, operations: &str, out: &mut dyn Write) -> anyhow:
         writeln!(out, "  PUBLIC, no credential asked: {} {}", route.method, route.template)?;
     }
     Ok(())
-}
-
-fn counted(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Ended;
 use super::load::{Configured, configure};
+use super::{Ended, counted};
 use crate::access::Mode;
 use crate::authn::scp::{self, Signed};
 use crate::config::GatewayConfig;
@@ -145,7 +145,8 @@ fn summary(state: &State) -> String {
     let (users, keys, policies) = state.view.snapshot.sizes();
     let services = state.view.services.all().len();
     let revision = state.view.snapshot.revision();
-    format!("revision {revision}: {services} services, {users} users, {keys} access keys, {policies} policies")
+    let counts = [(services, "service"), (users, "user"), (keys, "access key"), (policies, "policy")];
+    format!("revision {revision}: {}", counts.map(|(number, what)| counted(number, what)).join(", "))
 }
 
 /// The configured example, signed now, for pasting.

@@ -98,3 +98,12 @@ pub fn run(arguments: Arguments, out: &mut dyn Write, err: &mut dyn Write) -> an
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
+
+/// A number of things, for people.
+fn counted(number: usize, what: &str) -> String {
+    match (number, what.strip_suffix("cy")) {
+        (1, _) => format!("1 {what}"),
+        (_, Some(stem)) => format!("{number} {stem}cies"),
+        (_, None) => format!("{number} {what}s"),
+    }
+}
