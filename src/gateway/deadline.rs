@@ -142,9 +142,14 @@ impl Deadline {
         self.upload.get() == Upload::Ended
     }
 
-    /// Whether it is the client's doing that the request does not get on.
-    pub(super) fn client_is_to_blame(&self) -> bool {
-        matches!(self.upload.get(), Upload::Awaited | Upload::Broken)
+    /// Whether a deadline that passed was the client's: the next piece of its body was awaited.
+    pub(super) fn upload_is_awaited(&self) -> bool {
+        self.upload.get() == Upload::Awaited
+    }
+
+    /// Whether it was the client's body that broke.
+    pub(super) fn upload_is_broken(&self) -> bool {
+        self.upload.get() == Upload::Broken
     }
 
     /// Bytes went out: an answer that gets on, or its last bytes, have their full time again.

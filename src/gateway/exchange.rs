@@ -22,7 +22,6 @@ pub(super) struct Exchange {
     client: Rc<Client>,
     service: Option<Rc<BoundService>>,
     line: Option<RecordLine>,
-    outcome: Option<Outcome>,
     status: u16,
     bytes: u64,
     complete: bool,
@@ -32,18 +31,7 @@ impl Exchange {
     pub(super) fn begin(client: &Rc<Client>, now: Timestamp, started: Instant) -> Self {
         let mut request_id = [0; RequestId::CHARS];
         client.worker.request_id(now).write(&mut request_id);
-        Self {
-            started,
-            now,
-            request_id,
-            client: Rc::clone(client),
-            service: None,
-            line: None,
-            outcome: None,
-            status: 0,
-            bytes: 0,
-            complete: false,
-        }
+        Self { started, now, request_id, client: Rc::clone(client), service: None, line: None, status: 0, bytes: 0, complete: false }
     }
 
     /// The request's id.
@@ -68,7 +56,6 @@ impl Exchange {
         let service = Rc::clone(bound.service(facts.service));
         service.counters.decided(outcome, took);
         self.service = Some(service);
-        self.outcome = Some(outcome);
         let sink = self.client.worker.sink();
         if sink.is_on() && sink.takes_line() {
             let mut line = sink.line();
@@ -96,7 +83,6 @@ impl Exchange {
 
     /// The upstream failed after the request was allowed.
     pub(super) fn failed(&mut self, reason: Reason) {
-        self.outcome = Some(Outcome::Refused(reason));
         if let Some(service) = &self.service {
             service.counters.outcome(Outcome::Refused(reason));
         }

@@ -49,6 +49,12 @@ pub(super) async fn forward(
     }
     let request = Request::from_parts(parts, body);
     let sent = upstream.pool.send(request, upstream.settings.connect_timeout, &client.deadline).await;
+    // A backend that breaks off while the client is slow to send is still the backend's doing.
+    let clients_doing = match &sent {
+        Ok(_) => false,
+        Err(UpstreamError::Timeout) => client.deadline.upload_is_awaited(),
+        Err(UpstreamError::Unavailable(_)) => client.deadline.upload_is_broken(),
+    };
     let reason = match sent {
         Ok((response, lease)) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
             let (mut head, incoming) = response.into_parts();
@@ -60,7 +66,7 @@ pub(super) async fn forward(
             return Response::from_parts(head, body);
         }
         Ok(_switched) => Reason::UpstreamUnavailable,
-        Err(_) if client.deadline.client_is_to_blame() => {
+        Err(_) if clients_doing => {
             let denial = Denial::with(Reason::MalformedRequest, "the body broke off or did not arrive in time");
             exchange.failed(denial.reason);
             return refuse::refuse(bound, &failed(denial, permit.facts()), exchange);

@@ -23,6 +23,7 @@ const IDLE_MS_MAX: u64 = 30_000;
 const KEPT_BYTES_MAX: usize = 16 * 1024;
 /// Most headers of it.
 const KEPT_HEADERS_MAX: usize = 128;
+
 /// Why a request got no answer.
 #[derive(Debug)]
 pub(super) enum UpstreamError {

@@ -174,6 +174,18 @@ fn an_upload_that_stalls_is_the_clients_fault_and_not_the_backends() {
 }
 
 #[test]
+fn a_backend_that_closes_while_the_client_is_slow_to_send_is_to_blame() {
+    let backend = Backend::scripted(|turn| {
+        let _ = turn.piece();
+        Then::Close
+    });
+    let world = start(&backend);
+    let mut client = world.connect();
+    let answer = client.send(upload("Content-Length: 10", "/v1/groups/g1", "PUT")).send("part").outcome("PUT");
+    assert_eq!(answer.unwrap().verdict(), (502, "upstream_unavailable"));
+}
+
+#[test]
 fn an_upload_that_goes_on_slowly_is_not_ended() {
     let backend = Backend::start();
     let world = start(&backend);
