@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::decision::{Denial, Facts};
 use super::resolve::Resolved;
-use crate::policy::{self, ActionId, Context, Deciding, Verdict};
+use crate::policy::{self, ActionId, Deciding, Verdict};
 use crate::snapshot::{Decide, Operation, User};
 use crate::types::{PrincipalKind, Reason, Timestamp};
 
@@ -32,15 +32,7 @@ pub(super) fn authorize<'v>(
         resources: &resources,
         principal_account: &user.account_text,
         root_of_account: user.principal.kind == PrincipalKind::Root && !foreign,
-        context: Context {
-            source_ip: facts.client_address,
-            now,
-            user_id: Some(&user.id_text),
-            user_name: Some(&user.principal.name),
-            authentication_type: Some(facts.authentication.as_str()),
-            mfa: Some(false),
-            requested_region: Some(&*resolved.region).filter(|region| !region.is_empty()),
-        },
+        context: user.context(facts.client_address, facts.authentication.as_str(), &resolved.region, now),
     };
     let name = |deciding: &Deciding| {
         user.policies.get(deciding.policy).map(|policy| (policy.id(), deciding.statement, policy.sid(deciding.statement)))

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use super::Ended;
 use super::load::configure;
 use crate::config::RecordPath;
-use crate::policy::{self, Context, Resource};
+use crate::policy::{self, Effect, Outcome, Resource};
 use crate::snapshot::{Snapshot, User};
 use crate::source::json::{self, Limits};
 use crate::source::{Node, Report, Value};
@@ -176,19 +176,22 @@ fn evaluate_again(record: &Node, snapshot: &Snapshot, out: &mut dyn Write) -> an
         resources: &resources,
         principal_account: &user.account_text,
         root_of_account: user.principal.kind == PrincipalKind::Root && !foreign,
-        context: Context {
-            source_ip: text(record, "client_address").and_then(|address| address.parse().ok()),
+        context: user.context(
+            text(record, "client_address").and_then(|address| address.parse().ok()),
+            text(record, "authentication_type").unwrap_or_default(),
+            srns.first().map_or("", |srn| srn.region),
             now,
-            user_id: Some(&user.id_text),
-            user_name: Some(&user.principal.name),
-            authentication_type: text(record, "authentication_type"),
-            mfa: Some(false),
-            requested_region: srns.first().map(|srn| srn.region).filter(|region| !region.is_empty()),
-        },
+        ),
     };
     writeln!(out, "\n{} holds {} policies:", user.principal.name, user.policies.len())?;
-    for finding in policy::explain(&request, &user.policies, catalogue) {
+    let findings = policy::explain(&request, &user.policies, catalogue);
+    for finding in &findings {
         writeln!(out, "  {finding}")?;
+    }
+    let allows = findings.iter().any(|finding| finding.effect == Effect::Allow && finding.outcome == Outcome::Applied);
+    if allows && text(record, "reason") == Some(Reason::ImplicitDeny.code()) {
+        // Only an account that no resource names leaves nothing else to say: the definition's `account` (R26).
+        writeln!(out, "  the definition says that this belongs to another account: the caller's own policies are not enough")?;
     }
     Ok(())
 }

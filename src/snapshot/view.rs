@@ -1,10 +1,11 @@
 //! The snapshot itself and its look-ups.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::definition::ServiceDefinition;
-use crate::policy::{Catalogue, Policy};
+use crate::policy::{Catalogue, Context, Policy};
 use crate::types::{AccessKeyId, NetworkSet, Principal, Revision, Secret, SigningKey, Timestamp, UserId};
 
 /// Which addresses may use a user's keys (seed 003: "Allowed Access IP").
@@ -33,6 +34,22 @@ pub struct User {
     pub policies: Box<[Arc<Policy>]>,
     /// From where their keys may be used.
     pub allowed_addresses: Allowlist,
+}
+
+impl User {
+    /// What the conditions of this user's policies see of a request (R54). An empty region is none.
+    #[must_use]
+    pub fn context<'a>(&'a self, source_ip: Option<IpAddr>, authentication_type: &'a str, region: &'a str, now: Timestamp) -> Context<'a> {
+        Context {
+            source_ip,
+            now,
+            user_id: Some(&self.id_text),
+            user_name: Some(&self.principal.name),
+            authentication_type: Some(authentication_type),
+            mfa: Some(false),
+            requested_region: Some(region).filter(|region| !region.is_empty()),
+        }
+    }
 }
 
 /// An access key.
@@ -90,11 +107,6 @@ impl Snapshot {
     #[must_use]
     pub fn definition(&self, service: &str) -> Option<&Arc<ServiceDefinition>> {
         self.definitions.get(service)
-    }
-
-    /// The services that have action definitions.
-    pub fn defined_services(&self) -> impl Iterator<Item = &str> {
-        self.definitions.keys().map(|name| &**name)
     }
 
     /// A key nobody holds.

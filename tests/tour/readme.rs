@@ -101,6 +101,13 @@ impl Tour {
         }
     }
 
+    /// What `portcullis explain` says about a request.
+    fn explain(&self, id: &str) -> String {
+        let config = self.folder.path().join("config/examples/prometheus/gateway.yaml");
+        let ran = Command::new(env!("CARGO_BIN_EXE_portcullis")).args(["explain", id, "--config"]).arg(config).output().unwrap();
+        String::from_utf8(ran.stdout).unwrap()
+    }
+
     fn metrics(&self) -> String {
         self.run("curl -sS http://127.0.0.1:9180/metrics")
     }
@@ -181,13 +188,15 @@ fn the_tour_of_the_readme_works_as_written() {
 
     // `explain` finds the statement that denied.
     let (denied, _) = ids.iter().find(|(_, reason)| reason == "explicit_deny").unwrap();
-    let explained = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-        .args(["explain", denied, "--config"])
-        .arg(tour.folder.path().join("config/examples/prometheus/gateway.yaml"))
-        .output()
-        .unwrap();
-    let explained = String::from_utf8(explained.stdout).unwrap();
+    let explained = tour.explain(denied);
     assert!(explained.contains("NotTheConfiguration") && explained.contains("explicit_deny"), "{explained}");
+
+    // The stranger holds a policy that allows everything: the explanation must not stop at that.
+    let stranger = tour.run("signed stranger GET '/api/v1/query?query=up'");
+    let id = header(&stranger, "portcullis-request-id").unwrap();
+    tour.until("the record is written", |_| !records(id).is_empty());
+    let explained = tour.explain(id);
+    assert!(explained.contains("implicit_deny") && explained.contains("belongs to another account"), "{explained}");
 
     // The same Prometheus scrapes the gateway, and says so through it.
     tour.until("Prometheus has scraped the gateway", |tour| {
