@@ -162,7 +162,7 @@ fn example(config: &GatewayConfig, state: &State) -> Option<String> {
         "\nA request signed for `{}`; it is good for {minutes} minutes. Paste it into another terminal:\n\n  \
          curl -i http://{host}{} \\\n    -H 'Scp-Accesskey: {}' \\\n    -H 'Scp-Timestamp: {}' \\\n    -H 'Scp-ClientType: Openapi' \\\n    \
          -H 'Scp-Signature: {signature}'\n\nChange one character of the signature, or the path, and see it refused.\n",
-        key.user.principal.name,
+        state.view.snapshot.user(key.user)?.principal.name,
         example.path,
         example.access_key,
         now.milliseconds(),
