@@ -34,7 +34,7 @@ pub enum SealError {
 pub struct SealingKey {
     cipher: LessSafeKey,
     /// The same bytes as the pseudorandom key of HKDF.
-    parent: SigningKey,
+    parent: Box<SigningKey>,
 }
 
 impl SealingKey {
@@ -53,7 +53,7 @@ impl SealingKey {
             *byte = u8::from_str_radix(pair, 16).map_err(|_| SealError::Key)?;
         }
         let key = UnboundKey::new(&AES_256_GCM, bytes.as_slice()).map_err(|_| SealError::Key)?;
-        Ok(Self { cipher: LessSafeKey::new(key), parent: SigningKey::new(&Secret::new(bytes.to_vec())) })
+        Ok(Self { cipher: LessSafeKey::new(key), parent: Box::new(SigningKey::new(&Secret::new(bytes.to_vec()))) })
     }
 
     /// A key of its own for one purpose: the first block of HKDF-Expand (RFC 5869, section 2.3) with SHA-256 over `label`.
