@@ -2,6 +2,7 @@
 //!
 //! File mode writes them as YAML. Each record is read by the one parser here, wherever it comes from.
 
+pub mod channel;
 pub mod definition;
 pub mod frame;
 
