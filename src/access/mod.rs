@@ -27,12 +27,12 @@ use crate::snapshot::{Authentication, Snapshot};
 use crate::types::{AuthenticationType, Path, Reason, Timestamp};
 
 /// Everything a decision reads, at one revision.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct View {
     /// Accounts, users, keys, policies, definitions.
     pub snapshot: Arc<Snapshot>,
     /// Which Host is which service.
-    pub services: Services,
+    pub services: Arc<Services>,
     /// How far a signature's timestamp may be from now, in milliseconds.
     pub clock_skew_ms: u64,
 }

@@ -176,6 +176,12 @@ impl Snapshot {
         self.revision
     }
 
+    /// Whether both were built from the same definitions: what is bound to those of one is bound to those of the other.
+    #[must_use]
+    pub fn has_definitions_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.world, &other.world)
+    }
+
     /// Actions, resource types and their spellings.
     #[must_use]
     pub fn catalogue(&self) -> &Catalogue {

@@ -3,3 +3,4 @@
 //! It reads and checks; it never decides, and it never changes a snapshot that is in use.
 
 pub mod files;
+pub mod keys;
