@@ -94,7 +94,8 @@ impl<S: Source> Feed<S> {
     /// Starts a stream for a request that the feed key signed.
     fn begin(self: &Arc<Self>, request: &Request<Incoming>, cut: &Arc<Notify>) -> Result<Response<Body>, Outcome> {
         let target = request.uri().path_and_query().map_or("", http::uri::PathAndQuery::as_str);
-        let signed = signed(request.headers(), target).filter(|(signed, signature)| signed.verify(&self.key, signature, (self.wall_clock)()));
+        let signed =
+            signed(request.headers(), target).filter(|(signed, signature)| signed.verify(&self.key, signature, (self.wall_clock)()));
         let (Some((signed, _)), Ok(resume)) = (signed, channel::parse_target(target)) else {
             self.counters.unsigned.fetch_add(1, Relaxed);
             return Err(Outcome::Unsigned);
