@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod credential;
 mod explain;
+mod follow;
 mod gateway;
 mod in_force;
 mod load;
