@@ -18,7 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("access", &["types", "source", "policy", "authn", "snapshot"]),
     ("config", &["types", "source"]),
     ("telemetry", &["types", "config"]),
-    ("gateway", &["types", "snapshot", "access", "config", "telemetry"]),
+    ("gateway", &["types", "authn", "snapshot", "access", "config", "telemetry"]),
     ("sync", &["types", "source", "snapshot", "config", "telemetry"]),
     ("control", &["types", "source", "policy", "authn", "snapshot", "config", "telemetry"]),
     ("cli", &["types", "source", "policy", "authn", "snapshot", "access", "config", "telemetry", "gateway", "sync", "control"]),

@@ -3,4 +3,5 @@
 //! A verifier gets the bytes as they were sent and answers whether they belong together. It never looks up
 //! a key, never asks the time, and never says why a MAC did not fit.
 
+pub mod assertion;
 pub mod scp;

@@ -20,13 +20,16 @@ pub(super) fn strip_request(headers: &mut HeaderMap, keep_credentials: bool) {
     });
 }
 
+/// How the control plane, a backend like any other, tells which revision a write became: for the client to wait for.
+const COMMITTED_REVISION: &str = "portcullis-committed-revision";
+
 /// Removes from an answer what must not reach the client.
 pub(super) fn strip_response(headers: &mut HeaderMap) {
     if headers.contains_key(header::TRANSFER_ENCODING) {
         // RFC 9112 section 6.3: the coding counts; a length beside it would cut the answer.
         headers.remove(header::CONTENT_LENGTH);
     }
-    strip(headers, |_, folded| is_hop_by_hop(folded) || folded.starts_with("portcullis-"));
+    strip(headers, |_, folded| is_hop_by_hop(folded) || (folded.starts_with("portcullis-") && folded != COMMITTED_REVISION));
 }
 
 fn strip(headers: &mut HeaderMap, is_removed: impl Fn(&str, &str) -> bool) {

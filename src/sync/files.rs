@@ -183,6 +183,10 @@ fn add_record(builder: &mut Builder<'_>, record: Record, place: Place, loader: &
         Record::Membership { group, user } => builder.membership(group, user, place),
         Record::Attachment { policy, to } => builder.attachment(policy, to, place),
         Record::KeySecurity { user, allowed_addresses } => builder.key_security(user, allowed_addresses, place),
+        Record::Definition { service, .. } => {
+            let hint = "write it into a file of its own, and name that under `identity.definitions`".to_owned();
+            loader.report.error(&place.source, place.span, format!("the definition of `{service}` stands among the records"), Some(hint));
+        }
         Record::AccessKey(key) => {
             let owner = key.seal_owner();
             if let Some(secret) = loader.secrets.open(&key.secret, &owner, &place.source, key.secret_span, loader.report) {

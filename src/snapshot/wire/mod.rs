@@ -3,6 +3,13 @@
 //! File mode writes them as YAML. Each record is read by the one parser here, wherever it comes from.
 
 pub mod definition;
+pub mod frame;
+
+mod digest;
+mod key;
+mod print;
+#[cfg(test)]
+mod tests;
 
 use std::str::FromStr;
 
@@ -10,9 +17,12 @@ pub(super) use definition::expression_hint;
 pub use definition::{
     ACTION_DEFINITION, ActionDefinition, MethodDefinition, PathDefinition, RESOURCE_DEFINITION, ResourceDefinitionRef, Text,
 };
+pub use digest::{Digest, DigestError};
+pub use frame::{Change, Frame, FrameError};
+pub use key::{RecordKey, RecordKeyError};
 
 use crate::source::secret::{SECRET_HINT, SecretRef};
-use crate::source::{Cursor, Position, Source, Span, Table, Value};
+use crate::source::{Cursor, Position, Report, Source, Span, Table, Value, json};
 use crate::types::{AccessKeyId, AccountId, GroupId, Network, PolicyId, Timestamp, UserId};
 
 /// Most entries of an allowlist (seed 003, L1389).
@@ -169,6 +179,13 @@ pub enum Record {
         /// The allowlist when it is used; possibly empty.
         allowed_addresses: Option<Vec<Network>>,
     },
+    /// The action definitions of a service, as the text of their YAML file. File mode has the file itself.
+    Definition {
+        /// The prefix of the action names.
+        service: String,
+        /// The YAML text.
+        document: String,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -181,9 +198,10 @@ enum Kind {
     Attachment,
     AccessKey,
     KeySecurity,
+    Definition,
 }
 
-const KINDS: [(&str, Kind); 8] = [
+const KINDS: [(&str, Kind); 9] = [
     ("account", Kind::Account),
     ("user", Kind::User),
     ("group", Kind::Group),
@@ -192,6 +210,7 @@ const KINDS: [(&str, Kind); 8] = [
     ("attachment", Kind::Attachment),
     ("access_key", Kind::AccessKey),
     ("key_security", Kind::KeySecurity),
+    ("definition", Kind::Definition),
 ];
 
 const ID_HINT: &str = "write `id:` and 32 lower-case hexadecimal digits; `openssl rand -hex 16` makes new ones";
@@ -270,9 +289,32 @@ impl Record {
                 table.finish()?;
                 Self::KeySecurity { user: user?, allowed_addresses: allowed_addresses? }
             }
+            Kind::Definition => {
+                let service = table.required("service", "write `service:` and the prefix of the action names", |value| value.string());
+                let document = table.required("document", "write `document:` and the YAML text", |value| value.string());
+                table.finish()?;
+                Self::Definition { service: service?, document: document? }
+            }
         };
         Some(record)
     }
+}
+
+/// Most bytes of a record's JSON text.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+const RECORD_DEPTH_MAX: usize = 8;
+
+/// Reads a record from its JSON text, as it comes from a feed or a store.
+///
+/// # Errors
+/// What is wrong with it, in one line, without secrets.
+pub fn read_json(text: &str) -> Result<Record, String> {
+    let limits = json::Limits { bytes_max: RECORD_BYTES_MAX, depth_max: RECORD_DEPTH_MAX };
+    let node = json::parse(text.as_bytes(), limits).map_err(|error| error.to_string())?;
+    let (source, report) = (Source::new("record", ""), Report::new());
+    let record = Record::decode(&Cursor::new(&node, &source, &report));
+    let first = || report.diagnostics().into_iter().next().map_or_else(|| "not a record".to_owned(), |first| first.message);
+    record.ok_or_else(first)
 }
 
 fn attachment(table: Table<'_>) -> Option<Record> {

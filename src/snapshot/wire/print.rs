@@ -1,0 +1,66 @@
+//! Records as one line of JSON, with the members of their YAML form. What is printed here reads back as the same record.
+
+use serde_json::{Value, json};
+
+use super::{DocumentRef, Identity, Record};
+use crate::source::SecretRef;
+use crate::types::Network;
+
+impl Record {
+    /// One line of JSON; the same record always gives the same text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let value = match self {
+            Self::Account(account) => {
+                json!({"kind": "account", "id": account.id.to_string(), "name": account.name, "active": account.active})
+            }
+            Self::User(user) => json!({
+                "kind": "user", "id": user.id.to_string(), "account": user.account.to_string(), "name": user.name,
+                "root": user.root, "active": user.active,
+            }),
+            Self::Group(group) => {
+                json!({"kind": "group", "id": group.id.to_string(), "account": group.account.to_string(), "name": group.name})
+            }
+            Self::Membership { group, user } => json!({"kind": "membership", "group": group.to_string(), "user": user.to_string()}),
+            Self::Policy(policy) => json!({
+                "kind": "policy", "id": policy.id.to_string(), "name": policy.name,
+                "account": policy.account.map_or_else(|| "system".to_owned(), |account| account.to_string()),
+                "document": match &policy.document {
+                    DocumentRef::Text(text, _) => json!(text),
+                    DocumentRef::File(file) => json!({"file": file}),
+                },
+            }),
+            Self::Attachment { policy, to: Identity::User(user) } => {
+                json!({"kind": "attachment", "policy": policy.to_string(), "user": user.to_string()})
+            }
+            Self::Attachment { policy, to: Identity::Group(group) } => {
+                json!({"kind": "attachment", "policy": policy.to_string(), "group": group.to_string()})
+            }
+            Self::AccessKey(key) => {
+                let secret = match &key.secret {
+                    SecretRef::Sealed(text) => json!({"sealed": text}),
+                    SecretRef::File(file) => json!({"file": file}),
+                };
+                let mut value = json!({
+                    "kind": "access_key", "id": key.id.to_string(), "user": key.user.to_string(), "secret": secret, "enabled": key.enabled,
+                });
+                if let (Some(end), Some(members)) = (key.expires_at, value.as_object_mut()) {
+                    members.insert("expires_at".to_owned(), json!(end.to_string()));
+                }
+                value
+            }
+            Self::KeySecurity { user, allowed_addresses } => {
+                json!({"kind": "key_security", "user": user.to_string(), "allowed_addresses": addresses(allowed_addresses.as_deref())})
+            }
+            Self::Definition { service, document } => json!({"kind": "definition", "service": service, "document": document}),
+        };
+        value.to_string()
+    }
+}
+
+fn addresses(allowed: Option<&[Network]>) -> Value {
+    match allowed {
+        None => json!("not_used"),
+        Some(networks) => networks.iter().map(|network| json!(network.to_string())).collect(),
+    }
+}
