@@ -74,12 +74,7 @@ impl Select {
     }
 
     /// One page, and how many rows there are on all pages. `unique` is the column that settles the order of equal rows.
-    pub(crate) async fn page(
-        &self,
-        connection: &mut Connection,
-        page: &Page,
-        unique: &'static str,
-    ) -> Result<(Vec<Row>, u64), StoreError> {
+    pub(crate) async fn page(&self, connection: &mut Connection, page: &Page, unique: &'static str) -> Result<(Vec<Row>, u64), StoreError> {
         let mut counted = connection.select(self, format!("SELECT COUNT(*) {}", self.rest)).await?;
         let count = counted.first_mut().ok_or(StoreError::Column("a count"))?.count()?;
         let mut text = format!("SELECT {} {} ORDER BY ", self.columns, self.rest);
