@@ -3,8 +3,20 @@
 //! `store` keeps everything in one database, `service` holds the rules, `api` speaks HTTP. It never decides about other
 //! services' requests, and answers nobody whom a gateway has not vouched for.
 
+pub mod api;
 pub(crate) mod random;
 pub(crate) mod service;
 pub mod store;
 
+use crate::types::Timestamp;
+pub use service::bootstrap::{FirstKey, Names};
 pub use store::{Store, StoreError};
+
+/// Makes the first people of an empty store: the operator's account with its root user, and an administrator, whose key is the
+/// answer. `None` when there is an operator's account already.
+///
+/// # Errors
+/// When the store fails; nothing was written then.
+pub async fn bootstrap(store: &Store, names: Names<'_>, now: Timestamp) -> Result<Option<FirstKey>, StoreError> {
+    service::bootstrap::bootstrap(store, names, now).await
+}

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::{ServiceError, srn};
+use super::srn;
 use crate::control::random;
 use crate::control::store::access_keys::{self, NewAccessKey};
 use crate::control::store::accounts::{self, Account};
 use crate::control::store::authorship::Stamp;
 use crate::control::store::policies::{self, NewPolicy};
 use crate::control::store::users::{self, User};
-use crate::control::store::{Store, Write, audit};
+use crate::control::store::{Store, StoreError, Write, audit};
 use crate::snapshot::wire::{self, DocumentRef, Identity, Record, seal_owner};
 use crate::source::{SecretRef, Span};
 use crate::types::{AccessKeyId, AccountId, PolicyId, Secret, Timestamp, UserId};
@@ -60,7 +60,7 @@ pub struct FirstKey {
 }
 
 /// Makes the first people, in one write. `None` when there is an operator's account already.
-pub(crate) async fn bootstrap(store: &Store, names: Names<'_>, now: Timestamp) -> Result<Option<FirstKey>, ServiceError> {
+pub(crate) async fn bootstrap(store: &Store, names: Names<'_>, now: Timestamp) -> Result<Option<FirstKey>, StoreError> {
     let mut write = store.write().await?;
     if accounts::operator(&mut write).await?.is_some() {
         return Ok(None);
@@ -99,7 +99,7 @@ pub(crate) async fn bootstrap(store: &Store, names: Names<'_>, now: Timestamp) -
     Ok(Some(FirstKey { account, root, administrator, access_key, secret }))
 }
 
-async fn add_user(write: &mut Write, user: User, stamp: Stamp<'_>) -> Result<(), ServiceError> {
+async fn add_user(write: &mut Write, user: User, stamp: Stamp<'_>) -> Result<(), StoreError> {
     let sequence = write.sequence();
     users::insert(write, &user, sequence, stamp).await?;
     let User { id, account, name, root, active } = user;
@@ -113,7 +113,7 @@ async fn add_system_policy(
     description: &str,
     document: &str,
     stamp: Stamp<'_>,
-) -> Result<PolicyId, ServiceError> {
+) -> Result<PolicyId, StoreError> {
     let id = PolicyId::from_bytes(random::bytes()?);
     let version_id = PolicyId::from_bytes(random::bytes()?).to_string();
     let policy = NewPolicy {
@@ -133,7 +133,7 @@ async fn add_system_policy(
 }
 
 /// A new key that is switched on and never ends; its secret goes to nobody but the caller.
-async fn add_key(write: &mut Write, account: AccountId, user: UserId, stamp: Stamp<'_>) -> Result<(AccessKeyId, Secret), ServiceError> {
+async fn add_key(write: &mut Write, account: AccountId, user: UserId, stamp: Stamp<'_>) -> Result<(AccessKeyId, Secret), StoreError> {
     let (id, secret) = (AccessKeyId::from_bytes(random::bytes()?), random::secret()?);
     let sealed = write.store().sealing_key().seal(&secret, &seal_owner(id, user), random::bytes()?)?;
     let sequence = write.sequence();

@@ -1,14 +1,13 @@
 //! Action definitions that come with this program.
 
-use super::ServiceError;
 use super::bootstrap::SYSTEM;
 use crate::control::store::authorship::Stamp;
-use crate::control::store::{Store, definitions};
+use crate::control::store::{Store, StoreError, definitions};
 use crate::snapshot::wire::Record;
 use crate::types::Timestamp;
 
 /// Puts the definitions of the program's own services into the store where they differ from what stands there.
-pub(crate) async fn publish(store: &Store, printed: &[(&str, String)], now: Timestamp) -> Result<(), ServiceError> {
+pub(crate) async fn publish(store: &Store, printed: &[(&str, String)], now: Timestamp) -> Result<(), StoreError> {
     let mut write = store.write().await?;
     let sequence = write.sequence();
     let mut changed = false;

@@ -126,6 +126,13 @@ pub(crate) struct Accepted<T> {
     pub(crate) revision: Revision,
 }
 
+impl<T> Accepted<T> {
+    /// What was written, apart from the fact that it was.
+    pub(crate) fn split(self) -> (Accepted<()>, T) {
+        (Accepted { value: (), revision: self.revision }, self.value)
+    }
+}
+
 /// The one way to end a use case that writes: refuses what gives more than the caller has, then commits.
 pub(crate) async fn accept<T>(mut write: Write, caller: &Caller, value: T, now: Timestamp) -> Result<Accepted<T>, ServiceError> {
     escalation::covers(&mut write, caller).await?;

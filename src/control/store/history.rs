@@ -1,30 +1,30 @@
 //! Where the store stands, its records, and the changes that led there: what the feed reads.
 
+use super::Store;
 use super::StoreError;
 use super::connection::Connection;
 use super::value::Row;
 use super::write::CHANGES_KEPT;
-use super::{Read, Store};
 use crate::snapshot::wire::Digest;
 
 /// Where a store stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Position {
+pub struct Position {
     /// The sequence of the last commit; 0 in an empty store.
-    pub(crate) head: u64,
+    pub head: u64,
     /// The digest of all records.
-    pub(crate) digest: Digest,
+    pub digest: Digest,
     /// How many records there are.
-    pub(crate) records: u64,
+    pub records: u64,
 }
 
 /// A record as it is stored and travels.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StoredRecord {
+pub struct StoredRecord {
     /// Its key.
-    pub(crate) key: String,
+    pub key: String,
     /// Its JSON text, one line.
-    pub(crate) body: String,
+    pub body: String,
 }
 
 /// What a store was made with.
@@ -55,34 +55,44 @@ pub(super) fn only(row: Option<Row>) -> Result<Row, StoreError> {
     row.ok_or(StoreError::Column("a row"))
 }
 
-impl Read {
-    /// Where the store stands in this transaction.
+/// One state of the store, read page by page.
+pub struct StateReader(Connection);
+
+impl StateReader {
+    /// Where the store stands in this state.
     ///
     /// # Errors
     /// When the database fails.
-    pub(crate) async fn position(&mut self) -> Result<Position, StoreError> {
-        position(self).await
+    pub async fn position(&mut self) -> Result<Position, StoreError> {
+        position(&mut self.0).await
     }
 
-    /// The next records in the order of their keys: at most `limit`, those after the key `after`. Pages of one transaction are
-    /// pages of one state.
+    /// The next records in the order of their keys: at most `limit`, those after the key `after` (at first: the empty text).
     ///
     /// # Errors
     /// When the database fails.
-    pub(crate) async fn snapshot_page(&mut self, after: &str, limit: u64) -> Result<Vec<StoredRecord>, StoreError> {
+    pub async fn snapshot_page(&mut self, after: &str, limit: u64) -> Result<Vec<StoredRecord>, StoreError> {
         let sql = "SELECT record_key, body FROM records WHERE record_key > $1 ORDER BY record_key LIMIT $2";
-        let rows = self.query(sql, &[after.into(), limit.into()]).await?;
+        let rows = self.0.query(sql, &[after.into(), limit.into()]).await?;
         rows.into_iter().map(|mut row| Ok(StoredRecord { key: row.text()?, body: row.text()? })).collect()
     }
 }
 
 impl Store {
+    /// The present state, to be read page by page. It holds one of few connections: do not keep it longer than needed.
+    ///
+    /// # Errors
+    /// When the database fails, or all connections stay busy.
+    pub async fn state(&self) -> Result<StateReader, StoreError> {
+        self.0.database.read().await.map(StateReader)
+    }
+
     /// The commits after `sequence`, at most `limit`, each as its line for the feed; empty when there is none.
     /// `None` when the next one is not kept any more.
     ///
     /// # Errors
     /// When the database fails.
-    pub(crate) async fn changes_after(&self, sequence: u64, limit: u64) -> Result<Option<Vec<String>>, StoreError> {
+    pub async fn changes_after(&self, sequence: u64, limit: u64) -> Result<Option<Vec<String>>, StoreError> {
         let mut read = self.read().await?;
         let sql = "SELECT revision, body FROM changes WHERE revision > $1 ORDER BY revision LIMIT $2";
         let (mut next, mut lines) = (sequence.saturating_add(1), Vec::new());
@@ -100,10 +110,10 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub(crate) async fn change_digest(&self, sequence: u64) -> Result<Option<Digest>, StoreError> {
+    pub async fn change_digest(&self, sequence: u64) -> Result<Option<Digest>, StoreError> {
         let mut read = self.read().await?;
         if sequence == 0 {
-            let head = read.position().await?.head;
+            let head = position(&mut read).await?.head;
             return Ok((head <= CHANGES_KEPT).then(Digest::default));
         }
         let row = read.first("SELECT digest FROM changes WHERE revision = $1", &[sequence.into()]).await?;

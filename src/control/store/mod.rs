@@ -37,7 +37,7 @@ use crate::snapshot::wire::frame::Commit;
 use crate::types::sealed::NONCE_BYTES;
 use crate::types::{Offering, Revision, SealError, SealingKey, Secret, Timestamp};
 use connection::{Connection, Database, DatabaseError};
-pub(crate) use history::{Position, StoredRecord};
+pub use history::{Position, StateReader, StoredRecord};
 pub(crate) use write::{Pending, Write};
 
 /// What the database's file may be read and written by: its owner.

@@ -3,7 +3,6 @@
 use super::StoreError;
 use super::authorship::Stamp;
 use super::connection::Connection;
-use super::history::only;
 use crate::types::{AccountId, UserId};
 
 /// What deciding about a user needs; the API's own fields are read by the lists.
@@ -27,11 +26,6 @@ pub(crate) async fn find(connection: &mut Connection, account: AccountId, id: Us
     let Some(mut row) = connection.first(sql, &[account.into(), id.into()]).await? else { return Ok(None) };
     let (id, account, name, root) = (row.parsed()?, row.parsed()?, row.text()?, row.boolean()?);
     Ok(Some(User { id, account, name, root, active: row.boolean()? }))
-}
-
-/// How many users an account has.
-pub(crate) async fn count(connection: &mut Connection, account: AccountId) -> Result<u64, StoreError> {
-    only(connection.first("SELECT COUNT(*) FROM users WHERE account_id = $1", &[account.into()]).await?)?.count()
 }
 
 /// Adds a user without a password.

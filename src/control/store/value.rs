@@ -105,12 +105,6 @@ impl Row {
         self.text()?.parse().map_err(|_| StoreError::Column(std::any::type_name::<T>()))
     }
 
-    /// The next column: a text that parses, or nothing.
-    pub(crate) fn optional_parsed<T: FromStr>(&mut self) -> Result<Option<T>, StoreError> {
-        let parse = |text: String| text.parse().map_err(|_| StoreError::Column(std::any::type_name::<T>()));
-        self.optional_text()?.map(parse).transpose()
-    }
-
     /// The next column: a whole number or nothing.
     pub(crate) fn optional_integer(&mut self) -> Result<Option<i64>, StoreError> {
         match self.0.next() {
