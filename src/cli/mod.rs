@@ -2,11 +2,13 @@
 
 mod check;
 mod completions;
+mod control;
 mod credential;
 mod explain;
 mod follow;
 mod gateway;
 mod in_force;
+mod key_file;
 mod load;
 mod request;
 mod seal;
@@ -48,6 +50,7 @@ pub struct Arguments {
 enum Command {
     // No doc comments here: they would hide the longer texts of the commands' own arguments.
     Gateway(gateway::Arguments),
+    Control(control::Arguments),
     Check(check::Arguments),
     Request(request::Arguments),
     Sign(sign::Arguments),
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
 pub fn run(arguments: Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
     match arguments.command {
         Command::Gateway(arguments) => gateway::run(&arguments, out, err),
+        Command::Control(arguments) => control::run(&arguments, out, err),
         Command::Check(arguments) => check::run(&arguments, out, err),
         Command::Request(arguments) => request::run(&arguments, out, err),
         Command::Sign(arguments) => sign::run(&arguments, out),
