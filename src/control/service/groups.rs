@@ -129,13 +129,11 @@ pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Tim
     let group = groups::find(&mut write, caller.account, id).await?.ok_or_else(|| not_found(id))?;
     let members = groups::all_members(&mut write, id).await?;
     let members = joined(&mut write, members).await?;
-    let ids = |all: &[String]| all.join(",");
-    let mut after = shown(&group);
-    if let Json::Object(after) = &mut after {
-        after.insert("policy_ids".to_owned(), ids(&new.policies.iter().map(ToString::to_string).collect::<Vec<_>>()).into());
-        after.insert("user_ids".to_owned(), ids(&new.users.iter().map(ToString::to_string).collect::<Vec<_>>()).into());
-        after.insert("tags".to_owned(), json!(new.tags));
-    }
+    let after = json!({
+        "name": new.name, "description": new.description, "tags": new.tags,
+        "policy_ids": new.policies.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "user_ids": new.users.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    });
     write.audit(caller.entry(srn(store, caller.account, WHAT, id), None, Some(after)));
     accept(write, caller, Details { group, members }, now).await
 }
