@@ -3,16 +3,20 @@
 //! It says where to listen, which hosts are which services, and where their upstreams are. It never says who may
 //! do what: that is records and policies.
 
+pub mod control;
 pub mod files;
 pub mod gateway;
+pub mod identity;
 pub mod listener;
 pub mod operation;
 pub mod secrets;
 pub mod service;
 
+pub use control::{ControlConfig, Endpoint, NamedSecret};
 pub use files::Files;
 pub use gateway::{GatewayConfig, Remains};
+pub use identity::{FeedIdentity, FileIdentity, Identity};
 pub use listener::Listener;
 pub use operation::{Limits, OnFull, RecordPath, RecordSettings, Timeouts};
 pub use secrets::Secrets;
-pub use service::{PublicRoute, Service, Upstream};
+pub use service::{ANY_HOST, PublicRoute, Service, Upstream};

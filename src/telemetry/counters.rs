@@ -55,7 +55,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    fn new(bounds: &'static [f64; 14]) -> Self {
+    pub(super) fn new(bounds: &'static [f64; 14]) -> Self {
         Self { bounds, buckets: Default::default(), sum_ns: Counter::default() }
     }
 

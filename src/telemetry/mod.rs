@@ -3,10 +3,12 @@
 //! Nothing here decides anything, and no label or field is ever made from a secret.
 
 pub mod counters;
+pub mod feed;
 pub mod log;
 pub mod metrics;
 pub mod record;
 
 pub use counters::{Histogram, Outcome, ServiceCounters, WorkerCounters};
+pub use feed::FeedStatus;
 pub use metrics::Metrics;
 pub use record::{RecordLine, RecordSink, RecordWriter};

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use super::Secret;
+use super::{Secret, SigningKey};
 
 /// First characters of a sealed text; a new format gets a new one.
 const FORMAT: &str = "v1.";
@@ -31,7 +31,11 @@ pub enum SealError {
 }
 
 /// A key that seals and opens secrets.
-pub struct SealingKey(LessSafeKey);
+pub struct SealingKey {
+    cipher: LessSafeKey,
+    /// The same bytes as the pseudorandom key of HKDF.
+    parent: Box<SigningKey>,
+}
 
 impl SealingKey {
     /// From the text of a key file: 64 hexadecimal digits, white space around them ignored.
@@ -49,7 +53,14 @@ impl SealingKey {
             *byte = u8::from_str_radix(pair, 16).map_err(|_| SealError::Key)?;
         }
         let key = UnboundKey::new(&AES_256_GCM, bytes.as_slice()).map_err(|_| SealError::Key)?;
-        Ok(Self(LessSafeKey::new(key)))
+        Ok(Self { cipher: LessSafeKey::new(key), parent: Box::new(SigningKey::new(&Secret::new(bytes.to_vec()))) })
+    }
+
+    /// A key of its own for one purpose: the first block of HKDF-Expand (RFC 5869, section 2.3) with SHA-256 over `label`.
+    #[must_use]
+    pub fn subkey(&self, label: &str) -> Secret {
+        let block = Zeroizing::new(self.parent.mac_of(&[label.as_bytes(), &[1]]));
+        Secret::new(block.to_vec())
     }
 
     /// Seals `secret` for `owner`: the text opens only together with the same owner.
@@ -58,7 +69,7 @@ impl SealingKey {
     /// [`SealError::Form`] when the secret is longer than the cipher allows.
     pub fn seal(&self, secret: &Secret, owner: &str, nonce: [u8; NONCE_BYTES]) -> Result<String, SealError> {
         let mut bytes = secret.expose().to_vec();
-        self.0
+        self.cipher
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(owner.as_bytes()), &mut bytes)
             .map_err(|_| SealError::Form)?;
         let mut whole = nonce.to_vec();
@@ -76,7 +87,7 @@ impl SealingKey {
         let (nonce, cipher) = whole.split_first_chunk::<NONCE_BYTES>().ok_or(SealError::Form)?;
         let mut bytes = Zeroizing::new(cipher.to_vec());
         let plain = self
-            .0
+            .cipher
             .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(owner.as_bytes()), bytes.as_mut_slice())
             .map_err(|_| SealError::Tag)?;
         Ok(Secret::new(plain.to_vec()))
@@ -108,5 +119,18 @@ mod tests {
             assert!(key.open(&String::from_utf8(bytes).unwrap(), "access_key/1").is_err(), "byte {index}");
         }
         assert_eq!(SealingKey::from_text("xyz").unwrap_err(), SealError::Key);
+    }
+
+    #[test]
+    fn a_subkey_belongs_to_its_label_and_key() {
+        let key = SealingKey::from_text(&"0a".repeat(32)).unwrap();
+        let other = SealingKey::from_text(&"0b".repeat(32)).unwrap();
+        assert_eq!(key.subkey("a").expose(), key.subkey("a").expose());
+        assert_eq!(key.subkey("a").expose().len(), KEY_BYTES);
+        assert_ne!(key.subkey("a").expose(), key.subkey("b").expose());
+        assert_ne!(key.subkey("a").expose(), other.subkey("a").expose());
+        // `openssl kdf -keylen 32 -kdfopt digest:SHA256 -kdfopt mode:EXPAND_ONLY -kdfopt hexkey:0a... -kdfopt info:a HKDF`
+        let hex: String = key.subkey("a").expose().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "a6421427b255205147cf2ebd3ba35bab2473be33b01e22c3a70b53b3799f3c3b");
     }
 }

@@ -24,6 +24,16 @@ impl SigningKey {
         mac.copy_from_slice(hmac::sign(&self.0, message).as_ref());
         mac
     }
+
+    /// The MAC over a message that lies in several pieces.
+    #[must_use]
+    pub fn mac_of(&self, pieces: &[&[u8]]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        pieces.iter().for_each(|piece| context.update(piece));
+        let mut mac = [0; 32];
+        mac.copy_from_slice(context.sign().as_ref());
+        mac
+    }
 }
 
 impl fmt::Debug for SigningKey {

@@ -7,6 +7,7 @@ mod body;
 mod call;
 mod definitions;
 mod error;
+pub(in crate::control) mod feed;
 mod groups;
 mod identity;
 mod query;
