@@ -21,3 +21,11 @@ pub use store::{Store, StoreError};
 pub async fn bootstrap(store: &Store, names: Names<'_>, now: Timestamp) -> Result<Option<FirstKey>, StoreError> {
     service::bootstrap::bootstrap(store, names, now).await
 }
+
+/// Makes another account with its root user, and an administrator, whose key is the answer.
+///
+/// # Errors
+/// When the store fails; nothing was written then.
+pub async fn found_account(store: &Store, names: Names<'_>, now: Timestamp) -> Result<FirstKey, StoreError> {
+    service::bootstrap::found_account(store, names, now).await
+}

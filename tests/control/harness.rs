@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use portcullis::authn::assertion::Assertion;
 use portcullis::control::api::{Api, serve};
-use portcullis::control::{FirstKey, Names, Store, bootstrap};
+use portcullis::control::{FirstKey, Names, Store, bootstrap, found_account};
 use portcullis::types::{SealingKey, Secret, SigningKey, Timestamp};
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -69,6 +69,31 @@ impl Control {
     /// The administrator of the operator's account.
     pub(crate) fn admin(&self) -> Who {
         Who::new(&self.first.account.to_string(), &self.first.administrator.to_string())
+    }
+
+    /// The root user of a new account that is not the operator's.
+    pub(crate) async fn other_account(&self) -> Who {
+        let other = found_account(&self.store, Names { account: "other", administrator: "admin" }, now()).await.unwrap();
+        Who::new(&other.account.to_string(), &other.root.to_string())
+    }
+
+    /// All records, in the order of their keys, read in small pages.
+    pub(crate) async fn records(&self) -> Vec<(String, String)> {
+        let mut state = self.store.state().await.unwrap();
+        let mut all: Vec<(String, String)> = Vec::new();
+        loop {
+            let last = all.last().map_or("", |(key, _)| key).to_owned();
+            let page = state.snapshot_page(&last, 3).await.unwrap();
+            if page.is_empty() {
+                return all;
+            }
+            all.extend(page.into_iter().map(|record| (record.key, record.body)));
+        }
+    }
+
+    /// The keys of the records of a kind, such as `group/`.
+    pub(crate) async fn record_keys(&self, kind: &str) -> Vec<String> {
+        self.records().await.into_iter().map(|(key, _)| key).filter(|key| key.starts_with(kind)).collect()
     }
 
     /// A request as a gateway forwards it.

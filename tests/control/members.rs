@@ -89,3 +89,19 @@ async fn a_removed_group_takes_its_memberships_and_attachments_along() {
     assert_eq!(control.record_keys("group/").await, [""; 0]);
     assert_eq!(control.record_keys("attachment/").await, attachments);
 }
+
+#[tokio::test]
+async fn who_may_not_give_rights_gives_none() {
+    let control = Control::start().await;
+    let admin = control.admin();
+    let user = control.first.administrator.to_string();
+    let made = control.call(&admin, "POST", "/v1/groups", Some(json!({"name": "plain"}))).await;
+    let target = format!("/v1/groups/{}/members", made.json(201)["group"]["id"].as_str().unwrap());
+    let head = *control.store.head().borrow();
+    let (code, _) = control.call(&admin, "POST", &target, Some(json!({ "user_id": user }))).await.error(403);
+    assert_eq!(code, "Forbidden");
+    let body = json!({"name": "other", "user_ids": [user]});
+    assert_eq!(control.call(&admin, "POST", "/v1/groups", Some(body)).await.error(403).0, "Forbidden");
+    assert_eq!(*control.store.head().borrow(), head);
+    assert_eq!(control.record_keys("membership/").await, [""; 0]);
+}

@@ -6,6 +6,7 @@ use portcullis::control::{Names, Store, StoreError, bootstrap};
 use portcullis::snapshot::wire::{Change, Digest, Frame};
 use portcullis::types::SealingKey;
 use serde_json::json;
+use sqlx::{Connection as _, Row as _};
 
 use super::harness::{Control, now, open, sealing_key};
 
@@ -75,6 +76,18 @@ async fn every_write_is_in_the_audit_log_of_its_revision() {
     assert_eq!(made.status, 201);
     assert_eq!(*control.store.head().borrow(), before + 1);
     assert_eq!(*heard.lock().unwrap(), [before + 1]);
+
+    let root = control.root();
+    let path = control.database();
+    let mut reader = sqlx::SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+    let sql = "SELECT account_id, srn, address, request_id, action, resource, body_before, body_after FROM audit WHERE revision = $1";
+    let row = sqlx::query(sql).bind(i64::try_from(before + 1).unwrap()).fetch_one(&mut reader).await.unwrap();
+    let group = &made.json(201)["group"];
+    let found: Vec<Option<String>> = (0..8).map(|column| row.get(column)).collect();
+    let after = r#"{"description":null,"name":"ops","policy_ids":[],"tags":[],"user_ids":[]}"#;
+    let srn = group["srn"].as_str().unwrap();
+    let expected = [&root.account, &root.srn, "203.0.113.9", "req-1", "iam:CreateGroup", srn, "", after];
+    assert_eq!(found.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]

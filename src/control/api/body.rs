@@ -42,10 +42,11 @@ pub(super) fn decode<T>(body: &[u8], decode: impl FnOnce(&Cursor<'_>) -> Option<
     let limits = json::Limits { bytes_max: BODY_BYTES_MAX, depth_max: DEPTH_MAX };
     let node = json::parse(body, limits).map_err(|error| {
         let place = error.span.start;
-        ServiceError::Invalid(vec![format!("line {}, column {}: {}", place.line, place.column, error.message)])
+        let hint = error.hint.unwrap_or_else(|| "write one JSON object".to_owned());
+        ServiceError::Invalid(vec![format!("line {}, column {}: {}; {hint}", place.line, place.column, error.message)])
     })?;
     let (source, report) = (Source::new("body", String::new()), Report::new());
-    let decoded = decode(&Cursor::new(&node, &source, &report));
+    let decoded = decode(&Cursor::new(&node, &source, &report).advised("write a JSON object"));
     match decoded {
         Some(value) if !report.has_errors() => Ok(value),
         Some(_) | None => Err(ServiceError::Invalid(complaints(&report))),

@@ -23,6 +23,9 @@ pub(super) enum ApiError {
     /// For the operator's people only.
     #[error("this operation is for the operator of the control plane")]
     OperatorOnly,
+    /// Too many bytes of headers.
+    #[error("the headers are too large")]
+    HeadTooLarge,
     /// Too many bytes.
     #[error("the body is too large; send at most {} bytes", super::body::BODY_BYTES_MAX)]
     BodyTooLarge,
@@ -70,6 +73,7 @@ impl ApiError {
             Self::Path(_) | Self::BrokenBody => (StatusCode::BAD_REQUEST, "BadRequest"),
             Self::NoRoute => (StatusCode::NOT_FOUND, "NotFound"),
             Self::OperatorOnly => (StatusCode::FORBIDDEN, "Forbidden"),
+            Self::HeadTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "RequestHeaderFieldsTooLarge"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge"),
             Self::TooSlow => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
             Self::Service(error) => match error {

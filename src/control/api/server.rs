@@ -103,6 +103,9 @@ impl Api {
             return Response::new(Whole::new("ok\n"));
         }
         let (parts, body) = request.into_parts();
+        if head_bytes(&parts) > HEAD_BYTES_MAX {
+            return ApiError::HeadTooLarge.into_response("");
+        }
         let now = (self.clock)();
         let vouched = match self.identify(&parts, now) {
             Ok(vouched) => vouched,
@@ -128,6 +131,12 @@ impl Api {
         let query = parts.uri.query().unwrap_or("").to_owned();
         (route.handler)(Call { store: self.store.clone(), caller, now, parameters, query, headers: parts.headers, body }).await
     }
+}
+
+/// hyper's own limit is one of its buffer, which a head that comes in one piece may exceed.
+fn head_bytes(parts: &http::request::Parts) -> usize {
+    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    parts.headers.iter().fold(target, |bytes, (name, value)| bytes.saturating_add(name.as_str().len()).saturating_add(value.len()))
 }
 
 async fn limited<T>(work: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {

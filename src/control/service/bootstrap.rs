@@ -1,4 +1,4 @@
-//! The first people of an empty store: the operator's account, its root user, and an administrator with a key.
+//! New accounts: each with a root user and an administrator with a key. The first one is the operator's.
 
 use serde_json::json;
 
@@ -35,19 +35,22 @@ const SYSTEM_POLICIES: [(&str, &str, &str); 2] = [
 ];
 const ADMINISTRATOR: &str = "AdministratorAccess";
 
-/// The names of the first people.
+/// The name of an account's root user.
+const ROOT: &str = "root";
+
+/// The names of an account and its first user.
 #[derive(Debug, Clone, Copy)]
 pub struct Names<'a> {
-    /// The operator's account.
+    /// The account.
     pub account: &'a str,
     /// The administrator.
     pub administrator: &'a str,
 }
 
-/// Who may use the new store. The secret is nowhere else.
+/// Who may use a new account. The secret is nowhere else.
 #[derive(Debug)]
 pub struct FirstKey {
-    /// The operator's account.
+    /// The account.
     pub account: AccountId,
     /// Its root user, which has no key.
     pub root: UserId,
@@ -59,44 +62,54 @@ pub struct FirstKey {
     pub secret: Secret,
 }
 
-/// Makes the first people, in one write. `None` when there is an operator's account already.
+/// Makes the operator's account and the policies of the system, in one write. `None` when there is an operator's account already.
 pub(crate) async fn bootstrap(store: &Store, names: Names<'_>, now: Timestamp) -> Result<Option<FirstKey>, StoreError> {
     let mut write = store.write().await?;
     if accounts::operator(&mut write).await?.is_some() {
         return Ok(None);
     }
-    let account = AccountId::from_bytes(random::bytes()?);
+    for (name, description, document) in SYSTEM_POLICIES {
+        add_system_policy(&mut write, name, description, document, Stamp { at: now, by: SYSTEM }).await?;
+    }
+    found(write, names, true, now).await.map(Some)
+}
+
+/// Makes another account, in one write.
+pub(crate) async fn found_account(store: &Store, names: Names<'_>, now: Timestamp) -> Result<FirstKey, StoreError> {
+    found(store.write().await?, names, false, now).await
+}
+
+async fn found(mut write: Write, names: Names<'_>, operator: bool, now: Timestamp) -> Result<FirstKey, StoreError> {
+    let id = AccountId::from_bytes(random::bytes()?);
     let (root, administrator) = (UserId::from_bytes(random::bytes()?), UserId::from_bytes(random::bytes()?));
     let stamp = Stamp { at: now, by: SYSTEM };
-    let operator = Account { id: account, name: names.account.to_owned(), operator: true, active: true, revision: write.sequence() };
-    accounts::insert(&mut write, &operator, stamp).await?;
-    write.put(Record::Account(wire::Account { id: account, name: operator.name, active: true }));
-    for (id, name, is_root) in [(root, "root", true), (administrator, names.administrator, false)] {
-        add_user(&mut write, User { id, account, name: name.to_owned(), root: is_root, active: true }, stamp).await?;
+    let account = Account { id, name: names.account.to_owned(), operator, active: true, revision: write.sequence() };
+    accounts::insert(&mut write, &account, stamp).await?;
+    write.put(Record::Account(wire::Account { id, name: account.name, active: true }));
+    for (user, name, root) in [(root, ROOT, true), (administrator, names.administrator, false)] {
+        add_user(&mut write, User { id: user, account: id, name: name.to_owned(), root, active: true }, stamp).await?;
     }
-    for (name, description, document) in SYSTEM_POLICIES {
-        let policy = add_system_policy(&mut write, name, description, document, stamp).await?;
-        if name == ADMINISTRATOR {
-            let to = Identity::User(administrator);
-            policies::attach(&mut write, policy, to, stamp).await?;
-            write.put(Record::Attachment { policy, to });
-        }
+    if let Some(policy) = policies::of_system(&mut write, ADMINISTRATOR).await? {
+        let to = Identity::User(administrator);
+        policies::attach(&mut write, policy, to, stamp).await?;
+        write.put(Record::Attachment { policy, to });
     }
-    let (access_key, secret) = add_key(&mut write, account, administrator, stamp).await?;
+    let (access_key, secret) = add_key(&mut write, id, administrator, stamp).await?;
     let after = json!({ "root": root.to_string(), "administrator": administrator.to_string(), "access_key": access_key.to_string() });
+    let resource = srn(write.store(), id, "account", id);
     write.audit(audit::Entry {
-        account: account.to_string(),
+        account: id.to_string(),
         user: SYSTEM.to_owned(),
         srn: String::new(),
         address: String::new(),
         request_id: String::new(),
-        action: "portcullis:Bootstrap".to_owned(),
-        resource: srn(store, account, "account", account),
+        action: "portcullis:CreateAccount".to_owned(),
+        resource,
         before: None,
         after: Some(after.to_string()),
     });
     write.commit(now).await?;
-    Ok(Some(FirstKey { account, root, administrator, access_key, secret }))
+    Ok(FirstKey { account: id, root, administrator, access_key, secret })
 }
 
 async fn add_user(write: &mut Write, user: User, stamp: Stamp<'_>) -> Result<(), StoreError> {
@@ -107,13 +120,7 @@ async fn add_user(write: &mut Write, user: User, stamp: Stamp<'_>) -> Result<(),
     Ok(())
 }
 
-async fn add_system_policy(
-    write: &mut Write,
-    name: &str,
-    description: &str,
-    document: &str,
-    stamp: Stamp<'_>,
-) -> Result<PolicyId, StoreError> {
+async fn add_system_policy(write: &mut Write, name: &str, description: &str, document: &str, stamp: Stamp<'_>) -> Result<(), StoreError> {
     let id = PolicyId::from_bytes(random::bytes()?);
     let version_id = PolicyId::from_bytes(random::bytes()?).to_string();
     let policy = NewPolicy {
@@ -129,7 +136,7 @@ async fn add_system_policy(
     policies::insert(write, &policy, sequence, stamp).await?;
     let document = DocumentRef::Text(document.to_owned(), Span::default());
     write.put(Record::Policy(wire::Policy { id, account: None, name: name.to_owned(), document }));
-    Ok(id)
+    Ok(())
 }
 
 /// A new key that is switched on and never ends; its secret goes to nobody but the caller.

@@ -101,7 +101,7 @@ pub(crate) async fn show(store: &Store, caller: &Caller, id: GroupId) -> Result<
     let mut read = store.read().await?;
     let group = groups::find(&mut read, caller.account, id).await?.ok_or_else(|| not_found(id))?;
     let members = groups::all_members(&mut read, id).await?;
-    Ok(Details { group, members: joined(&mut read, members).await? })
+    Ok(Details { group, members: joined(&mut read, id, members).await? })
 }
 
 /// Makes a group, with policies and members.
@@ -128,14 +128,12 @@ pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Tim
     }
     let group = groups::find(&mut write, caller.account, id).await?.ok_or_else(|| not_found(id))?;
     let members = groups::all_members(&mut write, id).await?;
-    let members = joined(&mut write, members).await?;
-    let ids = |all: &[String]| all.join(",");
-    let mut after = shown(&group);
-    if let Json::Object(after) = &mut after {
-        after.insert("policy_ids".to_owned(), ids(&new.policies.iter().map(ToString::to_string).collect::<Vec<_>>()).into());
-        after.insert("user_ids".to_owned(), ids(&new.users.iter().map(ToString::to_string).collect::<Vec<_>>()).into());
-        after.insert("tags".to_owned(), json!(new.tags));
-    }
+    let members = joined(&mut write, id, members).await?;
+    let after = json!({
+        "name": new.name, "description": new.description, "tags": new.tags,
+        "policy_ids": new.policies.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "user_ids": new.users.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    });
     write.audit(caller.entry(srn(store, caller.account, WHAT, id), None, Some(after)));
     accept(write, caller, Details { group, members }, now).await
 }
@@ -157,7 +155,7 @@ pub(crate) async fn set(
     write.put(record(caller, id, &set.name));
     let group = groups::find(&mut write, caller.account, id).await?.ok_or_else(|| not_found(id))?;
     let members = groups::all_members(&mut write, id).await?;
-    let members = joined(&mut write, members).await?;
+    let members = joined(&mut write, id, members).await?;
     write.audit(caller.entry(srn(store, caller.account, WHAT, id), Some(shown(&before)), Some(shown(&group))));
     accept(write, caller, Details { group, members }, now).await
 }
@@ -193,7 +191,7 @@ pub(crate) async fn members(store: &Store, caller: &Caller, id: GroupId, page: &
     let mut read = store.read().await?;
     groups::find(&mut read, caller.account, id).await?.ok_or_else(|| not_found(id))?;
     let (members, count) = groups::members(&mut read, id, page).await?;
-    Ok((joined(&mut read, members).await?, count))
+    Ok((joined(&mut read, id, members).await?, count))
 }
 
 /// Adds a member. One that is there already stays as it is.
@@ -212,7 +210,7 @@ pub(crate) async fn add_member(
     groups::add_member(&mut write, id, user, caller.stamp(now)).await?;
     write.put(Record::Membership { group: id, user });
     let member = groups::member_of(&mut write, id, user).await?.ok_or_else(|| not_found(id))?;
-    let groups = groups::names_of(&mut write, user).await?;
+    let groups = groups::names_of_members(&mut write, id).await?.remove(&user).unwrap_or_default();
     write.audit(caller.entry(srn(store, caller.account, WHAT, id), None, Some(json!({ "user_id": user.to_string() }))));
     accept(write, caller, Joined { member, groups }, now).await
 }
@@ -257,13 +255,10 @@ async fn known(write: &mut Write, caller: &Caller, new: &Create) -> Result<(), S
     if problems.is_empty() { Ok(()) } else { Err(ServiceError::Invalid(problems)) }
 }
 
-async fn joined(connection: &mut Connection, members: Vec<Member>) -> Result<Vec<Joined>, ServiceError> {
-    let mut all = Vec::with_capacity(members.len());
-    for member in members {
-        let groups = groups::names_of(connection, member.user).await?;
-        all.push(Joined { member, groups });
-    }
-    Ok(all)
+async fn joined(connection: &mut Connection, group: GroupId, members: Vec<Member>) -> Result<Vec<Joined>, ServiceError> {
+    let mut names = groups::names_of_members(connection, group).await?;
+    let join = |member: Member| Joined { groups: names.remove(&member.user).unwrap_or_default(), member };
+    Ok(members.into_iter().map(join).collect())
 }
 
 fn record(caller: &Caller, id: GroupId, name: &str) -> Record {

@@ -1,5 +1,7 @@
 //! SQL of groups and memberships.
 
+use std::collections::HashMap;
+
 use super::StoreError;
 use super::authorship::{Authorship, Stamp};
 use super::connection::Connection;
@@ -226,10 +228,15 @@ pub(crate) async fn member_of(connection: &mut Connection, group: GroupId, user:
     rows.into_iter().next().map(member).transpose()
 }
 
-/// The names of the groups of each of these users, in order.
-pub(crate) async fn names_of(connection: &mut Connection, user: UserId) -> Result<Vec<String>, StoreError> {
-    let sql = "SELECT g.name FROM memberships p JOIN user_groups g ON g.id = p.group_id WHERE p.user_id = $1 ORDER BY g.name";
-    connection.query(sql, &[user.into()]).await?.into_iter().map(|mut row| row.text()).collect()
+/// The names of all groups of each member of a group, in order.
+pub(crate) async fn names_of_members(connection: &mut Connection, group: GroupId) -> Result<HashMap<UserId, Vec<String>>, StoreError> {
+    let sql = "SELECT p.user_id, g.name FROM memberships p JOIN user_groups g ON g.id = p.group_id
+               WHERE p.user_id IN (SELECT user_id FROM memberships WHERE group_id = $1) ORDER BY g.name";
+    let mut names: HashMap<UserId, Vec<String>> = HashMap::new();
+    for mut row in connection.query(sql, &[group.into()]).await? {
+        names.entry(row.parsed()?).or_default().push(row.text()?);
+    }
+    Ok(names)
 }
 
 /// Adds a member; `false` when it was one already.

@@ -57,6 +57,12 @@ pub(crate) async fn is_usable(connection: &mut Connection, account: AccountId, i
     Ok(connection.first(sql, &[id.into(), account.into()]).await?.is_some())
 }
 
+/// The policy of the system that has this name.
+pub(crate) async fn of_system(connection: &mut Connection, name: &str) -> Result<Option<PolicyId>, StoreError> {
+    let sql = "SELECT id FROM policies WHERE account_id IS NULL AND policy_name = $1";
+    connection.first(sql, &[name.into()]).await?.map(|mut row| row.parsed()).transpose()
+}
+
 /// Attaches a policy; `false` when it was attached already.
 pub(crate) async fn attach(connection: &mut Connection, policy: PolicyId, to: Identity, stamp: Stamp<'_>) -> Result<bool, StoreError> {
     let sql = "INSERT INTO attachments (policy_id, user_id, group_id, scope, created_at, created_by) VALUES ($1, $2, $3, NULL, $4, $5)

@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn what_comes_from_outside_is_always_a_value() {
         let mut select = Select::new("id", "FROM t WHERE a = $ AND (b = $ OR c IS NULL)", "x");
-        select.and_some("d = $", Some(3));
+        select.and_some("d = $", Some(3_i64));
         select.and_some("e = $", None::<&str>);
         select.and_in("f", ["p", "q"]);
         select.and_in("g", [0_i64; 0]);
