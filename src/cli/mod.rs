@@ -7,6 +7,7 @@ mod credential;
 mod explain;
 mod follow;
 mod gateway;
+mod http;
 mod in_force;
 mod key_file;
 mod load;
