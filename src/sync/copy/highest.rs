@@ -44,24 +44,31 @@ impl Highest {
         }
     }
 
-    /// Notes a point that is not lower.
+    /// Notes a point; a lower one than is noted changes nothing.
     pub(super) fn raise(&mut self, point: Point) -> Result<&Arc<File>, CopyError> {
         let failed = disk(&self.path);
-        let file = match self.file.take() {
-            Some(file) => file,
+        let noted = self.point();
+        let highest = noted.map_or(point, |noted| noted.max(point));
+        let (file, is_open) = match self.file.take() {
+            Some(file) => (file, true),
             None => {
                 let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.path);
-                Arc::new(opened.map_err(&failed)?)
+                (Arc::new(opened.map_err(&failed)?), false)
             }
         };
-        if self.point().is_none_or(|noted| noted < point) {
-            let text = note(point, &self.keys);
+        if !is_open || noted != Some(highest) {
+            let text = note(highest, &self.keys);
             // A note of another length was not written by this version: nothing of it may stay.
             file.set_len(text.len() as u64).map_err(&failed)?;
             file.write_all_at(text.as_bytes(), 0).map_err(&failed)?;
-            self.read = Ok(Some(point));
+            self.read = Ok(Some(highest));
         }
         Ok(self.file.insert(file))
+    }
+
+    /// The file may not be there any more: the next note is written by its name.
+    pub(super) fn forget_file(&mut self) {
+        self.file = None;
     }
 }
 

@@ -190,6 +190,7 @@ impl Copy {
     /// Without a copy: what is there must not be taken for the state in force after a restart.
     pub(super) fn give_up(&mut self) {
         self.journal = None;
+        self.highest.forget_file();
         if let Some(folding) = &mut self.folding {
             folding.is_stale = true;
         }

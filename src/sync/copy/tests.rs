@@ -214,7 +214,7 @@ fn a_refusal_names_the_file_and_what_is_wrong() {
         (&|files| drop(files.remove(HIGHEST)), "`highest`: it is missing"),
         (&|files| drop(files.remove(JOURNAL)), "`image`: it ends at `5.3`, and `5.5` was in force already"),
         (&|files| files.extend([(IMAGE, older[IMAGE].clone()), (JOURNAL, older[JOURNAL].clone())]), "`journal`: it ends at `5.4`"),
-        (&|files| drop(files.get_mut(IMAGE).unwrap().pop()), "`image`: it is cut off in frame 2"),
+        (&|files| files.get_mut(IMAGE).unwrap().truncate(300), "`image`: it is cut off in frame 2"),
         (&|files| files.get_mut(IMAGE).unwrap()[60] ^= 1, "`image`: frame 1 does not open: changed, moved, or written under another"),
         (&|files| files.get_mut(HIGHEST).unwrap()[3] ^= 1, "`highest`: it does not verify: changed, cut, or written under another"),
     ];
