@@ -6,7 +6,7 @@ use super::View;
 use super::decision::{Denial, Facts};
 use super::request::Request;
 use crate::authn::scp::{Credential, Headers, Signed};
-use crate::snapshot::AccessKey;
+use crate::snapshot::{AccessKey, User};
 use crate::types::{AuthenticationType, Reason, Timestamp};
 
 /// Finds and verifies the credential; the caller and how they proved it go into `facts`.
@@ -15,7 +15,7 @@ pub(super) fn authenticate<'v>(
     request: &Request<'_>,
     now: Timestamp,
     facts: &mut Facts<'v>,
-) -> Result<&'v AccessKey, Denial> {
+) -> Result<(&'v AccessKey, &'v User), Denial> {
     let presented = Presented::find(request.headers);
     if !presented.is_scp() {
         return Err(Denial::with(Reason::NoCredential, "this service accepts `Scp-*` signatures"));
@@ -41,7 +41,9 @@ pub(super) fn authenticate<'v>(
     let verified = credential.verify(signing_key, &signed);
     let Some(key) = key.filter(|_| verified) else { return Err(Denial::new(Reason::SignatureMismatch)) };
 
-    facts.user = Some(&key.user);
+    // Its user's record is gone or cannot be read.
+    let user = view.snapshot.user(key.user).ok_or(Denial::new(Reason::OwnerInactive))?;
+    facts.user = Some(user);
     facts.authentication = AuthenticationType::AuthenticationKey;
     if presented.session_token {
         return Err(Denial::with(
@@ -49,10 +51,10 @@ pub(super) fn authenticate<'v>(
             "an `X-Auth-Token` stands beside the signature of a key that has no session",
         ));
     }
-    if credential.account_id.is_some_and(|account| account != key.user.principal.account) {
+    if credential.account_id.is_some_and(|account| account != user.principal.account) {
         return Err(Denial::new(Reason::AccountMismatch));
     }
-    Ok(key)
+    Ok((key, user))
 }
 
 /// The carriers of credentials in a request's head, found in one pass.

@@ -5,11 +5,12 @@ use smallvec::SmallVec;
 use super::decision::{Denial, Facts};
 use super::resolve::Resolved;
 use crate::policy::{self, ActionId, Deciding, Verdict};
-use crate::snapshot::{Decide, Operation, User};
+use crate::snapshot::{Decide, Operation, Snapshot, User};
 use crate::types::{PrincipalKind, Reason, Timestamp};
 
 /// Evaluates the caller's policies; the deciding statement goes into `facts`.
 pub(super) fn authorize<'v>(
+    snapshot: &'v Snapshot,
     operation: &Operation,
     action: ActionId,
     resolved: &Resolved<'_>,
@@ -34,10 +35,10 @@ pub(super) fn authorize<'v>(
         root_of_account: user.principal.kind == PrincipalKind::Root && !foreign,
         context: user.context(facts.client_address, facts.authentication.as_str(), &resolved.region, now),
     };
-    let name = |deciding: &Deciding| {
-        user.policies.get(deciding.policy).map(|policy| (policy.id(), deciding.statement, policy.sid(deciding.statement)))
-    };
-    match policy::evaluate(&request, &user.policies) {
+    let policies = snapshot.policies_of(user);
+    let name =
+        |deciding: &Deciding| policies.get(deciding.policy).map(|policy| (policy.id(), deciding.statement, policy.sid(deciding.statement)));
+    match policy::evaluate(&request, &policies) {
         // R26: across accounts the caller's own policies are not enough, and nothing else can grant yet.
         Verdict::Allow(_) if foreign => Err(Denial::new(Reason::ImplicitDeny)),
         Verdict::Allow(deciding) => {
@@ -50,7 +51,7 @@ pub(super) fn authorize<'v>(
         }
         Verdict::ImplicitDeny => Err(Denial::new(Reason::ImplicitDeny)),
         Verdict::InvalidPolicy { policy } => {
-            facts.deciding = user.policies.get(policy).map(|policy| (policy.id(), 0, None));
+            facts.deciding = policies.get(policy).map(|policy| (policy.id(), 0, None));
             Err(Denial::new(Reason::InvalidPolicy))
         }
     }

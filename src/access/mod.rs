@@ -27,12 +27,12 @@ use crate::snapshot::{Authentication, Snapshot};
 use crate::types::{AuthenticationType, Path, Reason, Timestamp};
 
 /// Everything a decision reads, at one revision.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct View {
     /// Accounts, users, keys, policies, definitions.
     pub snapshot: Arc<Snapshot>,
     /// Which Host is which service.
-    pub services: Services,
+    pub services: Arc<Services>,
     /// How far a signature's timestamp may be from now, in milliseconds.
     pub clock_skew_ms: u64,
 }
@@ -86,8 +86,8 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
         return Ok(Outcome::Allowed);
     }
 
-    let key = authenticate::authenticate(view, request, now, facts)?;
-    credential::check(key, facts.client_address, now)?;
+    let (key, user) = authenticate::authenticate(view, request, now, facts)?;
+    credential::check(&view.snapshot, (key, user), facts.client_address, now)?;
     facts.credential_usable = true;
 
     let (operation, parameters) = operation.ok_or(Denial::new(Reason::NoActionDefinition))?;
@@ -100,9 +100,9 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
     facts.action = Some(catalogue.action(action));
 
     let body = resolve::read_body(operation, request)?;
-    let target = resolve::Target { operation, parameters: &parameters, host: &found.labels, caller: &key.user, body: body.as_ref() };
+    let target = resolve::Target { operation, parameters: &parameters, host: &found.labels, caller: user, body: body.as_ref() };
     let resolved = target.resolve(catalogue, request)?;
     facts.resources = resolved.srns(catalogue);
-    authorize::authorize(operation, action, &resolved, &key.user, facts, now)?;
+    authorize::authorize(&view.snapshot, operation, action, &resolved, user, facts, now)?;
     Ok(Outcome::Allowed)
 }

@@ -33,7 +33,7 @@ pub enum ErrorProtocol {
 pub struct ServiceSettings {
     /// Its name in configuration, records and metrics.
     pub name: Arc<str>,
-    /// Host patterns, lower-case: `iam.example.com`, `{region}.iam.example.com`, with or without port.
+    /// Host patterns, lower-case: `iam.example.com`, `{region}.iam.example.com`, with or without port; `*` for every other host.
     pub hosts: Vec<String>,
     /// The services whose action definitions apply.
     pub definitions: Vec<String>,
@@ -93,6 +93,8 @@ pub struct Services {
     services: Vec<Service>,
     exact: FnvHashMap<Box<str>, usize>,
     patterns: Vec<(HostPattern, usize)>,
+    /// The service for every other host. Only demos have one.
+    any: Option<usize>,
 }
 
 /// What a Host pattern took from a Host: label names and their texts.
@@ -115,6 +117,10 @@ impl Services {
         let mut bound = Self::default();
         for (index, service) in settings.iter().enumerate() {
             for host in &service.hosts {
+                if host == "*" {
+                    bound.any = Some(index);
+                    continue;
+                }
                 match HostPattern::parse(host) {
                     Some(pattern) => bound.patterns.push((pattern, index)),
                     None => {
@@ -150,10 +156,11 @@ impl Services {
         if let Some(service) = exact.and_then(|index| self.services.get(*index)) {
             return Some(Found { service, labels: Labels::new() });
         }
-        self.patterns.iter().find_map(|(pattern, index)| {
+        let matched = self.patterns.iter().find_map(|(pattern, index)| {
             let labels = pattern.matches(&folded).or_else(|| pattern.matches(without_port(&folded)))?;
             Some(Found { service: self.services.get(*index)?, labels })
-        })
+        });
+        matched.or_else(|| Some(Found { service: self.services.get(self.any?)?, labels: Labels::new() }))
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::load::{Configured, configure};
 use super::{Ended, counted};
 use crate::config::listener::ForwardedBy;
-use crate::config::{RecordPath, Service};
+use crate::config::{Identity, RecordPath, Service};
 use crate::source::{Report, Severity};
 
 /// Check a configuration and everything it names, and print all errors at once.
@@ -56,11 +56,22 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Writ
 
 /// What a start would do. What weakens protection is in capitals.
 fn summarize(configured: &Configured, out: &mut dyn Write) -> anyhow::Result<()> {
-    let Configured { config, state } = configured;
+    let Configured { config, state, .. } = configured;
     let snapshot = &state.view.snapshot;
-    let (users, keys, policies) = snapshot.sizes();
-    let [users, keys, policies] = [counted(users, "user"), counted(keys, "access key"), counted(policies, "policy")];
-    writeln!(out, "revision {}: {users}, {keys}, {policies}", snapshot.revision())?;
+    match &config.identity {
+        Identity::Files(_) => {
+            let (users, keys, policies) = snapshot.sizes();
+            let [users, keys, policies] = [counted(users, "user"), counted(keys, "access key"), counted(policies, "policy")];
+            writeln!(out, "revision {}: {users}, {keys}, {policies}", snapshot.revision())?;
+        }
+        Identity::Feed(feed) => {
+            writeln!(out, "follows the feed at {} as `{}`, with a copy in {}", feed.authority, feed.name, feed.copy.display())?;
+            match feed.deny_after {
+                Some(limit) => writeln!(out, "  refuses everything when nothing has come for {} s", limit.as_secs())?,
+                None => writeln!(out, "  decides by what it has for as long as nothing comes")?,
+            }
+        }
+    }
     for listener in &config.listeners {
         writeln!(out, "listens on {}, for clients that use {}://", listener.address, listener.public_scheme)?;
         if !listener.trusted_proxies.is_empty() {
@@ -80,7 +91,10 @@ fn summarize(configured: &Configured, out: &mut dyn Write) -> anyhow::Result<()>
     }
     for service in &config.services {
         let definitions = service.definitions.iter().filter_map(|(name, _)| snapshot.definition(name));
-        let operations = counted(definitions.map(|found| found.operations()).sum(), "operation");
+        let operations = match &config.identity {
+            Identity::Files(_) => counted(definitions.map(|found| found.operations()).sum(), "operation"),
+            Identity::Feed(_) => "operations as the feed defines them".to_owned(),
+        };
         describe(service, &operations, out)?;
     }
     Ok(())

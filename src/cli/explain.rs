@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 
-use super::Ended;
 use super::load::configure;
+use super::{Ended, counted};
 use crate::config::RecordPath;
 use crate::policy::{self, Effect, Outcome, Resource};
 use crate::snapshot::{Snapshot, User};
@@ -183,8 +183,9 @@ fn evaluate_again(record: &Node, snapshot: &Snapshot, out: &mut dyn Write) -> an
             now,
         ),
     };
-    writeln!(out, "\n{} holds {} policies:", user.principal.name, user.policies.len())?;
-    let findings = policy::explain(&request, &user.policies, catalogue);
+    let held = snapshot.policies_of(user);
+    writeln!(out, "\n{} holds {}:", user.principal.name, counted(held.len(), "policy"))?;
+    let findings = policy::explain(&request, &held, catalogue);
     for finding in &findings {
         writeln!(out, "  {finding}")?;
     }

@@ -1,17 +1,18 @@
 //! `portcullis gateway`: run, reload on SIGHUP, stop on SIGTERM or SIGINT.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 
+use super::Ended;
+use super::in_force::{InForce, note_loaded, warn_of_observers};
 use super::load::{Configured, configure};
-use super::{Ended, counted};
-use crate::access::Mode;
 use crate::authn::scp::{self, Signed};
-use crate::config::GatewayConfig;
+use crate::config::{GatewayConfig, Identity};
 use crate::gateway::{Gateway, Options, State, system_time};
 use crate::source::Report;
 use crate::telemetry::{self, Metrics, RecordWriter};
@@ -33,43 +34,132 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
     telemetry::log::start(&arguments.log);
-    let report = Report::new();
-    let Some(Configured { config, state }) = configure(&arguments.config, &report) else {
-        write!(err, "{report}")?;
-        return Ok(Ended::Badly);
-    };
-    if !report.diagnostics().is_empty() {
-        write!(err, "{report}")?;
-    }
-    let metrics = Arc::new(Metrics::default());
-    let records = RecordWriter::start(&config.record.path).context("cannot open the file of decision records")?;
-    note_loaded(&metrics, &state);
-    let example = example(&config, &state);
-    let summary = summary(&state);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Handlers stand before the first socket does: a signal right after start must not kill the process.
-    let (mut reload, mut terminate, mut interrupt) = runtime.block_on(async {
-        Ok::<_, std::io::Error>((signal(SignalKind::hangup())?, signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
-    })?;
-    let gateway = Gateway::start(options(&config, records, Arc::clone(&metrics)), state)?;
-    let addresses: Vec<String> = gateway.addresses().iter().map(ToString::to_string).collect();
-    writeln!(out, "portcullis: ready on {}, metrics on {}; {summary}", addresses.join(" and "), gateway.metrics_address())?;
+    let mut signals = runtime.block_on(async { Signals::new() })?;
+    let Some((running, example)) = Running::start(&arguments.config, err)? else { return Ok(Ended::Badly) };
+    writeln!(out, "portcullis: ready on {}, metrics on {}; {}", running.addresses(), running.metrics_address(), running.summary())?;
     if let Some(example) = example {
         writeln!(out, "{example}")?;
     }
     out.flush()?;
-    runtime.block_on(async {
-        loop {
-            tokio::select! {
-                _ = reload.recv() => reload_all(&arguments.config, &config, &gateway, &metrics),
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-            }
-        }
-    });
+    while runtime.block_on(signals.next()) == Signal::Reload {
+        running.reload();
+    }
     tracing::info!("stopping: open requests may finish");
-    gateway.stop();
+    running.stop();
     Ok(Ended::Well)
+}
+
+/// What an operator tells a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// Read the configuration again.
+    Reload,
+    /// End.
+    Stop,
+}
+
+/// The signals of the process, from now on.
+pub(super) struct Signals {
+    hangup: unix::Signal,
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+}
+
+impl Signals {
+    /// Must be called within a runtime.
+    pub(super) fn new() -> std::io::Result<Self> {
+        let [hangup, terminate, interrupt] = [SignalKind::hangup(), SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+        Ok(Self { hangup: hangup?, terminate: terminate?, interrupt: interrupt? })
+    }
+
+    /// The next one.
+    pub(super) async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.hangup.recv() => Signal::Reload,
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.interrupt.recv() => Signal::Stop,
+        }
+    }
+}
+
+/// A gateway that runs by a configuration file.
+pub(super) struct Running {
+    path: PathBuf,
+    /// The configuration it was started with: some of it only a restart can change.
+    config: GatewayConfig,
+    gateway: Gateway,
+    in_force: Arc<InForce>,
+    metrics: Arc<Metrics>,
+}
+
+impl Running {
+    /// Reads the configuration, opens the sockets, starts the threads. `None` when the configuration has errors, which are then told.
+    /// Also gives the example to print, if one is configured.
+    pub(super) fn start(path: &Path, err: &mut dyn Write) -> anyhow::Result<Option<(Self, Option<String>)>> {
+        let report = Report::new();
+        let configured = configure(path, &report);
+        if !report.diagnostics().is_empty() {
+            write!(err, "{report}")?;
+        }
+        let Some(Configured { config, state, feed }) = configured else { return Ok(None) };
+        let metrics = Arc::new(Metrics::default());
+        let records = RecordWriter::start(&config.record.path).context("cannot open the file of decision records")?;
+        note_loaded(&metrics, &state);
+        warn_of_observers(&state);
+        let example = example(&config, &state);
+        let gateway = Gateway::start(options(&config, records, Arc::clone(&metrics)), state.clone())?;
+        let in_force = Arc::new(InForce::new(gateway.publisher(), Arc::clone(&metrics), config.clone(), state));
+        Ok(Some((Self { path: path.to_owned(), config, gateway, in_force, metrics }, example)))
+    }
+
+    /// Where it listens, for people.
+    pub(super) fn addresses(&self) -> String {
+        self.gateway.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// Where its metrics are.
+    pub(super) fn metrics_address(&self) -> SocketAddr {
+        self.gateway.metrics_address()
+    }
+
+    /// What is in force, for people.
+    pub(super) fn summary(&self) -> String {
+        self.in_force.summary()
+    }
+
+    /// Reads everything again. Nothing changes unless all of it is right.
+    pub(super) fn reload(&self) {
+        self.gateway.reopen_records();
+        let report = Report::new();
+        let Some(mut configured) = configure(&self.path, &report) else {
+            self.metrics.reloaded(false);
+            tracing::error!("nothing was reloaded, the old state stays in force:\n{report}");
+            return;
+        };
+        for difference in fixed_differences(&self.config, &configured.config) {
+            tracing::warn!("`{difference}` has changed; that takes effect at the next start only");
+        }
+        // A socket keeps its own listener's trust and scheme, wherever that stands in the file now.
+        let fresh = &configured.config.listeners;
+        let places = self.config.listeners.iter().map(|listener| fresh.iter().position(|other| other.address == listener.address));
+        let Some(entrances) = places.map(|place| configured.state.entrances.get(place?).cloned()).collect() else {
+            self.metrics.reloaded(false);
+            tracing::error!("nothing was reloaded: a listener in use has gone from the configuration; restart to change listeners");
+            return;
+        };
+        configured.state.entrances = entrances;
+        warn_of_observers(&configured.state);
+        self.in_force.reconfigure(configured);
+        self.metrics.reloaded(true);
+        tracing::info!("reloaded: {}", self.summary());
+    }
+
+    /// Lets open requests finish, and ends.
+    pub(super) fn stop(self) {
+        self.gateway.stop();
+    }
 }
 
 fn options(config: &GatewayConfig, records: RecordWriter, metrics: Arc<Metrics>) -> Options {
@@ -86,44 +176,18 @@ fn options(config: &GatewayConfig, records: RecordWriter, metrics: Arc<Metrics>)
     }
 }
 
-/// Reads everything again. Nothing changes unless all of it is right.
-fn reload_all(path: &std::path::Path, running: &GatewayConfig, gateway: &Gateway, metrics: &Metrics) {
-    gateway.reopen_records();
-    let report = Report::new();
-    match configure(path, &report) {
-        Some(mut configured) => {
-            for difference in fixed_differences(running, &configured.config) {
-                tracing::warn!("`{difference}` has changed; that takes effect at the next start only");
-            }
-            // A socket keeps its own listener's trust and scheme, wherever that stands in the file now.
-            let fresh = &configured.config.listeners;
-            let places = running.listeners.iter().map(|listener| fresh.iter().position(|other| other.address == listener.address));
-            let Some(entrances) = places.map(|place| configured.state.entrances.get(place?).cloned()).collect::<Option<Vec<_>>>() else {
-                metrics.reloaded(false);
-                tracing::error!("nothing was reloaded: a listener in use has gone from the configuration; restart to change listeners");
-                return;
-            };
-            configured.state.entrances = entrances;
-            note_loaded(metrics, &configured.state);
-            let summary = summary(&configured.state);
-            gateway.publish(configured.state);
-            metrics.reloaded(true);
-            tracing::info!("reloaded: {summary}");
-        }
-        None => {
-            metrics.reloaded(false);
-            tracing::error!("nothing was reloaded, the old state stays in force:\n{report}");
-        }
-    }
-}
-
 /// Keys whose change only a restart can carry out.
 fn fixed_differences(running: &GatewayConfig, fresh: &GatewayConfig) -> Vec<&'static str> {
+    let feed = |config: &GatewayConfig| match &config.identity {
+        Identity::Files(_) => None,
+        Identity::Feed(feed) => Some((feed.authority.clone(), feed.name.clone(), feed.copy.clone())),
+    };
     let addresses = |config: &GatewayConfig| config.listeners.iter().map(|listener| listener.address).collect::<Vec<_>>();
     [
         ("listeners", addresses(running) != addresses(fresh)),
         ("metrics", running.metrics != fresh.metrics),
         ("workers", running.workers != fresh.workers),
+        ("identity.feed", feed(running) != feed(fresh)),
         ("record", running.record != fresh.record),
         ("limits", running.limits != fresh.limits),
         ("timeouts", running.timeouts != fresh.timeouts),
@@ -131,22 +195,6 @@ fn fixed_differences(running: &GatewayConfig, fresh: &GatewayConfig) -> Vec<&'st
     .into_iter()
     .filter_map(|(key, changed)| changed.then_some(key))
     .collect()
-}
-
-fn note_loaded(metrics: &Metrics, state: &State) {
-    let observed = state.view.services.all().iter().map(|service| (Arc::clone(&service.name), service.mode == Mode::Observe)).collect();
-    metrics.loaded(state.view.snapshot.revision(), system_time().milliseconds(), observed, state.view.snapshot.sizes());
-    for service in state.view.services.all().iter().filter(|service| service.mode == Mode::Observe) {
-        tracing::warn!("service `{}` only observes: nothing is refused there", service.name);
-    }
-}
-
-fn summary(state: &State) -> String {
-    let (users, keys, policies) = state.view.snapshot.sizes();
-    let services = state.view.services.all().len();
-    let revision = state.view.snapshot.revision();
-    let counts = [(services, "service"), (users, "user"), (keys, "access key"), (policies, "policy")];
-    format!("revision {revision}: {}", counts.map(|(number, what)| counted(number, what)).join(", "))
 }
 
 /// The configured example, signed now, for pasting.
@@ -162,7 +210,7 @@ fn example(config: &GatewayConfig, state: &State) -> Option<String> {
         "\nA request signed for `{}`; it is good for {minutes} minutes. Paste it into another terminal:\n\n  \
          curl -i http://{host}{} \\\n    -H 'Scp-Accesskey: {}' \\\n    -H 'Scp-Timestamp: {}' \\\n    -H 'Scp-ClientType: Openapi' \\\n    \
          -H 'Scp-Signature: {signature}'\n\nChange one character of the signature, or the path, and see it refused.\n",
-        key.user.principal.name,
+        state.view.snapshot.user(key.user)?.principal.name,
         example.path,
         example.access_key,
         now.milliseconds(),

@@ -5,18 +5,22 @@ use std::sync::Arc;
 
 use crate::access::{Entrance, ErrorProtocol, ForwardedHeader, Mode, ServiceSettings, Services, View};
 use crate::config::listener::ForwardedBy;
-use crate::config::{Files, GatewayConfig, Listener, Service};
-use crate::gateway::{State, UpstreamSettings};
+use crate::config::{Files, GatewayConfig, Identity, Listener, Service};
+use crate::gateway::{Feed, State, UpstreamSettings};
+use crate::snapshot::{Roster, Snapshot};
 use crate::source::Report;
 use crate::sync;
-use crate::types::{Secret, SigningKey};
+use crate::sync::keys::FeedKeys;
+use crate::types::{Revision, Secret, SigningKey};
 
 /// A configuration that was read and checked whole.
 pub struct Configured {
     /// The configuration.
     pub config: GatewayConfig,
-    /// What it says, ready to be put in force.
+    /// What it says, ready to be put in force. With a feed, nobody is known yet and everything is refused.
     pub state: State,
+    /// The keys of a gateway that follows a feed.
+    pub feed: Option<FeedKeys>,
 }
 
 /// Reads a configuration and everything it names; `None` when anything has an error. All errors go to the report.
@@ -32,13 +36,32 @@ pub fn configure(path: &Path, report: &Report) -> Option<Configured> {
             return None;
         }
     };
-    let loaded = sync::files::load(&config, &files, report)?;
+    match &config.identity {
+        Identity::Files(identity) => {
+            let sync::files::Loaded { snapshot, identity_keys } = sync::files::load(&config, identity, &files, report)?;
+            Some(Configured { state: state(&config, snapshot, &identity_keys, None), config, feed: None })
+        }
+        Identity::Feed(identity) => {
+            let keys = sync::keys::open(identity, &config.services, config.loopback_only(), &files, report)?;
+            let nobody =
+                Roster::new(config.offering.clone(), Arc::clone(&keys.sealing_key)).snapshot(Revision::Store { epoch: 0, sequence: 0 });
+            let feed = Feed { status: Arc::default(), stale_after: identity.stale_after, deny_after: identity.deny_after };
+            Some(Configured { state: state(&config, nobody, &keys.identity_keys, Some(feed)), config, feed: Some(keys) })
+        }
+    }
+}
+
+fn state(config: &GatewayConfig, snapshot: Snapshot, identity_keys: &[Secret], feed: Option<Feed>) -> State {
+    let services = Arc::new(bind(config, &snapshot));
+    let upstreams = config.services.iter().zip(identity_keys).map(|(service, key)| upstream(service, key)).collect();
+    let view = View { snapshot: Arc::new(snapshot), services, clock_skew_ms: config.clock_skew_ms };
+    State { view, entrances: config.listeners.iter().map(entrance).collect(), upstreams, feed }
+}
+
+/// Binds the configured services to the definitions of a snapshot.
+pub(super) fn bind(config: &GatewayConfig, snapshot: &Snapshot) -> Services {
     let settings: Vec<ServiceSettings> = config.services.iter().map(settings).collect();
-    let services = Services::bind(&settings, &loaded.snapshot);
-    let upstreams = config.services.iter().zip(&loaded.identity_keys).map(|(service, key)| upstream(service, key)).collect();
-    let view = View { snapshot: Arc::new(loaded.snapshot), services, clock_skew_ms: config.clock_skew_ms };
-    let entrances = config.listeners.iter().map(entrance).collect();
-    Some(Configured { state: State { view, entrances, upstreams }, config })
+    Services::bind(&settings, snapshot)
 }
 
 fn entrance(listener: &Listener) -> Entrance {

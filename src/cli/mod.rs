@@ -5,6 +5,7 @@ mod completions;
 mod credential;
 mod explain;
 mod gateway;
+mod in_force;
 mod load;
 mod request;
 mod seal;

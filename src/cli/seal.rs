@@ -38,23 +38,27 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// The access key whose secret it is
-    #[arg(long, value_name = "ID", requires = "user", required_unless_present = "upstream")]
+    #[arg(long, value_name = "ID", requires = "user", required_unless_present_any = ["upstream", "feed"])]
     access_key: Option<AccessKeyId>,
     /// The user who owns the access key
     #[arg(long, value_name = "ID")]
     user: Option<UserId>,
     /// The service whose upstream's identity key it is
-    #[arg(long, value_name = "SERVICE", conflicts_with = "access_key")]
+    #[arg(long, value_name = "SERVICE", conflicts_with_all = ["access_key", "user"])]
     upstream: Option<String>,
+    /// It is the credential of a control plane's feed
+    #[arg(long, conflicts_with_all = ["access_key", "user", "upstream"])]
+    feed: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<Ended> {
     let key_text = std::fs::read_to_string(&arguments.key).with_context(|| format!("cannot read `{}`", arguments.key.display()))?;
     let key = SealingKey::from_text(&key_text).with_context(|| format!("`{}`", arguments.key.display()))?;
     let owner = match (arguments.access_key, arguments.user, &arguments.upstream) {
-        (Some(access_key), Some(user), None) => seal_owner(access_key, user),
-        (None, _, Some(service)) => format!("upstream/{service}"),
-        (_, _, _) => bail!("name the owner: --access-key and --user, or --upstream"),
+        (Some(access_key), Some(user), _) => seal_owner(access_key, user),
+        (_, _, Some(service)) => format!("upstream/{service}"),
+        (_, _, None) if arguments.feed => "feed".to_owned(),
+        (_, _, None) => bail!("name the owner: --access-key and --user, or --upstream, or --feed"),
     };
     let mut secret = zeroize::Zeroizing::new(Vec::new());
     std::io::stdin().take(SECRET_BYTES_MAX + 1).read_to_end(&mut secret).context("cannot read the secret from standard input")?;

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::files::{Files, NamedPath};
+use super::files::Files;
+use super::identity::Identity;
 use super::listener::{Listener, socket_address};
 use super::operation::{Limits, RecordSettings, Timeouts};
-use super::service::{Claims, SERVICES_MAX, Service};
+use super::service::{ANY_HOST, Claims, SERVICES_MAX, Service};
 use crate::source::{Cursor, Report, Source, Span, Table};
 use crate::types::{AccessKeyId, Offering};
 
@@ -38,17 +39,6 @@ pub struct GatewayConfig {
     pub timeouts: Timeouts,
     /// A request to print, signed, at start; for demos.
     pub example: Option<Example>,
-}
-
-/// File mode: the files that accounts, policies and definitions come from.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// Files and folders of records.
-    pub records: Vec<NamedPath>,
-    /// Files and folders of action and resource definitions.
-    pub definitions: Vec<NamedPath>,
-    /// The key that opens sealed secrets.
-    pub sealing_key: Option<NamedPath>,
 }
 
 /// A request to print, signed, at start.
@@ -94,10 +84,11 @@ impl GatewayConfig {
             report.error(&source, second.span, "a second document starts here; a configuration is one document", Some(hint.to_owned()));
         }
         let mut remains = None;
-        match Self::decode(path, &Cursor::new(document, &source, report), &mut remains) {
-            Some(config) if !report.has_errors() => Ok(config),
-            Some(_) | None => Err(remains.map(Box::new)),
+        let config = Self::decode(path, &Cursor::new(document, &source, report), &mut remains);
+        if let Some(config) = config.as_ref().filter(|config| !config.loopback_only()) {
+            refuse_any_host(&config.services, report);
         }
+        config.filter(|_| !report.has_errors()).ok_or_else(|| remains.map(Box::new))
     }
 
     fn decode(path: &Path, cursor: &Cursor<'_>, remains: &mut Option<Remains>) -> Option<Self> {
@@ -159,6 +150,15 @@ fn loopback_only(listeners: &[Listener]) -> bool {
     listeners.iter().all(|listener| listener.address.ip().is_loopback())
 }
 
+/// Only a demo may let one service answer to every host (contracts C1).
+fn refuse_any_host(services: &[Service], report: &Report) {
+    for service in services.iter().filter(|service| service.hosts.iter().any(|host| host == ANY_HOST)) {
+        let message =
+            format!("`services.{}.hosts`: `*` answers to every host, and a listener can be reached from other machines", service.name);
+        report.error(&service.source, service.span, message, Some("name the hosts, or listen on 127.0.0.1".to_owned()));
+    }
+}
+
 const LISTENERS_HINT: &str = "write `listeners: [{address: 127.0.0.1:8080}]`";
 
 fn listeners(cursor: &Cursor<'_>, sockets: &mut HashSet<SocketAddr>) -> Option<Vec<Listener>> {
@@ -192,23 +192,6 @@ fn services(cursor: &Cursor<'_>, good: &mut Vec<Service>) -> Option<()> {
         return None;
     }
     Some(())
-}
-
-impl Identity {
-    fn decode(file: &Path, cursor: &Cursor<'_>) -> Option<Self> {
-        let table = cursor.table()?;
-        let paths = |value: Cursor<'_>| value.list(|path| NamedPath::decode(file, &path));
-        let records = table.required("records", "write `records: [iam.yaml]`: files, or folders of files", paths);
-        let definitions = table.required("definitions", "write `definitions: [definitions]`: files, or folders of files", paths);
-        let sealing_key = table.optional("sealing_key", |value| {
-            let key = value.advised("write `sealing_key: {file: sealing.key}`").table()?;
-            let path = key.required("file", "write `{file: sealing.key}`", |path| NamedPath::decode(file, &path));
-            key.finish()?;
-            path
-        });
-        table.finish()?;
-        Some(Self { records: records?, definitions: definitions?, sealing_key: sealing_key? })
-    }
 }
 
 impl Example {

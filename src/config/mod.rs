@@ -5,6 +5,7 @@
 
 pub mod files;
 pub mod gateway;
+pub mod identity;
 pub mod listener;
 pub mod operation;
 pub mod secrets;
@@ -12,7 +13,8 @@ pub mod service;
 
 pub use files::Files;
 pub use gateway::{GatewayConfig, Remains};
+pub use identity::{FeedIdentity, FileIdentity, Identity};
 pub use listener::Listener;
 pub use operation::{Limits, OnFull, RecordPath, RecordSettings, Timeouts};
 pub use secrets::Secrets;
-pub use service::{PublicRoute, Service, Upstream};
+pub use service::{ANY_HOST, PublicRoute, Service, Upstream};

@@ -53,6 +53,15 @@ impl<'f> Secrets<'f> {
         Self { files, sealing_key: sealing_key.map_or(Key::None, read), loopback_only }
     }
 
+    /// The sealing key, if there is one and it could be read.
+    #[must_use]
+    pub fn into_sealing_key(self) -> Option<SealingKey> {
+        match self.sealing_key {
+            Key::Good(key, _) => Some(key),
+            Key::None | Key::Broken => None,
+        }
+    }
+
     /// Opens a secret that stands at `span` of `source` and belongs to `owner`. Errors never show it.
     pub fn open(&self, secret: &SecretRef, owner: &str, source: &Source, span: Span, report: &Report) -> Option<Secret> {
         let error = |message: String, hint: &str| report.error(source, span, message, Some(hint.to_owned()));
@@ -110,6 +119,7 @@ fn seal_arguments(owner: &str) -> String {
     match owner.split('/').collect::<Vec<_>>().as_slice() {
         ["access_key", key, user] => format!("--access-key {key} --user {user}"),
         ["upstream", service] => format!("--upstream {service}"),
+        ["feed"] => "--feed".to_owned(),
         _ => owner.to_owned(),
     }
 }

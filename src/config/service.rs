@@ -8,6 +8,8 @@ use http::uri::Authority;
 
 use crate::source::{Cursor, SecretRef, Source, Span};
 
+/// A host that stands for all that no other service answers to; only behind loopback listeners.
+pub const ANY_HOST: &str = "*";
 /// Most services.
 pub const SERVICES_MAX: usize = 1_000;
 
@@ -137,6 +139,9 @@ impl Service {
 fn host_pattern(cursor: &Cursor<'_>) -> Option<String> {
     let host = cursor.string()?.to_ascii_lowercase();
     let hint = "write `api.example.com`, `api.example.com:8443`, or `{region}.api.example.com`";
+    if host == ANY_HOST {
+        return Some(host);
+    }
     if host.contains('/') {
         cursor.error_hint(format!("`{host}` is a URL, not a host"), hint);
         return None;
@@ -220,7 +225,8 @@ impl Upstream {
     }
 }
 
-fn authority(cursor: &Cursor<'_>) -> Option<String> {
+/// Host and port of an `http://` URL.
+pub(super) fn authority(cursor: &Cursor<'_>) -> Option<String> {
     let text = cursor.text()?;
     let message = match text.split_once("://") {
         Some(("https", _)) => {

@@ -11,7 +11,7 @@ use super::body::{Collected, RequestBody, ResponseBody};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::state::Bound;
-use super::{forward, read, refuse};
+use super::{forward, read, refuse, revision};
 use crate::access::{self, Decision, Denial, Denied, Facts};
 use crate::types::{Reason, Timestamp};
 
@@ -19,11 +19,23 @@ use crate::types::{Reason, Timestamp};
 pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
     let started = client.worker.monotonic();
     let now = client.worker.wall_clock();
-    let early = client.worker.bound();
+    let mut early = client.worker.bound();
     let (mut parts, body) = request.into_parts();
     let mut body = RequestBody::streaming(body, Rc::clone(&client.deadline));
     let mut exchange = Exchange::begin(&client, now, started);
 
+    if let Some(wanted) = revision::wanted(&parts.headers)
+        && revision::counts(&decide(&client, &early, &mut parts, now))
+    {
+        match Box::pin(revision::reach(&client.worker, early, wanted)).await {
+            Ok(reached) => early = reached,
+            Err((bound, denial)) => {
+                let denied = deny(&client, &bound, &parts, denial);
+                exchange.decided(&bound, &parts, &denied, started.elapsed());
+                return Ok(finish(&client, &bound, denied, parts, body, exchange).await);
+            }
+        }
+    }
     let late;
     let (bound, decision) = match decide(&client, &early, &mut parts, now) {
         Decision::Needs { bytes_max } => {
@@ -36,15 +48,27 @@ pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Re
         decision @ (Decision::Permit(_) | Decision::Denied(_)) => (&*early, decision),
     };
     exchange.decided(bound, &parts, &decision, started.elapsed());
+    Ok(finish(&client, bound, decision, parts, body, exchange).await)
+}
+
+/// Carries a decision out.
+async fn finish(
+    client: &Rc<Client>,
+    bound: &Bound,
+    decision: Decision<'_>,
+    parts: Parts,
+    body: RequestBody,
+    exchange: Exchange,
+) -> Response<ResponseBody> {
     let mut response = match decision {
-        Decision::Permit(permit) => forward::forward(&client, bound, permit, parts, body, exchange).await,
+        Decision::Permit(permit) => forward::forward(client, bound, permit, parts, body, exchange).await,
         Decision::Denied(denied) => refuse::refuse(bound, &denied, exchange),
         Decision::Needs { .. } => refuse::refuse(bound, &unreadable_body(), exchange),
     };
     if client.worker.is_stopping() {
         response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
     }
-    Ok(response)
+    response
 }
 
 /// Stages 3 to 9.
@@ -54,8 +78,20 @@ fn decide<'b>(client: &Client, bound: &'b Bound, parts: &mut Parts, now: Timesta
     };
     let request = read::canonical_target(parts, entrance).and_then(|()| read::request(parts, entrance, client.peer, None));
     match request {
-        Ok(request) => access::decide(&bound.state.view, &request, now),
+        Ok(request) => match bound.state.feed.as_ref().and_then(|feed| feed.refusal(now)) {
+            None => access::decide(&bound.state.view, &request, now),
+            Some(denial) => access::deny(&bound.state.view, &request, denial),
+        },
         Err(denial) => refused(denial),
+    }
+}
+
+/// What the shell found out by itself, in the same frame.
+fn deny<'b>(client: &Client, bound: &'b Bound, parts: &Parts, denial: Denial) -> Decision<'b> {
+    let Some(entrance) = bound.state.entrances.get(client.listener) else { return refused(denial) };
+    match read::request(parts, entrance, client.peer, None) {
+        Ok(request) => access::deny(&bound.state.view, &request, denial),
+        Err(_) => refused(denial),
     }
 }
 

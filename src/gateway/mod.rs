@@ -16,11 +16,12 @@ mod health;
 mod identity;
 mod read;
 mod refuse;
+mod revision;
 mod server;
 mod socket;
 mod state;
 mod upstream;
 mod worker;
 
-pub use server::{Gateway, Options, StartError, system_time};
-pub use state::{State, UpstreamSettings};
+pub use server::{Gateway, Options, Publisher, StartError, system_time};
+pub use state::{Feed, State, UpstreamSettings};

@@ -15,7 +15,7 @@ use super::state::State;
 use super::worker;
 use crate::config::{Limits, OnFull, Timeouts};
 use crate::telemetry::{Metrics, RecordWriter};
-use crate::types::Timestamp;
+use crate::types::{Revision, Timestamp};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -81,6 +81,8 @@ pub(super) struct Shared {
     pub(super) workers: usize,
     pub(super) wall_clock: fn() -> Timestamp,
     pub(super) stage: watch::Sender<Stage>,
+    /// The revision in force; tells whoever waits for one.
+    pub(super) published: watch::Sender<Revision>,
 }
 
 /// A running gateway.
@@ -91,6 +93,18 @@ pub struct Gateway {
     records: RecordWriter,
     listening: Vec<SocketAddr>,
     metrics_address: SocketAddr,
+}
+
+/// Puts new states in force.
+pub struct Publisher(Arc<Shared>);
+
+impl Publisher {
+    /// Puts a new state in force: every request that comes after is decided by it.
+    pub fn publish(&self, state: State) {
+        let revision = state.view.snapshot.revision();
+        self.0.state.store(Arc::new(state));
+        self.0.published.send_replace(revision);
+    }
 }
 
 impl Gateway {
@@ -115,7 +129,9 @@ impl Gateway {
         let metrics_socket = listen(options.metrics_address).map_err(|error| StartError::Listen(options.metrics_address, error))?;
         let metrics_address = metrics_socket.local_addr().map_err(|error| StartError::Listen(options.metrics_address, error))?;
 
+        let (published, _) = watch::channel(state.view.snapshot.revision());
         let shared = Arc::new(Shared {
+            published,
             state: Arc::new(ArcSwap::from_pointee(state)),
             metrics: options.metrics,
             limits: options.limits,
@@ -140,9 +156,15 @@ impl Gateway {
         Ok(Self { shared, workers, health, records: options.records, listening, metrics_address })
     }
 
+    /// What puts new states in force, from whatever thread.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        Publisher(Arc::clone(&self.shared))
+    }
+
     /// Puts a new state in force: every request that comes after is decided by it.
     pub fn publish(&self, state: State) {
-        self.shared.state.store(Arc::new(state));
+        self.publisher().publish(state);
     }
 
     /// Opens the file of decision records anew.

@@ -8,19 +8,53 @@ use http::HeaderValue;
 
 use super::upstream::Pool;
 use super::worker::Worker;
-use crate::access::{Entrance, Service, View};
-use crate::telemetry::ServiceCounters;
-use crate::types::SigningKey;
+use crate::access::{Denial, Entrance, Service, View};
+use crate::telemetry::{FeedStatus, ServiceCounters};
+use crate::types::{Reason, SigningKey, Timestamp};
 
 /// Everything a worker needs to serve, at one revision.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct State {
     /// What decisions read.
     pub view: View,
     /// The listeners' entrances, in the order of the listeners.
-    pub entrances: Vec<Entrance>,
+    pub entrances: Arc<[Entrance]>,
     /// The upstreams, in the order of the services.
-    pub upstreams: Vec<UpstreamSettings>,
+    pub upstreams: Arc<[UpstreamSettings]>,
+    /// How the copy of a control plane's store is doing; `None` in file mode.
+    pub feed: Option<Feed>,
+}
+
+/// A copy of a control plane's store.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    /// How it is doing.
+    pub status: Arc<FeedStatus>,
+    /// Without a word from the control plane for this long, the gateway is not ready.
+    pub stale_after: Duration,
+    /// Without a word for this long, everything is refused; `None` for never.
+    pub deny_after: Option<Duration>,
+}
+
+impl Feed {
+    /// Why nothing may be decided now, if so.
+    pub(super) fn refusal(&self, now: Timestamp) -> Option<Denial> {
+        let denial = |detail: &'static str| Some(Denial::with(Reason::StaleSnapshot, detail));
+        if self.status.revision().is_none() {
+            return denial("nothing has come from the control plane yet");
+        }
+        let deny_after = self.deny_after.filter(|limit| self.is_silent(now, *limit))?;
+        Some(Denial::with(Reason::StaleSnapshot, format!("nothing has come from the control plane for {} s", deny_after.as_secs())))
+    }
+
+    /// Whether the gateway decides by what may be old.
+    pub(super) fn is_stale(&self, now: Timestamp) -> bool {
+        self.status.revision().is_none() || self.is_silent(now, self.stale_after)
+    }
+
+    fn is_silent(&self, now: Timestamp, limit: Duration) -> bool {
+        self.status.last_contact().is_none_or(|last| u128::from(now.distance_ms(last)) > limit.as_millis())
+    }
 }
 
 /// A backend.
@@ -45,7 +79,7 @@ pub(super) struct Bound {
     pub(super) state: Arc<State>,
     pub(super) revision: HeaderValue,
     pub(super) revision_text: String,
-    services: Vec<Rc<BoundService>>,
+    services: Rc<[Rc<BoundService>]>,
     nowhere: Rc<BoundService>,
 }
 
@@ -62,22 +96,27 @@ pub(super) struct BoundUpstream {
 }
 
 impl Bound {
-    pub(super) fn new(state: Arc<State>, worker: &Worker) -> Self {
-        let services = state
-            .view
-            .services
-            .all()
-            .iter()
-            .zip(&state.upstreams)
-            .map(|(service, settings)| {
-                let host = HeaderValue::from_str(&settings.authority).ok();
-                let upstream = host.map(|host| BoundUpstream { pool: worker.pool(&settings.authority), host, settings: settings.clone() });
-                Rc::new(BoundService { counters: worker.service_counters(&service.name), upstream })
-            })
-            .collect();
-        let nowhere = Rc::new(BoundService { counters: worker.service_counters(&Arc::from("-")), upstream: None });
+    /// Binds a state; what it shares with the one `before` is not bound again.
+    pub(super) fn new(state: Arc<State>, worker: &Worker, before: Option<&Self>) -> Self {
         let revision_text = state.view.snapshot.revision().to_string();
         let revision = HeaderValue::from_str(&revision_text).unwrap_or_else(|_| HeaderValue::from_static("-"));
+        let same = before.filter(|before| {
+            Arc::ptr_eq(&before.state.upstreams, &state.upstreams) && Arc::ptr_eq(&before.state.view.services, &state.view.services)
+        });
+        let (services, nowhere) = match same {
+            Some(before) => (Rc::clone(&before.services), Rc::clone(&before.nowhere)),
+            None => (
+                state
+                    .view
+                    .services
+                    .all()
+                    .iter()
+                    .zip(&*state.upstreams)
+                    .map(|(service, settings)| bind(service, settings, worker))
+                    .collect(),
+                Rc::new(BoundService { counters: worker.service_counters(&Arc::from("-")), upstream: None }),
+            ),
+        };
         Self { state, revision, revision_text, services, nowhere }
     }
 
@@ -85,4 +124,10 @@ impl Bound {
     pub(super) fn service(&self, service: Option<&Service>) -> &Rc<BoundService> {
         service.and_then(|service| self.services.get(service.index)).unwrap_or(&self.nowhere)
     }
+}
+
+fn bind(service: &Service, settings: &UpstreamSettings, worker: &Worker) -> Rc<BoundService> {
+    let host = HeaderValue::from_str(&settings.authority).ok();
+    let upstream = host.map(|host| BoundUpstream { pool: worker.pool(&settings.authority), host, settings: settings.clone() });
+    Rc::new(BoundService { counters: worker.service_counters(&service.name), upstream })
 }

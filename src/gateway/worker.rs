@@ -20,7 +20,7 @@ use super::state::{Bound, State};
 use super::upstream::Pool;
 use crate::config::{Limits, Timeouts};
 use crate::telemetry::{RecordSink, ServiceCounters, WorkerCounters};
-use crate::types::{RequestId, Timestamp};
+use crate::types::{RequestId, Revision, Timestamp};
 
 type StateCache = Cache<Arc<arc_swap::ArcSwap<State>>, Arc<State>>;
 
@@ -40,6 +40,8 @@ pub(super) struct Worker {
     connections: RefCell<HashMap<u64, Rc<Deadline>>>,
     next_connection: Cell<u64>,
     stopping: Cell<bool>,
+    /// How many requests wait for a revision.
+    waiting: Rc<Cell<usize>>,
     random: Cell<u64>,
     time_text: RefCell<(i64, String)>,
 }
@@ -132,6 +134,7 @@ impl Worker {
             connections: RefCell::default(),
             next_connection: Cell::new(0),
             stopping: Cell::new(false),
+            waiting: Rc::default(),
             random: Cell::new(seed),
             time_text: RefCell::new((i64::MIN, String::new())),
             shared,
@@ -142,14 +145,30 @@ impl Worker {
     pub(super) fn bound(&self) -> Rc<Bound> {
         let mut cache = self.cache.borrow_mut();
         let state = cache.load();
-        if let Some(bound) = self.bound.borrow().as_ref()
-            && Arc::ptr_eq(&bound.state, state)
-        {
-            return Rc::clone(bound);
+        let mut bound = self.bound.borrow_mut();
+        match bound.as_ref() {
+            Some(bound) if Arc::ptr_eq(&bound.state, state) => Rc::clone(bound),
+            before => {
+                let fresh = Rc::new(Bound::new(Arc::clone(state), self, before.map(|before| &**before)));
+                *bound = Some(Rc::clone(&fresh));
+                fresh
+            }
         }
-        let fresh = Rc::new(Bound::new(Arc::clone(state), self));
-        *self.bound.borrow_mut() = Some(Rc::clone(&fresh));
-        fresh
+    }
+
+    /// Tells the revision in force, now and whenever it changes.
+    pub(super) fn published(&self) -> watch::Receiver<Revision> {
+        self.shared.published.subscribe()
+    }
+
+    /// A place among the requests that wait for a revision, if there is one.
+    pub(super) fn wait_for_revision(&self, most: usize) -> Option<Waiting> {
+        let waiting = Rc::clone(&self.waiting);
+        if waiting.get() >= most {
+            return None;
+        }
+        waiting.set(waiting.get() + 1);
+        Some(Waiting(waiting))
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -262,5 +281,14 @@ impl Worker {
             }
             _ = stage.wait_for(|stage| *stage == Stage::Stopped) => {}
         }
+    }
+}
+
+/// A request that waits for a revision, as long as this is held.
+pub(super) struct Waiting(Rc<Cell<usize>>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
     }
 }

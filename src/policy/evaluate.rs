@@ -1,7 +1,7 @@
 //! The decision: Deny first, one statement for all resources, everything else refused (R16-R20, R26, R27).
 
+use std::borrow::Borrow;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use crate::types::Timestamp;
 
@@ -84,7 +84,7 @@ pub enum Verdict {
 /// Decides by the policies in force for the principal: its own and its groups'. Allocates nothing.
 ///
 /// The order of policies and statements never changes what is allowed (R20).
-pub fn evaluate(request: &Request<'_>, policies: &[Arc<Policy>]) -> Verdict {
+pub fn evaluate<P: Borrow<Policy>>(request: &Request<'_>, policies: &[P]) -> Verdict {
     match search(request, policies, Effect::Deny) {
         Ok(None) => {}
         Ok(Some(deciding)) => return Verdict::ExplicitDeny(deciding),
@@ -119,12 +119,12 @@ pub(super) fn readable<'p>(policy: &'p Policy, request: &Request<'_>) -> Option<
     policy.body().filter(|body| request.action.index() < body.actions)
 }
 
-fn search(request: &Request<'_>, policies: &[Arc<Policy>], effect: Effect) -> Result<Option<Deciding>, Unreadable> {
+fn search(request: &Request<'_>, policies: &[impl Borrow<Policy>], effect: Effect) -> Result<Option<Deciding>, Unreadable> {
     let mut deciding = None;
     for (policy, held) in policies.iter().enumerate() {
         // SECURITY: an unreadable policy is found before any Allow counts; skipping it would drop its Denies
         // (test `a_policy_that_cannot_be_read_refuses_every_decision`).
-        let body = readable(held, request).ok_or(Unreadable { policy })?;
+        let body = readable(held.borrow(), request).ok_or(Unreadable { policy })?;
         let concerned = match effect {
             Effect::Allow => &body.allowed,
             Effect::Deny => &body.denied,
@@ -185,6 +185,8 @@ pub(super) fn judge(statement: &Statement, request: &Request<'_>) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::policy::sample::{ACCOUNT, OTHER, catalogue, policy, request, resource};
     use crate::policy::{Catalogue, Owner};
@@ -274,7 +276,7 @@ mod tests {
         for (srn, expected) in [(&own, Verdict::Allow(None)), (&foreign, Verdict::ImplicitDeny)] {
             let resources = [resource(srn, &catalogue)];
             let root = Request { root_of_account: true, ..request("iam:DeleteUser", &resources, &catalogue) };
-            assert_eq!(evaluate(&root, &[]), expected, "{srn}");
+            assert_eq!(evaluate::<&Policy>(&root, &[]), expected, "{srn}");
         }
     }
 

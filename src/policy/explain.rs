@@ -1,7 +1,7 @@
 //! Why a decision fell: for each statement, that it applied or what kept it from applying first. For people.
 
+use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
 
 use super::catalogue::Catalogue;
 use super::document::{Effect, Policy, Statement};
@@ -63,13 +63,20 @@ pub enum Outcome {
 
 /// One finding per statement of every policy, in order; one for a policy that cannot be read.
 #[must_use]
-pub fn explain(request: &Request<'_>, policies: &[Arc<Policy>], catalogue: &Catalogue) -> Vec<Finding> {
+pub fn explain(request: &Request<'_>, policies: &[impl Borrow<Policy>], catalogue: &Catalogue) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (policy, held) in policies.iter().enumerate() {
         let mut add = |statement, sid: Option<&str>, effect, outcome| {
-            findings.push(Finding { policy, policy_id: held.id().to_owned(), statement, sid: sid.map(str::to_owned), effect, outcome });
+            findings.push(Finding {
+                policy,
+                policy_id: held.borrow().id().to_owned(),
+                statement,
+                sid: sid.map(str::to_owned),
+                effect,
+                outcome,
+            });
         };
-        match readable(held, request) {
+        match readable(held.borrow(), request) {
             None => add(0, None, Effect::Deny, Outcome::Unreadable),
             Some(body) => {
                 for (index, statement) in body.statements.iter().enumerate() {
@@ -150,6 +157,8 @@ impl fmt::Display for Outcome {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::policy::Owner;
     use crate::policy::sample::{ACCOUNT, OTHER, catalogue, policy, request, resource};

@@ -6,16 +6,13 @@ use std::fmt::Display;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::accessor::Expression;
-use super::definition::{Authentication, Decide, Operation, ResourceTemplate, ServiceDefinition};
-use super::routes::{Routes, parameter_names};
-use super::view::{self, AccessKey, Allowlist, Snapshot, User};
-use super::wire::{self, Identity, MethodDefinition, Place, ResourceDefinitionRef, Text};
-use crate::policy::{Catalogue, CatalogueBuilder, Owner, Policy, ResourceTypeId};
-use crate::source::{Report, Severity, Source};
-use crate::types::{
-    AccessKeyId, AccountId, GroupId, NetworkSet, Offering, PolicyId, Principal, PrincipalKind, Revision, Secret, SigningKey, Srn, UserId,
-};
+use super::shards::Shards;
+use super::view::{AccessKey, Allowlist, Group, Holdings, Link, Snapshot, User};
+use super::wire::{self, Identity, Place};
+use super::world::WorldBuilder;
+use crate::policy::{Catalogue, Owner, Policy};
+use crate::source::{Report, Source};
+use crate::types::{AccessKeyId, AccountId, GroupId, NetworkSet, Offering, PolicyId, Revision, Secret, SigningKey, UserId};
 
 /// Most access keys of one user (seed 003, L1301).
 const KEYS_PER_USER_MAX: usize = 2;
@@ -24,8 +21,7 @@ const KEYS_PER_USER_MAX: usize = 2;
 pub struct Builder<'r> {
     report: &'r Report,
     offering: Offering,
-    catalogue: CatalogueBuilder,
-    definitions: Vec<wire::ActionDefinition>,
+    world: WorldBuilder<'r>,
     accounts: Kept<AccountId, wire::Account>,
     users: Kept<UserId, wire::User>,
     groups: Kept<GroupId, wire::Group>,
@@ -46,14 +42,6 @@ struct Unread {
     ids: HashSet<String>,
 }
 
-/// A path template and the names of its parameters.
-struct Template<'a> {
-    text: &'a str,
-    names: &'a [&'a str],
-    /// The parameters of all templates of the definition.
-    elsewhere: &'a [&'a str],
-}
-
 type Kept<K, V> = HashMap<K, (V, Place)>;
 
 impl<'r> Builder<'r> {
@@ -62,9 +50,8 @@ impl<'r> Builder<'r> {
     pub fn new(offering: Offering, report: &'r Report) -> Self {
         Self {
             report,
-            catalogue: Catalogue::builder(offering.clone()),
+            world: WorldBuilder::new(offering.clone(), report),
             offering,
-            definitions: Vec::new(),
             accounts: HashMap::new(),
             users: HashMap::new(),
             groups: HashMap::new(),
@@ -95,14 +82,7 @@ impl<'r> Builder<'r> {
 
     /// Adds the action definitions of a service.
     pub fn definition(&mut self, definition: wire::ActionDefinition) {
-        let aliases: Vec<&str> = definition.aliases.iter().map(String::as_str).collect();
-        if let Err(error) = self.catalogue.service(&definition.service, &definition.service_type, &aliases) {
-            self.unread_definition();
-            let hint = "a `service`, `service_type` or one of `aliases` stands in another definition too; keep it in one of them";
-            self.error(&definition.place, error, hint);
-            return;
-        }
-        self.definitions.push(definition);
+        self.world.add(definition);
     }
 
     /// Adds a policy whose document has been read.
@@ -152,161 +132,38 @@ impl<'r> Builder<'r> {
     /// Builds the snapshot; `None` when any record had an error.
     #[must_use]
     pub fn build(mut self, revision: Revision) -> Option<Snapshot> {
-        let before = self.report.count(Severity::Error);
-        let definitions = self.compile_definitions();
-        self.unread.definitions |= self.report.count(Severity::Error) > before;
-        let catalogue = std::mem::replace(&mut self.catalogue, Catalogue::builder(self.offering.clone())).build();
-        let policies = self.compile_policies(&catalogue);
-        let users = self.compile_users(&policies);
-        let keys = self.compile_keys(&users);
+        let fresh = WorldBuilder::new(self.offering.clone(), self.report);
+        let (world, whole) = std::mem::replace(&mut self.world, fresh).build();
+        self.unread.definitions |= !whole;
+        let policies = self.compile_policies(&world.catalogue);
+        let mut held = self.held();
+        let groups: Shards<GroupId, Arc<Group>> =
+            self.groups.keys().map(|id| (*id, Arc::new(Group { policies: distinct(held.groups.remove(id)), known: true }))).collect();
+        let users = self.compile_users(held);
+        let keys = self.compile_keys();
         let whole = !self.unread.definitions && !self.unread.records && self.unread.ids.is_empty();
         if self.report.has_errors() || !whole {
             return None;
         }
-        Some(Snapshot { revision, catalogue, definitions, users, keys, policies: policies.len(), decoy: view::decoy() })
+        let accounts = self.accounts.iter().map(|(id, (account, _))| (*id, account.active)).collect();
+        let mut snapshot = Snapshot::empty(revision, world);
+        snapshot.accounts = accounts;
+        snapshot.users = users;
+        snapshot.groups = groups;
+        snapshot.policies = policies;
+        snapshot.keys = keys;
+        Some(snapshot)
     }
 
     fn error(&self, place: &Place, message: impl Display, hint: impl Into<String>) {
         self.report.error(&place.source, place.span, message.to_string(), Some(hint.into()));
     }
 
-    fn compile_definitions(&mut self) -> HashMap<Box<str>, Arc<ServiceDefinition>> {
-        let mut compiled: HashMap<Box<str>, ServiceDefinition> = HashMap::new();
-        for definition in std::mem::take(&mut self.definitions) {
-            let mut service = compiled.remove(definition.service.as_str()).unwrap_or_else(|| ServiceDefinition {
-                service: definition.service.as_str().into(),
-                routes: Routes::default(),
-                operations: 0,
-                public: Vec::new(),
-            });
-            self.compile_definition(&definition, &mut service);
-            compiled.insert(service.service.clone(), service);
-        }
-        compiled.into_iter().map(|(name, service)| (name, Arc::new(service))).collect()
-    }
-
-    fn compile_definition(&mut self, definition: &wire::ActionDefinition, service: &mut ServiceDefinition) {
-        let elsewhere: Vec<&str> = definition.paths.iter().filter_map(|path| parameter_names(&path.template.text).ok()).flatten().collect();
-        for path in &definition.paths {
-            let template = &path.template;
-            let names = match parameter_names(&template.text) {
-                Ok(names) => names,
-                Err(error) => {
-                    self.error(&template.place, error, "write a template such as `/v1/users/{user_id}`");
-                    continue;
-                }
-            };
-            let shared: Arc<str> = template.text.as_str().into();
-            for method in &path.methods {
-                let Some(operation) =
-                    self.operation(definition, method, &shared, &Template { text: &shared, names: &names, elsewhere: &elsewhere })
-                else {
-                    continue;
-                };
-                let Ok(stored) = service.routes.at(&template.text) else { continue };
-                if let Some(other) = stored.iter().find(|other| other.method == operation.method) {
-                    let message = format!("`{} {}` is defined already, as `{}`", method.method, template.text, other.template);
-                    self.error(&method.place, message, "keep one of the two; names in braces do not tell paths apart");
-                    continue;
-                }
-                if operation.authentication == Authentication::None {
-                    service.public.push((operation.method.clone(), Arc::clone(&shared)));
-                }
-                service.operations += 1;
-                stored.push(operation);
-            }
-        }
-    }
-
-    fn operation(
-        &mut self,
-        definition: &wire::ActionDefinition,
-        method: &MethodDefinition,
-        template: &Arc<str>,
-        path: &Template<'_>,
-    ) -> Option<Operation> {
-        let resources: Option<Vec<(ResourceTemplate, Option<ResourceTypeId>)>> =
-            method.resources.iter().map(|resource| self.resource(resource, path)).collect();
-        let account = self.expression(definition.account.as_ref(), path, path.elsewhere, Expression::principal);
-        let region = self.expression(definition.region.as_ref(), path, path.elsewhere, Expression::empty);
-        let (resources, account, region) = (resources?, account?, region?);
-        let action = match &method.action {
-            None => None,
-            Some((name, level)) => {
-                if name.service() != definition.service {
-                    let hint = format!("write `{}:{}`", definition.service, name.name());
-                    self.error(&method.place, format!("the action `{name}` does not belong to the service `{}`", definition.service), hint);
-                    return None;
-                }
-                let kinds: Vec<ResourceTypeId> = resources.iter().filter_map(|(_, kind)| *kind).collect();
-                match self.catalogue.action(name.clone(), *level, &kinds) {
-                    Ok(id) => Some(id),
-                    Err(error) => {
-                        self.error(&method.place, error, "give an action the same access level wherever it stands");
-                        return None;
-                    }
-                }
-            }
-        };
-        let resources: Box<[ResourceTemplate]> = resources.into_iter().map(|(resource, _)| resource).collect();
-        let in_resources = resources.iter().any(|resource| match resource {
-            ResourceTemplate::Typed { id, .. } | ResourceTemplate::Srn(id) => id.needs_body(),
-        });
-        Some(Operation {
-            method: method.method.clone(),
-            template: Arc::clone(template),
-            action,
-            authentication: if method.public { Authentication::None } else { Authentication::Required },
-            decide: if method.backend_decides { Decide::Backend } else { Decide::Gateway },
-            needs_body: in_resources || account.needs_body() || region.needs_body(),
-            resources,
-            account,
-            region,
-        })
-    }
-
-    fn resource(&mut self, resource: &ResourceDefinitionRef, path: &Template<'_>) -> Option<(ResourceTemplate, Option<ResourceTypeId>)> {
-        match resource {
-            ResourceDefinitionRef::Srn(text) => {
-                self.expression(Some(text), path, &[], Expression::empty).map(|srn| (ResourceTemplate::Srn(srn), None))
-            }
-            ResourceDefinitionRef::Typed { spelling, resource_id } => {
-                let kind = match self.catalogue.resource_type(&spelling.text) {
-                    Ok(kind) => Some(kind),
-                    Err(error) => {
-                        self.error(&spelling.place, error, "write `service:type`, the service as in a definition's `service`");
-                        None
-                    }
-                };
-                let id = self.expression(Some(resource_id), path, &[], Expression::empty);
-                Some((ResourceTemplate::Typed { kind: kind?, id: id? }, kind))
-            }
-        }
-    }
-
-    fn expression(
-        &self,
-        text: Option<&Text>,
-        path: &Template<'_>,
-        elsewhere: &[&str],
-        absent: impl Fn() -> Expression,
-    ) -> Option<Expression> {
-        let Some(text) = text else { return Some(absent()) };
-        match Expression::parse_shared(&text.text, path.names, elsewhere) {
-            Ok(expression) => Some(expression),
-            Err(message) => {
-                let message = format!("`{}` in the path `{}`: {message}", text.text, path.text);
-                self.error(&text.place, message, wire::expression_hint(path.names));
-                None
-            }
-        }
-    }
-
-    fn compile_policies(&self, catalogue: &Catalogue) -> HashMap<PolicyId, Arc<Policy>> {
+    fn compile_policies(&self, catalogue: &Catalogue) -> Shards<PolicyId, Arc<Policy>> {
         // Where definitions are missing, warnings about unknown actions would only repeat that.
         let errors_only = Report::new();
         let report = if self.unread.definitions { &errors_only } else { self.report };
-        let mut compiled = HashMap::with_capacity(self.policies.len());
+        let mut compiled = Shards::default();
         for (id, ((policy, document), place)) in &self.policies {
             let owner = match policy.account {
                 None => Owner::system(),
@@ -351,22 +208,21 @@ impl<'r> Builder<'r> {
         }
     }
 
-    /// The ids of the policies that each user holds, own and by groups.
-    fn attached(&self) -> HashMap<UserId, Vec<PolicyId>> {
-        let mut members: HashMap<GroupId, Vec<UserId>> = HashMap::new();
+    /// Who is in which group and holds which policies.
+    fn held(&self) -> Held {
+        let mut held = Held::default();
         for (group, user, place) in &self.memberships {
             if self.exists(&self.groups, *group, "group", place) && self.exists(&self.users, *user, "user", place) {
                 let (group_account, user_account) =
                     (self.groups.get(group).map(|(group, _)| group.account), self.users.get(user).map(|(user, _)| user.account));
                 if group_account == user_account {
-                    members.entry(*group).or_default().push(*user);
+                    held.memberships.entry(*user).or_default().push(Link { id: *group, readable: true });
                 } else {
                     let hint = "name a user of the group's account: a group has members of its own account only";
                     self.error(&self.place_of(place, &user.to_string()), "the user belongs to another account than the group", hint);
                 }
             }
         }
-        let mut attached: HashMap<UserId, Vec<PolicyId>> = HashMap::new();
         for (policy, to, place) in &self.attachments {
             let account = match to {
                 Identity::User(user) if self.exists(&self.users, *user, "user", place) => {
@@ -391,20 +247,16 @@ impl<'r> Builder<'r> {
                 self.error(&self.place_of(place, &policy.to_string()), message, hint);
                 continue;
             }
+            let link = Link { id: *policy, readable: true };
             match to {
-                Identity::User(user) => attached.entry(*user).or_default().push(*policy),
-                Identity::Group(group) => {
-                    for user in members.get(group).into_iter().flatten() {
-                        attached.entry(*user).or_default().push(*policy);
-                    }
-                }
+                Identity::User(user) => held.users.entry(*user).or_default().push(link),
+                Identity::Group(group) => held.groups.entry(*group).or_default().push(link),
             }
         }
-        attached
+        held
     }
 
-    fn compile_users(&self, policies: &HashMap<PolicyId, Arc<Policy>>) -> HashMap<UserId, Arc<User>> {
-        let mut attached = self.attached();
+    fn compile_users(&self, mut held: Held) -> Shards<UserId, Arc<User>> {
         for (user, (_, place)) in &self.key_security {
             self.exists(&self.users, *user, "user", place);
         }
@@ -412,65 +264,53 @@ impl<'r> Builder<'r> {
             self.exists(&self.accounts, group.account, "account", place);
         }
         let mut roots: HashMap<AccountId, Vec<(String, &Place)>> = HashMap::new();
-        let mut users = HashMap::with_capacity(self.users.len());
+        let mut users = Shards::default();
         for (id, (user, place)) in &self.users {
-            let known = self.exists(&self.accounts, user.account, "account", place);
+            self.exists(&self.accounts, user.account, "account", place);
             if user.root {
                 roots.entry(user.account).or_default().push((id.to_string(), place));
             }
-            if !known {
-                continue;
-            }
-            let mut held = attached.remove(id).unwrap_or_default();
-            held.sort_unstable();
-            held.dedup();
-            let account_text = user.account.to_string();
-            let srn = Srn {
-                offering: self.offering.as_str(),
-                account: &account_text,
-                region: "",
-                service_type: "scp-iam",
-                resource_type: "user",
-                resource_id: &id.to_string(),
-            };
-            let principal = Principal {
-                account: user.account,
-                kind: if user.root { PrincipalKind::Root } else { PrincipalKind::User },
-                user: *id,
-                name: user.name.as_str().into(),
-                srn: srn.to_string().into(),
-            };
-            let active = user.active && self.accounts.get(&user.account).is_some_and(|(account, _)| account.active);
-            let compiled = User {
-                principal,
-                id_text: id.to_string().into(),
-                account_text: account_text.into(),
-                active,
-                policies: held.iter().filter_map(|policy| policies.get(policy).cloned()).collect(),
+            let holds = Holdings {
+                groups: distinct(held.memberships.remove(id)),
+                policies: distinct(held.users.remove(id)),
                 allowed_addresses: self.key_security.get(id).map_or(Allowlist::NotUsed, |(allowlist, _)| allowlist.clone()),
             };
-            users.insert(*id, Arc::new(compiled));
+            users.insert(*id, Arc::new(User { holds, ..User::new(user, &self.offering) }));
         }
         self.surplus(roots, 1, "the account has another root user already", "write `root: false`, or remove it from the other");
         users
     }
 
-    fn compile_keys(&self, users: &HashMap<UserId, Arc<User>>) -> HashMap<AccessKeyId, AccessKey> {
-        let mut keys = HashMap::with_capacity(self.keys.len());
+    fn compile_keys(&self) -> Shards<AccessKeyId, Arc<AccessKey>> {
+        let mut keys = Shards::default();
         let mut per_user: HashMap<UserId, Vec<(String, &Place)>> = HashMap::new();
         for (id, ((key, secret), place)) in &self.keys {
             if !self.exists(&self.users, key.user, "user", place) {
                 continue;
             }
             per_user.entry(key.user).or_default().push((id.to_string(), place));
-            let Some(user) = users.get(&key.user) else { continue };
             let signing_key = SigningKey::new(secret);
-            keys.insert(*id, AccessKey { user: Arc::clone(user), signing_key, enabled: key.enabled, expires_at: key.expires_at });
+            keys.insert(*id, Arc::new(AccessKey { user: key.user, signing_key, enabled: key.enabled, expires_at: key.expires_at }));
         }
         let message = format!("the user has {KEYS_PER_USER_MAX} access keys already");
         self.surplus(per_user, KEYS_PER_USER_MAX, &message, "remove a key that is no longer used");
         keys
     }
+}
+
+/// What users and groups hold.
+#[derive(Default)]
+struct Held {
+    memberships: HashMap<UserId, Vec<Link<GroupId>>>,
+    users: HashMap<UserId, Vec<Link<PolicyId>>>,
+    groups: HashMap<GroupId, Vec<Link<PolicyId>>>,
+}
+
+fn distinct<T: Ord>(links: Option<Vec<T>>) -> Box<[T]> {
+    let mut links = links.unwrap_or_default();
+    links.sort_unstable();
+    links.dedup();
+    links.into()
 }
 
 fn keep<K: Eq + Hash + Copy + Display, V>(report: &Report, kept: &mut Kept<K, V>, what: &str, id: K, value: V, place: Place) {

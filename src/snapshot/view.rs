@@ -1,26 +1,34 @@
 //! The snapshot itself and its look-ups.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::definition::ServiceDefinition;
+use super::shards::Shards;
+use super::wire;
+use super::world::World;
 use crate::policy::{Catalogue, Context, Policy};
-use crate::types::{AccessKeyId, NetworkSet, Principal, Revision, Secret, SigningKey, Timestamp, UserId};
+use crate::types::{
+    AccessKeyId, AccountId, GroupId, NetworkSet, Offering, PolicyId, Principal, PrincipalKind, Revision, Secret, SigningKey, Srn,
+    Timestamp, UserId,
+};
 
 /// Which addresses may use a user's keys (seed 003: "Allowed Access IP").
 ///
 /// SECURITY: three states, not two. Enabled with no entry refuses everyone; not used lets everyone pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Allowlist {
     /// Not used: every address.
+    #[default]
     NotUsed,
     /// Used: these addresses, possibly none.
     Enabled(NetworkSet),
 }
 
 /// A user with everything a decision about them needs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct User {
     /// Who they are.
     pub principal: Principal,
@@ -28,15 +36,69 @@ pub struct User {
     pub account_text: Box<str>,
     /// The user's id as text.
     pub id_text: Box<str>,
-    /// Whether user and account are active.
+    /// Whether the user is active; their account must be as well ([`Snapshot::is_active`]).
     pub active: bool,
-    /// Own policies and those of their groups, each once.
-    pub policies: Box<[Arc<Policy>]>,
+    /// What other records say about them.
+    pub holds: Holdings,
+}
+
+/// What a user holds by records other than their own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Holdings {
+    /// The groups they are members of.
+    pub groups: Box<[Link<GroupId>]>,
+    /// The policies attached to themselves.
+    pub policies: Box<[Link<PolicyId>]>,
     /// From where their keys may be used.
     pub allowed_addresses: Allowlist,
 }
 
+/// A group: what it gives to its members.
+#[derive(Debug, Clone, Default)]
+pub struct Group {
+    /// The policies attached to it.
+    pub policies: Box<[Link<PolicyId>]>,
+    /// Whether there is a readable record of it; without one its members are refused.
+    pub known: bool,
+}
+
+/// A reference from a user or group to what it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Link<I> {
+    /// What is held.
+    pub id: I,
+    /// SECURITY: whether the record that says so could be read. One that could not may say more than that it is held, such as where
+    /// it applies, so whoever holds it is refused (test `what_cannot_be_read_refuses_whom_it_concerns`).
+    pub readable: bool,
+}
+
 impl User {
+    /// The user of a record, who holds nothing yet.
+    pub(super) fn new(user: &wire::User, offering: &Offering) -> Self {
+        let (account_text, id_text) = (user.account.to_string(), user.id.to_string());
+        let srn = Srn {
+            offering: offering.as_str(),
+            account: &account_text,
+            region: "",
+            service_type: "scp-iam",
+            resource_type: "user",
+            resource_id: &id_text,
+        };
+        Self {
+            principal: Principal {
+                account: user.account,
+                kind: if user.root { PrincipalKind::Root } else { PrincipalKind::User },
+                user: user.id,
+                name: user.name.as_str().into(),
+                srn: srn.to_string().into(),
+            },
+            account_text: account_text.into(),
+            id_text: id_text.into(),
+            active: user.active,
+            holds: Holdings::default(),
+        }
+    }
+
     /// What the conditions of this user's policies see of a request (R54). An empty region is none.
     #[must_use]
     pub fn context<'a>(&'a self, source_ip: Option<IpAddr>, authentication_type: &'a str, region: &'a str, now: Timestamp) -> Context<'a> {
@@ -56,7 +118,7 @@ impl User {
 #[derive(Debug)]
 pub struct AccessKey {
     /// Its owner.
-    pub user: Arc<User>,
+    pub user: UserId,
     /// Its secret, ready for HMAC.
     pub signing_key: SigningKey,
     /// Whether it is switched on.
@@ -65,36 +127,71 @@ pub struct AccessKey {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Everything at one revision.
-#[derive(Debug)]
+/// Everything at one revision. A copy shares everything with its original; changing it copies only what changes.
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     pub(super) revision: Revision,
-    pub(super) catalogue: Catalogue,
-    pub(super) definitions: HashMap<Box<str>, Arc<ServiceDefinition>>,
-    pub(super) users: HashMap<UserId, Arc<User>>,
-    pub(super) keys: HashMap<AccessKeyId, AccessKey>,
-    pub(super) policies: usize,
-    /// SECURITY: verified against when a key is unknown, so that an unknown key costs what a wrong secret costs.
-    pub(super) decoy: SigningKey,
+    pub(super) world: Arc<World>,
+    /// Whether the account is active.
+    pub(super) accounts: Shards<AccountId, bool>,
+    pub(super) users: Shards<UserId, Arc<User>>,
+    pub(super) groups: Shards<GroupId, Arc<Group>>,
+    pub(super) policies: Shards<PolicyId, Arc<Policy>>,
+    pub(super) keys: Shards<AccessKeyId, Arc<AccessKey>>,
+    always: Arc<Always>,
 }
 
+/// What every snapshot has.
+#[derive(Debug)]
+struct Always {
+    /// SECURITY: verified against when a key is unknown, so that an unknown key costs what a wrong secret costs.
+    decoy: SigningKey,
+    /// What a policy that cannot be found counts as: one that cannot be read.
+    missing: Policy,
+}
+
+/// The policies that count for a user.
+pub type Policies<'s> = SmallVec<[&'s Policy; 8]>;
+
 impl Snapshot {
+    /// Nobody and nothing, but definitions.
+    pub(super) fn empty(revision: Revision, world: World) -> Self {
+        // What the decoy's secret is does not matter, its MAC is never accepted.
+        let decoy = SigningKey::new(&Secret::new(*b"a secret that belongs to no key."));
+        Self {
+            revision,
+            world: Arc::new(world),
+            accounts: Shards::default(),
+            users: Shards::default(),
+            groups: Shards::default(),
+            policies: Shards::default(),
+            keys: Shards::default(),
+            always: Arc::new(Always { decoy, missing: Policy::invalid("missing") }),
+        }
+    }
+
     /// Which revision this is.
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.revision
     }
 
+    /// Whether both were built from the same definitions: what is bound to those of one is bound to those of the other.
+    #[must_use]
+    pub fn has_definitions_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.world, &other.world)
+    }
+
     /// Actions, resource types and their spellings.
     #[must_use]
     pub fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
+        &self.world.catalogue
     }
 
     /// The access key with this id.
     #[must_use]
     pub fn key(&self, id: AccessKeyId) -> Option<&AccessKey> {
-        self.keys.get(&id)
+        self.keys.get(&id).map(|key| &**key)
     }
 
     /// The user with this id.
@@ -103,26 +200,63 @@ impl Snapshot {
         self.users.get(&id)
     }
 
+    /// Whether a user and their account are active.
+    #[must_use]
+    pub fn is_active(&self, user: &User) -> bool {
+        user.active && self.accounts.get(&user.principal.account).is_some_and(|active| *active)
+    }
+
+    /// The policies that count for a user, their own and those of their groups, each once. What should be there and is not, or
+    /// cannot be read, is a policy that cannot be read.
+    #[must_use]
+    pub fn policies_of(&self, user: &User) -> Policies<'_> {
+        let missing = &self.always.missing;
+        let mut found = Policies::new();
+        let mut add = |links: &[Link<PolicyId>]| {
+            for link in links {
+                let policy = self.policies.get(&link.id).filter(|_| link.readable).map_or(missing, |policy| &**policy);
+                if !found.iter().any(|other| std::ptr::eq(*other, policy)) {
+                    found.push(policy);
+                }
+            }
+        };
+        add(&user.holds.policies);
+        for link in &user.holds.groups {
+            match self.groups.get(&link.id).filter(|group| group.known && link.readable) {
+                Some(group) => add(&group.policies),
+                None => add(&[Link { id: PolicyId::from_bytes([0; 16]), readable: false }]),
+            }
+        }
+        found
+    }
+
+    /// The policy with this id.
+    #[must_use]
+    pub fn policy(&self, id: PolicyId) -> Option<&Arc<Policy>> {
+        self.policies.get(&id)
+    }
+
+    /// The group with this id.
+    #[must_use]
+    pub fn group(&self, id: GroupId) -> Option<&Group> {
+        self.groups.get(&id).map(|group| &**group)
+    }
+
     /// The action definitions of a service.
     #[must_use]
     pub fn definition(&self, service: &str) -> Option<&Arc<ServiceDefinition>> {
-        self.definitions.get(service)
+        self.world.definitions.get(service)
     }
 
     /// A key nobody holds.
     #[must_use]
     pub fn decoy(&self) -> &SigningKey {
-        &self.decoy
+        &self.always.decoy
     }
 
     /// How many users, keys and policies there are.
     #[must_use]
     pub fn sizes(&self) -> (usize, usize, usize) {
-        (self.users.len(), self.keys.len(), self.policies)
+        (self.users.len(), self.keys.len(), self.policies.len())
     }
-}
-
-/// The secret behind [`Snapshot::decoy`]; what it is does not matter, its MAC is never accepted.
-pub(super) fn decoy() -> SigningKey {
-    SigningKey::new(&Secret::new(*b"a secret that belongs to no key."))
 }

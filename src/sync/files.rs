@@ -5,9 +5,9 @@ use std::path::Path;
 
 use http::Method;
 
+use super::keys;
 use crate::config::files::beside;
-use crate::config::gateway::Identity;
-use crate::config::{Files, GatewayConfig, Remains, Secrets, Service};
+use crate::config::{FileIdentity, Files, GatewayConfig, Identity, Remains, Secrets, Service};
 use crate::snapshot::wire::{self, DocumentRef, Place, Record};
 use crate::snapshot::{Builder, Snapshot};
 use crate::source::{Cursor, Node, Report, Severity, Source, Value, nearest};
@@ -22,11 +22,10 @@ pub struct Loaded {
     pub identity_keys: Vec<Secret>,
 }
 
-/// Reads everything that `config` names; `None` when anything had an error. All errors go to the report.
+/// Reads everything that `config` and `identity`, a part of it, name; `None` when anything had an error. All errors go to the report.
 #[must_use]
-pub fn load(config: &GatewayConfig, files: &Files, report: &Report) -> Option<Loaded> {
-    let named =
-        Named { offering: &config.offering, identity: &config.identity, services: &config.services, loopback_only: config.loopback_only() };
+pub fn load(config: &GatewayConfig, identity: &FileIdentity, files: &Files, report: &Report) -> Option<Loaded> {
+    let named = Named { offering: &config.offering, identity, services: &config.services, loopback_only: config.loopback_only() };
     let loaded = named.read(files, report)?;
     if let Some(example) = &config.example
         && loaded.snapshot.key(example.access_key).is_none()
@@ -40,13 +39,20 @@ pub fn load(config: &GatewayConfig, files: &Files, report: &Report) -> Option<Lo
 /// Reads everything that a configuration with errors names, only to find the errors in there.
 pub fn inspect(remains: &Remains, files: &Files, report: &Report) {
     let Remains { offering, identity, services, loopback_only } = remains;
-    let _ = Named { offering, identity, services, loopback_only: *loopback_only }.read(files, report);
+    match identity {
+        Identity::Files(identity) => {
+            let _ = Named { offering, identity, services, loopback_only: *loopback_only }.read(files, report);
+        }
+        Identity::Feed(identity) => {
+            let _ = keys::open(identity, services, *loopback_only, files, report);
+        }
+    }
 }
 
 /// The part of a configuration that names other files.
 struct Named<'a> {
     offering: &'a Offering,
-    identity: &'a Identity,
+    identity: &'a FileIdentity,
     services: &'a [Service],
     loopback_only: bool,
 }
@@ -78,19 +84,12 @@ impl Named<'_> {
                 None => builder.unread_record(None),
             }
         }
-        let identity_keys: Vec<Option<Secret>> = self
-            .services
-            .iter()
-            .map(|service| {
-                let owner = format!("upstream/{}", service.name);
-                secrets.open(&service.upstream.identity_key, &owner, &service.source, service.upstream.identity_key_span, report)
-            })
-            .collect();
+        let identity_keys = keys::identity_keys(self.services, &secrets, report);
         let snapshot = builder.build(Revision::File(first_six(files.fingerprint())))?;
         if report.has_errors() {
             return None;
         }
-        Some(Loaded { snapshot, identity_keys: identity_keys.into_iter().collect::<Option<_>>()? })
+        Some(Loaded { snapshot, identity_keys: identity_keys? })
     }
 
     /// `None` when a definition could not be read.
@@ -183,10 +182,8 @@ fn add_record(builder: &mut Builder<'_>, record: Record, place: Place, loader: &
         Record::Membership { group, user } => builder.membership(group, user, place),
         Record::Attachment { policy, to } => builder.attachment(policy, to, place),
         Record::KeySecurity { user, allowed_addresses } => builder.key_security(user, allowed_addresses, place),
-        Record::Definition { service, .. } => {
-            let hint = "write it into a file of its own, and name that under `identity.definitions`".to_owned();
-            loader.report.error(&place.source, place.span, format!("the definition of `{service}` stands among the records"), Some(hint));
-        }
+        // Not a kind that files know.
+        Record::Definition { .. } => {}
         Record::AccessKey(key) => {
             let owner = key.seal_owner();
             if let Some(secret) = loader.secrets.open(&key.secret, &owner, &place.source, key.secret_span, loader.report) {

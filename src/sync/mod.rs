@@ -6,3 +6,4 @@ pub mod copy;
 pub mod feed;
 pub mod files;
 pub mod follow;
+pub mod keys;

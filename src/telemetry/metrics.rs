@@ -69,11 +69,6 @@ impl Metrics {
         counter.fetch_add(1, Relaxed);
     }
 
-    /// Whether anything is in force.
-    #[must_use]
-    pub fn is_loaded(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-    }
 
     /// The page, in the Prometheus text format 0.0.4.
     #[must_use]

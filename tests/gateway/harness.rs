@@ -206,7 +206,7 @@ impl Setup {
     /// Starts a gateway whose files are in a folder that may hold more.
     pub(crate) fn start_in(self, folder: tempfile::TempDir, backend: SocketAddr) -> World {
         self.write(folder.path(), backend);
-        let Configured { config, state } = load(folder.path());
+        let Configured { config, state, .. } = load(folder.path());
         let metrics = Arc::new(Metrics::default());
         let options = Options {
             listeners: config.listeners.iter().map(|listener| listener.address).collect(),

@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 /// The wrapping sum, in two halves of 64 bits, of the first 16 bytes of SHA-256 over `key LF record` of every record.
 ///
 /// It finds what a fault leaves out, doubles or mixes; whoever may write records needs no such trick.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Digest([u64; 2]);
 
 /// A text that is no digest.

@@ -23,7 +23,7 @@ pub use frame::{Change, Frame, FrameError};
 pub use key::{RecordKey, RecordKeyError};
 
 use crate::source::secret::{SECRET_HINT, SecretRef};
-use crate::source::{Cursor, Position, Report, Source, Span, Table, Value, json};
+use crate::source::{Cursor, Node, Position, Report, Source, Span, Table, Value, json};
 use crate::types::{AccessKeyId, AccountId, GroupId, Network, PolicyId, Timestamp, UserId};
 
 /// Most entries of an allowlist (seed 003, L1389).
@@ -180,7 +180,7 @@ pub enum Record {
         /// The allowlist when it is used; possibly empty.
         allowed_addresses: Option<Vec<Network>>,
     },
-    /// The action definitions of a service, as the text of their YAML file. File mode has the file itself.
+    /// The action definitions of a service, as the text of their YAML file. Only feeds have these: file mode has the file itself.
     Definition {
         /// The prefix of the action names.
         service: String,
@@ -199,10 +199,9 @@ enum Kind {
     Attachment,
     AccessKey,
     KeySecurity,
-    Definition,
 }
 
-const KINDS: [(&str, Kind); 9] = [
+const KINDS: [(&str, Kind); 8] = [
     ("account", Kind::Account),
     ("user", Kind::User),
     ("group", Kind::Group),
@@ -211,7 +210,6 @@ const KINDS: [(&str, Kind); 9] = [
     ("attachment", Kind::Attachment),
     ("access_key", Kind::AccessKey),
     ("key_security", Kind::KeySecurity),
-    ("definition", Kind::Definition),
 ];
 
 const ID_HINT: &str = "write `id:` and 32 lower-case hexadecimal digits; `openssl rand -hex 16` makes new ones";
@@ -243,7 +241,7 @@ const GROUP_HINT: &str = "write `group:` and the id of the group, as in the reco
 const POLICY_HINT: &str = "write `policy:` and the id of the policy, as in the record of the policy";
 
 impl Record {
-    /// Reads one record. Every error is reported; `None` when there was one.
+    /// Reads one record of a file. Every error is reported; `None` when there was one.
     #[must_use]
     pub fn decode(cursor: &Cursor<'_>) -> Option<Self> {
         let table = cursor.table()?;
@@ -290,12 +288,6 @@ impl Record {
                 table.finish()?;
                 Self::KeySecurity { user: user?, allowed_addresses: allowed_addresses? }
             }
-            Kind::Definition => {
-                let service = table.required("service", "write `service:` and the prefix of the action names", |value| value.string());
-                let document = table.required("document", "write `document:` and the YAML text", |value| value.string());
-                table.finish()?;
-                Self::Definition { service: service?, document: document? }
-            }
         };
         Some(record)
     }
@@ -313,9 +305,24 @@ pub fn read_json(text: &str) -> Result<Record, String> {
     let limits = json::Limits { bytes_max: RECORD_BYTES_MAX, depth_max: RECORD_DEPTH_MAX };
     let node = json::parse(text.as_bytes(), limits).map_err(|error| error.to_string())?;
     let (source, report) = (Source::new("record", ""), Report::new());
-    let record = Record::decode(&Cursor::new(&node, &source, &report));
+    let cursor = Cursor::new(&node, &source, &report);
+    let record = if is_definition(&node) { definition_record(&cursor) } else { Record::decode(&cursor) };
     let first = || report.diagnostics().into_iter().next().map_or_else(|| "not a record".to_owned(), |first| first.message);
     record.ok_or_else(first)
+}
+
+fn is_definition(node: &Node) -> bool {
+    matches!(node.get("kind").map(|kind| &kind.value), Some(Value::String(kind)) if &**kind == "definition")
+}
+
+/// Only stores have these: the definitions of file mode are files.
+fn definition_record(cursor: &Cursor<'_>) -> Option<Record> {
+    let table = cursor.table()?;
+    let _ = table.take("kind");
+    let service = table.required("service", "write `service:` and the prefix of the action names", |value| value.string());
+    let document = table.required("document", "write `document:` and the YAML text", |value| value.string());
+    table.finish()?;
+    Some(Record::Definition { service: service?, document: document? })
 }
 
 fn attachment(table: Table<'_>) -> Option<Record> {

@@ -28,7 +28,6 @@ fn digest(records: &Records) -> Digest {
 #[derive(Default, Clone)]
 struct Plain {
     records: Records,
-    at: Option<Revision>,
     published: Arc<Mutex<Vec<(Revision, Digest)>>>,
 }
 
@@ -37,23 +36,22 @@ impl Follower for Plain {
         Self { published: Arc::clone(&self.published), ..Self::default() }
     }
 
-    fn apply(&mut self, revision: Revision, changes: &[Change]) -> Vec<String> {
-        self.at = Some(revision);
+    fn apply(&mut self, changes: &[Change]) {
         for change in changes {
             match change.clone() {
                 Change::Put { key, record } => drop(self.records.insert(key, record)),
                 Change::Delete { key } => drop(self.records.remove(&key)),
             }
         }
-        Vec::new()
     }
 
     fn digest(&self) -> Digest {
         digest(&self.records)
     }
 
-    fn publish(&mut self) {
-        self.published.lock().unwrap().push((self.at.unwrap(), self.digest()));
+    fn publish(&mut self, revision: Revision) -> Vec<String> {
+        self.published.lock().unwrap().push((revision, self.digest()));
+        Vec::new()
     }
 }
 

@@ -1,0 +1,367 @@
+//! The writer's side of a snapshot: takes records one by one, as a feed or a disk copy brings them, and gives out snapshots.
+//!
+//! A change costs what it changes, whoever else exists. Records may come in any order. What cannot be read never stops the rest, and
+//! fails closed for what it concerns: a policy refuses its holders, a key or a user is not there, an allowlist lets nobody pass.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use fnv::FnvHashMap;
+
+use super::view::{AccessKey, Allowlist, Group, Holdings, Link, Snapshot, User};
+use super::wire::{self, ActionDefinition, Change, Digest, DocumentRef, Identity, Record, RecordKey};
+use super::world::{World, WorldBuilder};
+use crate::policy::{Catalogue, Owner, Policy};
+use crate::source::{Cursor, Report, SecretRef, Source, yaml};
+use crate::types::{AccountId, GroupId, Offering, PolicyId, Revision, SealingKey, SigningKey, UserId};
+
+/// A record that could not be read, and why. Says nothing secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The record's key.
+    pub key: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// All records as far as decisions need them.
+pub struct Roster {
+    offering: Offering,
+    sealing_key: Arc<SealingKey>,
+    snapshot: Snapshot,
+    /// The texts that are compiled anew when definitions change.
+    documents: HashMap<PolicyId, Document>,
+    definitions: BTreeMap<String, Arc<str>>,
+    /// Policies that wait to be compiled.
+    uncompiled: HashSet<PolicyId>,
+    world_is_old: bool,
+    /// What is said about users of whom there is no readable record: it counts as soon as there is one.
+    orphans: HashMap<UserId, Holdings>,
+    digest: Digest,
+    /// The digest of each record, by the digest of its key.
+    digests: FnvHashMap<Digest, Digest>,
+    unreadable: Vec<Unreadable>,
+}
+
+struct Document {
+    account: Option<AccountId>,
+    text: Arc<str>,
+}
+
+impl Roster {
+    /// An empty one. The sealing key opens the secrets of access keys.
+    #[must_use]
+    pub fn new(offering: Offering, sealing_key: Arc<SealingKey>) -> Self {
+        let (world, _) = WorldBuilder::new(offering.clone(), &Report::new()).build();
+        Self {
+            offering,
+            sealing_key,
+            snapshot: Snapshot::empty(Revision::Store { epoch: 0, sequence: 0 }, world),
+            documents: HashMap::new(),
+            definitions: BTreeMap::new(),
+            uncompiled: HashSet::new(),
+            world_is_old: false,
+            orphans: HashMap::new(),
+            digest: Digest::default(),
+            digests: FnvHashMap::default(),
+            unreadable: Vec::new(),
+        }
+    }
+
+    /// Applies changes, in order. Nothing of it is in force before [`Self::snapshot`].
+    pub fn apply(&mut self, changes: &[Change]) {
+        for change in changes {
+            let key = change.key();
+            let name = Digest::of(key, "");
+            let (before, record) = match change {
+                Change::Put { record, .. } => {
+                    let now = Digest::of(key, record);
+                    self.digest.add(now);
+                    (self.digests.insert(name, now), Some(record))
+                }
+                Change::Delete { .. } => (self.digests.remove(&name), None),
+            };
+            if let Some(before) = before {
+                self.digest.remove(before);
+            }
+            let parsed = match key.parse::<RecordKey>() {
+                Ok(parsed) => parsed,
+                Err(error) => {
+                    self.unreadable.push(Unreadable { key: key.to_owned(), why: error.to_string() });
+                    continue;
+                }
+            };
+            match record.map(|text| read(&parsed, text)) {
+                None => self.delete(parsed),
+                Some(Ok(record)) => self.put(record),
+                Some(Err(why)) => self.put_unreadable(parsed, why),
+            }
+        }
+    }
+
+    /// The checksum of all records.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// How many records there are.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.digests.len()
+    }
+
+    /// The records that could not be read since the last call.
+    pub fn take_unreadable(&mut self) -> Vec<Unreadable> {
+        std::mem::take(&mut self.unreadable)
+    }
+
+    /// The state as it is now, under the name of a revision.
+    #[must_use]
+    pub fn snapshot(&mut self, revision: Revision) -> Snapshot {
+        if std::mem::take(&mut self.world_is_old) {
+            self.snapshot.world = Arc::new(self.compile_world());
+            self.uncompiled = self.documents.keys().copied().collect();
+        }
+        let world = Arc::clone(&self.snapshot.world);
+        for id in std::mem::take(&mut self.uncompiled) {
+            let Some(document) = self.documents.get(&id) else { continue };
+            let compiled = compile(id, document, &world.catalogue).unwrap_or_else(|why| {
+                self.unreadable.push(Unreadable { key: RecordKey::Policy(id).to_string(), why });
+                Policy::invalid(&id.to_string())
+            });
+            self.snapshot.policies.insert(id, Arc::new(compiled));
+        }
+        self.snapshot.revision = revision;
+        self.snapshot.clone()
+    }
+
+    fn put(&mut self, record: Record) {
+        let snapshot = &mut self.snapshot;
+        match record {
+            Record::Account(account) => snapshot.accounts.insert(account.id, account.active),
+            Record::User(user) => {
+                let holds = self.take_user(user.id);
+                self.snapshot.users.insert(user.id, Arc::new(User { holds, ..User::new(&user, &self.offering) }));
+            }
+            Record::Group(group) => self.change_group(group.id, |group| group.known = true),
+            Record::Membership { group, user } => {
+                self.change_user(user, |holds| add(&mut holds.groups, Link { id: group, readable: true }))
+            }
+            Record::Attachment { policy, to } => self.attach(to, Link { id: policy, readable: true }),
+            Record::Policy(policy) => {
+                let DocumentRef::Text(text, _) = policy.document else {
+                    let why = "its document is a file; only file mode has files".to_owned();
+                    return self.put_unreadable(RecordKey::Policy(policy.id), why);
+                };
+                self.documents.insert(policy.id, Document { account: policy.account, text: text.into() });
+                self.uncompiled.insert(policy.id);
+            }
+            Record::AccessKey(key) => {
+                let opened = match &key.secret {
+                    SecretRef::Sealed(text) => self.sealing_key.open(text, &key.seal_owner()).map_err(|error| error.to_string()),
+                    SecretRef::File(_) => Err("its secret is a file; only file mode has files".to_owned()),
+                };
+                match opened {
+                    Ok(secret) => {
+                        let signing_key = SigningKey::new(&secret);
+                        let (user, enabled, expires_at) = (key.user, key.enabled, key.expires_at);
+                        snapshot.keys.insert(key.id, Arc::new(AccessKey { user, signing_key, enabled, expires_at }));
+                    }
+                    Err(why) => self.put_unreadable(RecordKey::AccessKey(key.id), why),
+                }
+            }
+            Record::KeySecurity { user, allowed_addresses } => self.allow(
+                user,
+                match allowed_addresses {
+                    None => Allowlist::NotUsed,
+                    Some(networks) => Allowlist::Enabled(networks.into_iter().collect()),
+                },
+            ),
+            Record::Definition { service, document } => {
+                self.definitions.insert(service, document.into());
+                self.world_is_old = true;
+            }
+        }
+    }
+
+    /// SECURITY: what a record says is unknown, that it is there is known; test `what_cannot_be_read_refuses_whom_it_concerns`.
+    fn put_unreadable(&mut self, key: RecordKey, why: String) {
+        self.unreadable.push(Unreadable { key: key.to_string(), why });
+        match key {
+            RecordKey::Account(account) => self.snapshot.accounts.insert(account, false),
+            RecordKey::Group(group) => self.change_group(group, |group| group.known = false),
+            RecordKey::Membership(group, user) => {
+                self.change_user(user, |holds| add(&mut holds.groups, Link { id: group, readable: false }))
+            }
+            RecordKey::Attachment(policy, to) => self.attach(to, Link { id: policy, readable: false }),
+            RecordKey::Policy(policy) => {
+                self.documents.remove(&policy);
+                self.uncompiled.remove(&policy);
+                self.snapshot.policies.insert(policy, Arc::new(Policy::invalid(&policy.to_string())));
+            }
+            RecordKey::KeySecurity(user) => self.allow(user, Allowlist::Enabled(std::iter::empty().collect())),
+            key @ (RecordKey::User(_) | RecordKey::AccessKey(_) | RecordKey::Definition(_)) => self.delete(key),
+        }
+    }
+
+    fn delete(&mut self, key: RecordKey) {
+        match key {
+            RecordKey::Account(account) => {
+                self.snapshot.accounts.remove(&account);
+            }
+            RecordKey::User(user) => {
+                let holds = self.take_user(user);
+                if holds != Holdings::default() {
+                    self.orphans.insert(user, holds);
+                }
+            }
+            RecordKey::Group(group) => self.change_group(group, |group| group.known = false),
+            RecordKey::Membership(group, user) => self.change_user(user, |holds| remove(&mut holds.groups, group)),
+            RecordKey::Attachment(policy, Identity::User(user)) => self.change_user(user, |holds| remove(&mut holds.policies, policy)),
+            RecordKey::Attachment(policy, Identity::Group(group)) => {
+                self.change_group(group, |group| remove(&mut group.policies, policy));
+            }
+            RecordKey::Policy(policy) => {
+                self.documents.remove(&policy);
+                self.uncompiled.remove(&policy);
+                self.snapshot.policies.remove(&policy);
+            }
+            RecordKey::AccessKey(key) => {
+                self.snapshot.keys.remove(&key);
+            }
+            RecordKey::KeySecurity(user) => self.allow(user, Allowlist::NotUsed),
+            RecordKey::Definition(service) => {
+                self.definitions.remove(&service);
+                self.world_is_old = true;
+            }
+        }
+    }
+
+    /// Takes a user out; what they hold is left over.
+    fn take_user(&mut self, user: UserId) -> Holdings {
+        match self.snapshot.users.remove(&user) {
+            Some(user) => Arc::unwrap_or_clone(user).holds,
+            None => self.orphans.remove(&user).unwrap_or_default(),
+        }
+    }
+
+    fn attach(&mut self, to: Identity, policy: Link<PolicyId>) {
+        match to {
+            Identity::User(user) => self.change_user(user, |holds| add(&mut holds.policies, policy)),
+            Identity::Group(group) => self.change_group(group, |group| add(&mut group.policies, policy)),
+        }
+    }
+
+    fn allow(&mut self, user: UserId, allowlist: Allowlist) {
+        self.change_user(user, |holds| holds.allowed_addresses = allowlist);
+    }
+
+    /// Changes what a user holds, whether or not there is a record of the user.
+    fn change_user(&mut self, user: UserId, change: impl FnOnce(&mut Holdings)) {
+        match self.snapshot.users.get(&user) {
+            Some(found) => {
+                let mut fresh = User::clone(found);
+                change(&mut fresh.holds);
+                self.snapshot.users.insert(user, Arc::new(fresh));
+            }
+            None => {
+                let mut holds = self.orphans.remove(&user).unwrap_or_default();
+                change(&mut holds);
+                if holds != Holdings::default() {
+                    self.orphans.insert(user, holds);
+                }
+            }
+        }
+    }
+
+    fn change_group(&mut self, id: GroupId, change: impl FnOnce(&mut Group)) {
+        let mut group = self.snapshot.group(id).cloned().unwrap_or_default();
+        change(&mut group);
+        if group.known || !group.policies.is_empty() {
+            self.snapshot.groups.insert(id, Arc::new(group));
+        } else {
+            self.snapshot.groups.remove(&id);
+        }
+    }
+
+    /// Compiles all definitions that can be compiled together.
+    fn compile_world(&mut self) -> World {
+        let report = Report::new();
+        let (world, whole) = build_world(&self.offering, self.definitions.values(), &report);
+        if whole {
+            return world;
+        }
+        // One that cannot be read must not take the others with it: without routes its service is refused by itself.
+        let mut kept: Vec<&Arc<str>> = Vec::new();
+        for (service, document) in &self.definitions {
+            let report = Report::new();
+            kept.push(document);
+            let (_, whole) = build_world(&self.offering, kept.iter().copied(), &report);
+            if !whole {
+                kept.pop();
+                self.unreadable.push(Unreadable { key: RecordKey::Definition(service.clone()).to_string(), why: first_error(&report) });
+            }
+        }
+        build_world(&self.offering, kept.iter().copied(), &Report::new()).0
+    }
+}
+
+impl fmt::Debug for Roster {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Roster({} records, {})", self.digests.len(), self.digest)
+    }
+}
+
+fn read(key: &RecordKey, text: &str) -> Result<Record, String> {
+    let record = wire::read_json(text)?;
+    let own = record.key();
+    if own == *key { Ok(record) } else { Err(format!("it stands under this key and says that it is `{own}`")) }
+}
+
+fn build_world<'d>(offering: &Offering, documents: impl Iterator<Item = &'d Arc<str>>, report: &Report) -> (World, bool) {
+    let mut builder = WorldBuilder::new(offering.clone(), report);
+    for document in documents {
+        let source = Source::new("definition", Arc::clone(document));
+        match yaml::parse(&source) {
+            Ok(parts) => {
+                for part in parts {
+                    if let Some(definition) = ActionDefinition::decode(&Cursor::new(&part, &source, report)) {
+                        builder.add(definition);
+                    }
+                }
+            }
+            Err(error) => report.error(&source, error.span, error.message, error.hint),
+        }
+    }
+    let (world, whole) = builder.build();
+    (world, whole && !report.has_errors())
+}
+
+fn compile(id: PolicyId, document: &Document, catalogue: &Catalogue) -> Result<Policy, String> {
+    let owner = document.account.map_or_else(Owner::system, |account| Owner::account(account.to_text().as_str()));
+    let report = Report::new();
+    let source = Source::new("policy", Arc::clone(&document.text));
+    Policy::load(&source, &id.to_string(), owner, catalogue, &report).ok_or_else(|| first_error(&report))
+}
+
+fn first_error(report: &Report) -> String {
+    let is_error = |found: &crate::source::Diagnostic| found.severity == crate::source::Severity::Error;
+    report.diagnostics().into_iter().find(is_error).map_or_else(|| "it cannot be read".to_owned(), |found| found.message)
+}
+
+/// Puts a link into a list, in place of one to the same.
+fn add<I: Copy + Ord>(links: &mut Box<[Link<I>]>, link: Link<I>) {
+    let mut all: Vec<Link<I>> = links.iter().copied().filter(|other| other.id != link.id).collect();
+    all.push(link);
+    all.sort_unstable();
+    *links = all.into();
+}
+
+fn remove<I: Copy + Eq>(links: &mut Box<[Link<I>]>, id: I) {
+    *links = links.iter().copied().filter(|link| link.id != id).collect();
+}
+
+#[cfg(test)]
+mod tests;

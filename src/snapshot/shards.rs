@@ -1,0 +1,116 @@
+//! A map in 4,096 shards: a changed copy shares all shards with the original but one.
+//!
+//! Readers keep the map they have; the writer copies two levels of 64 pointers and one shard. With 100,000 entries a shard holds
+//! 25, with 1,000,000 it holds 250. While nobody else holds the map, as at first load, nothing is copied at all.
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use fnv::FnvHashMap;
+
+use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, UserId};
+
+const FAN_OUT: usize = 64;
+
+/// A key whose bytes are as good as random: ids are drawn at random and never chosen by callers.
+pub(super) trait Spread: Copy + Eq + Hash {
+    /// Two numbers below [`FAN_OUT`].
+    fn shard(&self) -> (usize, usize);
+}
+
+macro_rules! spread {
+    ($($id:ty),*) => {$(
+        impl Spread for $id {
+            fn shard(&self) -> (usize, usize) {
+                let [first, second, ..] = *self.as_bytes();
+                (usize::from(first) % FAN_OUT, usize::from(second) % FAN_OUT)
+            }
+        }
+    )*};
+}
+spread!(AccountId, UserId, GroupId, PolicyId, AccessKeyId);
+
+type Leaf<K, V> = Arc<FnvHashMap<K, V>>;
+type Branch<K, V> = Arc<[Leaf<K, V>; FAN_OUT]>;
+
+/// The map.
+#[derive(Debug)]
+pub(super) struct Shards<K, V> {
+    root: Arc<[Branch<K, V>; FAN_OUT]>,
+    len: usize,
+}
+
+impl<K, V> Clone for Shards<K, V> {
+    fn clone(&self) -> Self {
+        Self { root: Arc::clone(&self.root), len: self.len }
+    }
+}
+
+impl<K, V> Default for Shards<K, V> {
+    fn default() -> Self {
+        let leaf: Leaf<K, V> = Arc::default();
+        let branch: Branch<K, V> = Arc::new(std::array::from_fn(|_| Arc::clone(&leaf)));
+        Self { root: Arc::new(std::array::from_fn(|_| Arc::clone(&branch))), len: 0 }
+    }
+}
+
+impl<K: Spread, V: Clone> Shards<K, V> {
+    pub(super) fn get(&self, key: &K) -> Option<&V> {
+        let (high, low) = key.shard();
+        self.root.get(high)?.get(low)?.get(key)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn insert(&mut self, key: K, value: V) {
+        if let Some(leaf) = self.leaf(key)
+            && leaf.insert(key, value).is_none()
+        {
+            self.len += 1;
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
+        self.get(key)?;
+        let removed = self.leaf(*key)?.remove(key);
+        self.len -= usize::from(removed.is_some());
+        removed
+    }
+
+    fn leaf(&mut self, key: K) -> Option<&mut FnvHashMap<K, V>> {
+        let (high, low) = key.shard();
+        let branch = Arc::make_mut(&mut self.root).get_mut(high)?;
+        Some(Arc::make_mut(Arc::make_mut(branch).get_mut(low)?))
+    }
+}
+
+impl<K: Spread, V: Clone> FromIterator<(K, V)> for Shards<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let mut shards = Self::default();
+        entries.into_iter().for_each(|(key, value)| shards.insert(key, value));
+        shards
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_changes_by_itself_and_shares_the_rest() {
+        let id = |number: u32| UserId::from_bytes(u128::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835).to_be_bytes());
+        let first: Shards<UserId, u32> = (0..10_000).map(|number| (id(number), number)).collect();
+        assert_eq!((first.len(), first.get(&id(77)), first.get(&id(10_000))), (10_000, Some(&77), None));
+        let mut second = first.clone();
+        second.insert(id(77), 1);
+        second.insert(id(10_000), 2);
+        assert_eq!(second.remove(&id(5)), Some(5));
+        assert_eq!(second.remove(&id(5)), None);
+        assert_eq!((first.len(), first.get(&id(77)), first.get(&id(5)), first.get(&id(10_000))), (10_000, Some(&77), Some(&5), None));
+        assert_eq!((second.len(), second.get(&id(77)), second.get(&id(5)), second.get(&id(10_000))), (10_000, Some(&1), None, Some(&2)));
+        let shared = first.root.iter().zip(second.root.iter()).filter(|(one, other)| Arc::ptr_eq(one, other)).count();
+        assert!(shared >= FAN_OUT - 3, "{shared}");
+    }
+}
