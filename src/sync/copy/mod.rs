@@ -58,6 +58,7 @@ pub struct Copy {
     highest: Highest,
     /// Open when image and journal are of the state in force.
     journal: Option<SealedWriter>,
+    given_up: bool,
     image_bytes: u64,
     journal_bytes_min: u64,
     folding: Option<Folding>,
@@ -90,6 +91,7 @@ impl Copy {
             folder: folder.to_owned(),
             keys,
             journal: None,
+            given_up: false,
             image_bytes: 0,
             journal_bytes_min,
             folding: None,
@@ -133,6 +135,7 @@ impl Copy {
         self.image_bytes = image.finish(end)?;
         self.put(IMAGE_NEW, IMAGE)?;
         self.journal = Some(self.new_journal(point, |_| Ok(()))?);
+        self.given_up = false;
         Ok(())
     }
 
@@ -145,10 +148,14 @@ impl Copy {
         Ok(())
     }
 
-    /// Notes what will be in force next.
+    /// Notes what will be in force next; also for a copy that is given up, if the disk allows it.
     pub(super) fn note(&mut self, point: Point) -> Result<(), CopyError> {
-        let file = self.highest.raise(point)?;
-        self.flusher.mark(1, file);
+        match self.highest.raise(point) {
+            Ok(Some(file)) => self.flusher.mark(1, file),
+            Ok(None) => {}
+            Err(_) if self.given_up => {}
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
@@ -189,8 +196,9 @@ impl Copy {
 
     /// Without a copy: what is there must not be taken for the state in force after a restart.
     pub(super) fn give_up(&mut self) {
+        self.given_up = true;
         self.journal = None;
-        self.highest.forget_file();
+        self.highest.lose_file();
         if let Some(folding) = &mut self.folding {
             folding.is_stale = true;
         }
