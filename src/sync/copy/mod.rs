@@ -128,8 +128,8 @@ impl Copy {
 
     /// Puts an image in the place of image and journal; `end` is its last line.
     pub(super) fn install(&mut self, image: Image, end: &str, point: Point) -> Result<(), CopyError> {
-        if let Some(folding) = &mut self.folding {
-            folding.is_stale = true;
+        if let Some(folding) = &self.folding {
+            folding.give_up();
         }
         self.journal = None;
         self.image_bytes = image.finish(end)?;
@@ -161,11 +161,10 @@ impl Copy {
 
     /// Folds a journal that has grown large into a new image, beside everything else.
     pub(super) fn tend(&mut self) -> Result<(), CopyError> {
-        if let Some(folding) = self.folding.take_if(|folding| folding.is_finished()) {
-            let (is_stale, folded) = (folding.is_stale, folding.end());
-            if !is_stale {
-                self.take_folded(folded?)?;
-            }
+        if let Some(folding) = self.folding.take_if(|folding| folding.is_finished())
+            && let Some(folded) = folding.end()?
+        {
+            self.take_folded(&folded)?;
         }
         let due = |journal: &SealedWriter| journal.mark().bytes > self.journal_bytes_min.max(self.image_bytes / 2);
         if self.folding.is_none()
@@ -178,7 +177,7 @@ impl Copy {
 
     /// Puts a folded image in place, then a journal with only what came meanwhile. Between the two the old journal stands
     /// beside the new image: its commits up to the image are skipped when it is read.
-    fn take_folded(&mut self, folded: fold::Folded) -> Result<(), CopyError> {
+    fn take_folded(&mut self, folded: &fold::Folded) -> Result<(), CopyError> {
         self.put(IMAGE_FOLDED, IMAGE)?;
         self.image_bytes = folded.bytes;
         let path = self.folder.join(JOURNAL);
@@ -199,8 +198,8 @@ impl Copy {
         self.given_up = true;
         self.journal = None;
         self.highest.lose_file();
-        if let Some(folding) = &mut self.folding {
-            folding.is_stale = true;
+        if let Some(folding) = &self.folding {
+            folding.give_up();
         }
         for name in [IMAGE, JOURNAL] {
             if let Err(error) = remove(&self.folder.join(name)) {
