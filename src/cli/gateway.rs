@@ -9,12 +9,14 @@ use anyhow::Context as _;
 use tokio::signal::unix::{self, SignalKind, signal};
 
 use super::Ended;
+use super::follow;
 use super::in_force::{InForce, note_loaded, warn_of_observers};
 use super::load::{Configured, configure};
 use crate::authn::scp::{self, Signed};
 use crate::config::{GatewayConfig, Identity};
 use crate::gateway::{Gateway, Options, State, system_time};
 use crate::source::Report;
+use crate::sync::feed::Feed;
 use crate::telemetry::{self, Metrics, RecordWriter};
 
 /// Run the gateway.
@@ -92,6 +94,7 @@ pub(super) struct Running {
     gateway: Gateway,
     in_force: Arc<InForce>,
     metrics: Arc<Metrics>,
+    feed: Option<Feed>,
 }
 
 impl Running {
@@ -109,9 +112,19 @@ impl Running {
         note_loaded(&metrics, &state);
         warn_of_observers(&state);
         let example = example(&config, &state);
+        let status = state.feed.as_ref().map(|feed| Arc::clone(&feed.status));
+        if let Some(status) = &status {
+            metrics.follows(Arc::clone(status));
+        }
         let gateway = Gateway::start(options(&config, records, Arc::clone(&metrics)), state.clone())?;
         let in_force = Arc::new(InForce::new(gateway.publisher(), Arc::clone(&metrics), config.clone(), state));
-        Ok(Some((Self { path: path.to_owned(), config, gateway, in_force, metrics }, example)))
+        let feed = match (&config.identity, feed, status) {
+            (Identity::Feed(identity), Some(keys), Some(status)) => {
+                Some(follow::start(identity, &config.offering, &keys, Arc::clone(&in_force), status)?)
+            }
+            (Identity::Files(_) | Identity::Feed(_), _, _) => None,
+        };
+        Ok(Some((Self { path: path.to_owned(), config, gateway, in_force, metrics, feed }, example)))
     }
 
     /// Where it listens, for people.
@@ -122,6 +135,11 @@ impl Running {
     /// Where its metrics are.
     pub(super) fn metrics_address(&self) -> SocketAddr {
         self.gateway.metrics_address()
+    }
+
+    /// Whether anybody is known: with a feed not before its first state, or a disk copy, is in force.
+    pub(super) fn is_loaded(&self) -> bool {
+        self.in_force.is_loaded()
     }
 
     /// What is in force, for people.
@@ -158,6 +176,7 @@ impl Running {
 
     /// Lets open requests finish, and ends.
     pub(super) fn stop(self) {
+        drop(self.feed);
         self.gateway.stop();
     }
 }

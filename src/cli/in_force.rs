@@ -62,6 +62,12 @@ impl InForce {
         self.publisher.publish(state.clone());
     }
 
+    /// Whether anybody is known.
+    pub(super) fn is_loaded(&self) -> bool {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.state.feed.as_ref().is_none_or(|feed| feed.status.revision().is_some())
+    }
+
     /// One line for people.
     pub(super) fn summary(&self) -> String {
         summary(&self.current.lock().unwrap_or_else(PoisonError::into_inner).state)

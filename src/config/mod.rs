@@ -3,6 +3,7 @@
 //! It says where to listen, which hosts are which services, and where their upstreams are. It never says who may
 //! do what: that is records and policies.
 
+pub mod control;
 pub mod files;
 pub mod gateway;
 pub mod identity;
@@ -11,6 +12,7 @@ pub mod operation;
 pub mod secrets;
 pub mod service;
 
+pub use control::{ControlConfig, Endpoint, NamedSecret};
 pub use files::Files;
 pub use gateway::{GatewayConfig, Remains};
 pub use identity::{FeedIdentity, FileIdentity, Identity};

@@ -1,6 +1,31 @@
-//! The administration point: accounts, users, policies and keys, kept in a store, changed through an API, fed to gateways.
+//! The administration point: accounts, users, groups, policies and keys, their API, and the changes for the gateways.
 //!
-//! It never sees a client's request to a backend; what gateways decide by, they get from the feed.
+//! `store` keeps everything in one database, `service` holds the rules, `api` speaks HTTP, `feed` tells the gateways. It never decides about other
+//! services' requests, and answers nobody whom a gateway has not vouched for.
 
 pub mod api;
 pub mod feed;
+pub(crate) mod random;
+pub(crate) mod service;
+pub mod store;
+
+use crate::types::Timestamp;
+pub use service::bootstrap::{FirstKey, Names};
+pub use store::{Store, StoreError};
+
+/// Makes the first people of an empty store: the operator's account with its root user, and an administrator, whose key is the
+/// answer. `None` when there is an operator's account already.
+///
+/// # Errors
+/// When the store fails; nothing was written then.
+pub async fn bootstrap(store: &Store, names: Names<'_>, now: Timestamp) -> Result<Option<FirstKey>, StoreError> {
+    service::bootstrap::bootstrap(store, names, now).await
+}
+
+/// Makes another account with its root user, and an administrator, whose key is the answer.
+///
+/// # Errors
+/// When the store fails; nothing was written then.
+pub async fn found_account(store: &Store, names: Names<'_>, now: Timestamp) -> Result<FirstKey, StoreError> {
+    service::bootstrap::found_account(store, names, now).await
+}

@@ -66,7 +66,9 @@ fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<Text> {
         (&Method::GET | &Method::HEAD, "/livez") => (StatusCode::OK, b"live\n".to_vec()),
         (&Method::GET | &Method::HEAD, "/readyz") if stage != Stage::Serving => (StatusCode::SERVICE_UNAVAILABLE, b"stopping\n".to_vec()),
         (&Method::GET | &Method::HEAD, "/readyz") => match &shared.state.load().feed {
-            Some(feed) if feed.is_stale((shared.wall_clock)()) => (StatusCode::SERVICE_UNAVAILABLE, b"stale: nothing comes from the control plane\n".to_vec()),
+            Some(feed) if feed.is_stale((shared.wall_clock)()) => {
+                (StatusCode::SERVICE_UNAVAILABLE, b"stale: nothing comes from the control plane\n".to_vec())
+            }
             Some(_) | None => (StatusCode::OK, b"ready\n".to_vec()),
         },
         (_, "/metrics" | "/livez" | "/readyz") => (StatusCode::METHOD_NOT_ALLOWED, b"only GET\n".to_vec()),

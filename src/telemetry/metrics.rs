@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use prometheus::proto::{
     Bucket, Counter as CounterSample, Gauge, Histogram as HistogramSample, LabelPair, Metric, MetricFamily, MetricType,
@@ -10,6 +10,7 @@ use prometheus::proto::{
 use prometheus::{Encoder, TextEncoder};
 
 use super::counters::{Counter, Histogram, ServiceCounters, WorkerCounters};
+use super::feed::FeedStatus;
 use crate::types::{Reason, Revision};
 
 /// All metrics of the process.
@@ -18,6 +19,7 @@ pub struct Metrics {
     workers: Mutex<Vec<Arc<WorkerCounters>>>,
     services: Mutex<BTreeMap<Arc<str>, PerWorker>>,
     state: Mutex<Option<StateInfo>>,
+    feed: OnceLock<Arc<FeedStatus>>,
     reloads: AtomicU64,
     reloads_failed: AtomicU64,
     loaded_at_ms: AtomicI64,
@@ -63,12 +65,16 @@ impl Metrics {
         self.loaded_at_ms.store(at_ms, Relaxed);
     }
 
+    /// Notes that what is in force follows a feed.
+    pub fn follows(&self, status: Arc<FeedStatus>) {
+        let _ = self.feed.set(status);
+    }
+
     /// Counts a reload.
     pub fn reloaded(&self, good: bool) {
         let counter = if good { &self.reloads } else { &self.reloads_failed };
         counter.fetch_add(1, Relaxed);
     }
-
 
     /// The page, in the Prometheus text format 0.0.4.
     #[must_use]
@@ -76,6 +82,7 @@ impl Metrics {
         let mut families = self.service_families();
         families.extend(self.worker_families());
         families.extend(self.state_families());
+        families.extend(self.feed.get().into_iter().flat_map(|status| feed_families(status)));
         families.retain(|family| !family.get_metric().is_empty());
         let mut page = Vec::with_capacity(16 * 1024);
         match TextEncoder::new().encode(&families, &mut page) {
@@ -129,8 +136,8 @@ impl Metrics {
                     responses.mut_metric().push(count(&[("service", name), ("class", class)], answered));
                 }
             }
-            durations.mut_metric().push(histogram(name, workers.iter().map(|(_, counters)| &counters.duration)));
-            decisions.mut_metric().push(histogram(name, workers.iter().map(|(_, counters)| &counters.decision)));
+            durations.mut_metric().push(histogram(&[("service", name)], workers.iter().map(|(_, counters)| &counters.duration)));
+            decisions.mut_metric().push(histogram(&[("service", name)], workers.iter().map(|(_, counters)| &counters.decision)));
         }
         vec![requests, would_deny, responses, durations, decisions]
     }
@@ -172,7 +179,10 @@ impl Metrics {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(state) = &*state else { return Vec::new() };
         let mut info = family("portcullis_revision_info", "The revision in force.", MetricType::GAUGE);
-        info.mut_metric().push(gauge(&[("revision", &state.revision)], 1.0));
+        // A store has a new revision with every change: that would be a new series each time.
+        if self.feed.get().is_none() {
+            info.mut_metric().push(gauge(&[("revision", &state.revision)], 1.0));
+        }
         let mut loaded = family("portcullis_loaded_timestamp_seconds", "When the revision in force was loaded.", MetricType::GAUGE);
         #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are exact in a double")]
         loaded.mut_metric().push(gauge(&[], self.loaded_at_ms.load(Relaxed) as f64 / 1e3));
@@ -191,6 +201,44 @@ impl Metrics {
         }
         vec![info, loaded, observe, objects, reloads]
     }
+}
+
+/// How the copy of a control plane's store is doing.
+fn feed_families(status: &FeedStatus) -> Vec<MetricFamily> {
+    let one = |name: &str, help: &str, kind: MetricType, sample: Metric| {
+        let mut found = family(name, help, kind);
+        found.mut_metric().push(sample);
+        found
+    };
+    let total = |name: &str, help: &str, counter: &Counter| one(name, help, MetricType::COUNTER, count(&[], counter.get()));
+    let now = |name: &str, help: &str, value: f64| one(name, help, MetricType::GAUGE, gauge(&[], value));
+    let (epoch, sequence) = match status.revision() {
+        Some(Revision::Store { epoch, sequence }) => (whole(epoch), whole(sequence)),
+        Some(Revision::File(_)) | None => (0.0, 0.0),
+    };
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are exact in a double")]
+    let contact = status.last_contact().map_or(0.0, |last| last.milliseconds() as f64 / 1e3);
+    let mut latency = family(
+        "portcullis_change_to_enforce_seconds",
+        "From a change's commit at the control plane to its being in force here, by both clocks.",
+        MetricType::HISTOGRAM,
+    );
+    latency.mut_metric().push(histogram(&[], std::iter::once(&status.latency)));
+    vec![
+        now("portcullis_revision_epoch", "Epoch of the revision in force; 0 before there is one.", epoch),
+        now("portcullis_revision_sequence", "Sequence of the revision in force.", sequence),
+        now("portcullis_feed_head_sequence", "Sequence that the control plane has announced.", whole(status.head())),
+        now("portcullis_feed_connected", "1 while a stream from the control plane is open.", f64::from(u8::from(status.is_connected()))),
+        now("portcullis_feed_last_contact_timestamp_seconds", "When the control plane was last heard; alarm on its age.", contact),
+        latency,
+        total("portcullis_feed_commits_total", "Changes put in force.", &status.commits),
+        total("portcullis_feed_snapshots_total", "Whole states taken from the feed.", &status.snapshots),
+        total("portcullis_feed_reconnects_total", "Streams that ended, or could not be opened.", &status.reconnects),
+        total("portcullis_feed_refused_steps_total", "Answers refused because they would have gone back.", &status.refused_steps),
+        total("portcullis_feed_digest_mismatches_total", "States that were not what the control plane said.", &status.digest_mismatches),
+        total("portcullis_feed_unreadable_records_total", "Records that could not be read and count as refusing.", &status.unreadable),
+        total("portcullis_disk_copy_failures_total", "Disk copies refused, or given up.", &status.disk_copy_failures),
+    ]
 }
 
 fn family(name: &str, help: &str, kind: MetricType) -> MetricFamily {
@@ -234,7 +282,7 @@ fn gauge(pairs: &[(&str, &str)], value: f64) -> Metric {
     metric
 }
 
-fn histogram<'a>(service: &str, parts: impl Iterator<Item = &'a Histogram>) -> Metric {
+fn histogram<'a>(pairs: &[(&str, &str)], parts: impl Iterator<Item = &'a Histogram>) -> Metric {
     let (mut counts, mut sum, mut bounds) = ([0u64; 15], 0.0, &[][..]);
     for part in parts {
         let (more, seconds) = part.read();
@@ -256,7 +304,7 @@ fn histogram<'a>(service: &str, parts: impl Iterator<Item = &'a Histogram>) -> M
     sample.set_bucket(buckets.collect());
     sample.set_sample_sum(sum);
     sample.set_sample_count(counts.iter().sum());
-    let mut metric = Metric::from_label(labels(&[("service", service)]));
+    let mut metric = Metric::from_label(labels(pairs));
     metric.set_histogram(sample);
     metric
 }

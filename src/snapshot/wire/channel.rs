@@ -284,7 +284,7 @@ mod tests {
         ] {
             assert!(!bad.verify(&ours, &bad.sign(&ours), now), "{bad:?}");
         }
-        for bad in ["", &signature.to_uppercase(), signature.split_at(1).1] {
+        for bad in ["", &signature.to_uppercase(), signature.get(1..).unwrap()] {
             assert!(!request.verify(&ours, bad, now), "{bad}");
         }
     }

@@ -1,0 +1,90 @@
+//! Who calls: what a gateway vouches for, verified, and then looked up in the store (contracts C9).
+
+use http::request::Parts;
+use hyper::header::HeaderName;
+
+use super::Api;
+use super::error::ApiError;
+use crate::authn::assertion::{Presented, RequestLine};
+use crate::control::service::{Caller, ServiceError};
+use crate::control::store::{accounts, users};
+use crate::types::{AccountId, Srn, Timestamp, UserId};
+
+const PRINCIPAL: HeaderName = HeaderName::from_static("portcullis-principal");
+const ACCOUNT: HeaderName = HeaderName::from_static("portcullis-account");
+const ASSERTION: HeaderName = HeaderName::from_static("portcullis-assertion");
+const REQUEST_ID: HeaderName = HeaderName::from_static("portcullis-request-id");
+
+/// How far the gateway's clock may be from ours.
+const CLOCK_SKEW_MS_MAX: u64 = 60_000;
+
+/// A caller whom a gateway vouches for.
+#[derive(Debug)]
+pub(super) struct Vouched {
+    account: AccountId,
+    user: UserId,
+    srn: String,
+    address: String,
+    /// The gateway's id of the request.
+    pub(super) request_id: String,
+}
+
+impl Api {
+    /// Verifies the gateway's assertion over the request's head.
+    pub(super) fn identify(&self, parts: &Parts, now: Timestamp) -> Result<Vouched, ApiError> {
+        self.verified(parts, now).ok_or(ApiError::Unauthorized)
+    }
+
+    fn verified(&self, parts: &Parts, now: Timestamp) -> Option<Vouched> {
+        if parts.uri.authority().is_some() {
+            return None;
+        }
+        // Each header once: a second one would be another reading.
+        let header = |name: &HeaderName| {
+            let mut values = parts.headers.get_all(name).iter();
+            values.next().filter(|_| values.next().is_none())?.to_str().ok()
+        };
+        let (principal, account, request_id) = (header(&PRINCIPAL)?, header(&ACCOUNT)?, header(&REQUEST_ID)?);
+        let presented = Presented::parse(header(&ASSERTION)?)?;
+        let target = parts.uri.path_and_query()?.as_str();
+        let line = RequestLine { method: parts.method.as_str(), target, principal, account, request_id };
+        if !self.identity_keys.iter().any(|key| presented.verify(key, &line)) {
+            return None;
+        }
+        if presented.signed_at()?.distance_ms(now) > CLOCK_SKEW_MS_MAX {
+            return None;
+        }
+        let srn = Srn::parse(principal).ok()?;
+        if srn.account != account || srn.resource_type != "user" {
+            return None;
+        }
+        Some(Vouched {
+            account: account.parse().ok()?,
+            user: srn.resource_id.parse().ok()?,
+            srn: principal.to_owned(),
+            address: presented.address.to_owned(),
+            request_id: request_id.to_owned(),
+        })
+    }
+
+    /// The caller as the store knows it now: a user that is gone or switched off calls nothing, whatever a gateway still believes.
+    pub(super) async fn caller(&self, vouched: &Vouched, action: &'static str) -> Result<Caller, ApiError> {
+        let mut read = self.store.read().await.map_err(ServiceError::from)?;
+        let account = accounts::find(&mut read, vouched.account).await.map_err(ServiceError::from)?;
+        let user = users::find(&mut read, vouched.account, vouched.user).await.map_err(ServiceError::from)?;
+        let (Some(account), Some(user)) = (account.filter(|found| found.active), user.filter(|found| found.active)) else {
+            return Err(ApiError::Unauthorized);
+        };
+        Ok(Caller {
+            account: account.id,
+            operator: account.operator,
+            user: user.id,
+            user_text: user.id.to_string(),
+            root: user.root,
+            srn: vouched.srn.clone(),
+            address: vouched.address.clone(),
+            request_id: vouched.request_id.clone(),
+            action,
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! New accounts: each with a root user and an administrator with a key. The first one is the operator's.
+
+use serde_json::json;
+
+use super::srn;
+use crate::control::random;
+use crate::control::store::access_keys::{self, NewAccessKey};
+use crate::control::store::accounts::{self, Account};
+use crate::control::store::authorship::Stamp;
+use crate::control::store::policies::{self, NewPolicy};
+use crate::control::store::users::{self, User};
+use crate::control::store::{Store, StoreError, Write, audit};
+use crate::snapshot::wire::{self, DocumentRef, Identity, Record, seal_owner};
+use crate::source::{SecretRef, Span};
+use crate::types::{AccessKeyId, AccountId, PolicyId, Secret, Timestamp, UserId};
+
+/// Who made what no user made.
+pub(crate) const SYSTEM: &str = "system";
+
+/// The name of a policy's first version (wire-formats 3.2).
+pub(crate) const FIRST_VERSION: &str = "POLICY_VERSION_1";
+
+/// Policies of the system: for every account, changed by nobody.
+const SYSTEM_POLICIES: [(&str, &str, &str); 2] = [
+    (
+        ADMINISTRATOR,
+        "everything",
+        r#"{"Version":"2024-07-01","Statement":[{"Sid":"AdministratorAccess","Effect":"Allow","Action":["*"],"Resource":["*"]}]}"#,
+    ),
+    (
+        "ReadOnlyAccess",
+        "looking at everything",
+        r#"{"Version":"2024-07-01","Statement":[{"Sid":"ReadOnlyAccess","Effect":"Allow","Action":["*[List,Read,MonitorView]"],"Resource":["*"]}]}"#,
+    ),
+];
+const ADMINISTRATOR: &str = "AdministratorAccess";
+
+/// The name of an account's root user.
+const ROOT: &str = "root";
+
+/// The names of an account and its first user.
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'a> {
+    /// The account.
+    pub account: &'a str,
+    /// The administrator.
+    pub administrator: &'a str,
+}
+
+/// Who may use a new account. The secret is nowhere else.
+#[derive(Debug)]
+pub struct FirstKey {
+    /// The account.
+    pub account: AccountId,
+    /// Its root user, which has no key.
+    pub root: UserId,
+    /// The administrator.
+    pub administrator: UserId,
+    /// The administrator's access key.
+    pub access_key: AccessKeyId,
+    /// Its secret.
+    pub secret: Secret,
+}
+
+/// Makes the operator's account and the policies of the system, in one write. `None` when there is an operator's account already.
+pub(crate) async fn bootstrap(store: &Store, names: Names<'_>, now: Timestamp) -> Result<Option<FirstKey>, StoreError> {
+    let mut write = store.write().await?;
+    if accounts::operator(&mut write).await?.is_some() {
+        return Ok(None);
+    }
+    for (name, description, document) in SYSTEM_POLICIES {
+        add_system_policy(&mut write, name, description, document, Stamp { at: now, by: SYSTEM }).await?;
+    }
+    found(write, names, true, now).await.map(Some)
+}
+
+/// Makes another account, in one write.
+pub(crate) async fn found_account(store: &Store, names: Names<'_>, now: Timestamp) -> Result<FirstKey, StoreError> {
+    found(store.write().await?, names, false, now).await
+}
+
+async fn found(mut write: Write, names: Names<'_>, operator: bool, now: Timestamp) -> Result<FirstKey, StoreError> {
+    let id = AccountId::from_bytes(random::bytes()?);
+    let (root, administrator) = (UserId::from_bytes(random::bytes()?), UserId::from_bytes(random::bytes()?));
+    let stamp = Stamp { at: now, by: SYSTEM };
+    let account = Account { id, name: names.account.to_owned(), operator, active: true, revision: write.sequence() };
+    accounts::insert(&mut write, &account, stamp).await?;
+    write.put(Record::Account(wire::Account { id, name: account.name, active: true }));
+    for (user, name, root) in [(root, ROOT, true), (administrator, names.administrator, false)] {
+        add_user(&mut write, User { id: user, account: id, name: name.to_owned(), root, active: true }, stamp).await?;
+    }
+    if let Some(policy) = policies::of_system(&mut write, ADMINISTRATOR).await? {
+        let to = Identity::User(administrator);
+        policies::attach(&mut write, policy, to, stamp).await?;
+        write.put(Record::Attachment { policy, to });
+    }
+    let (access_key, secret) = add_key(&mut write, id, administrator, stamp).await?;
+    let after = json!({ "root": root.to_string(), "administrator": administrator.to_string(), "access_key": access_key.to_string() });
+    let resource = srn(write.store(), id, "account", id);
+    write.audit(audit::Entry {
+        account: id.to_string(),
+        user: SYSTEM.to_owned(),
+        srn: String::new(),
+        address: String::new(),
+        request_id: String::new(),
+        action: "portcullis:CreateAccount".to_owned(),
+        resource,
+        before: None,
+        after: Some(after.to_string()),
+    });
+    write.commit(now).await?;
+    Ok(FirstKey { account: id, root, administrator, access_key, secret })
+}
+
+async fn add_user(write: &mut Write, user: User, stamp: Stamp<'_>) -> Result<(), StoreError> {
+    let sequence = write.sequence();
+    users::insert(write, &user, sequence, stamp).await?;
+    let User { id, account, name, root, active } = user;
+    write.put(Record::User(wire::User { id, account, name, root, active }));
+    Ok(())
+}
+
+async fn add_system_policy(write: &mut Write, name: &str, description: &str, document: &str, stamp: Stamp<'_>) -> Result<(), StoreError> {
+    let id = PolicyId::from_bytes(random::bytes()?);
+    let version_id = PolicyId::from_bytes(random::bytes()?).to_string();
+    let policy = NewPolicy {
+        id,
+        account: None,
+        name,
+        description: Some(description),
+        version_id: &version_id,
+        version_name: FIRST_VERSION,
+        document,
+    };
+    let sequence = write.sequence();
+    policies::insert(write, &policy, sequence, stamp).await?;
+    let document = DocumentRef::Text(document.to_owned(), Span::default());
+    write.put(Record::Policy(wire::Policy { id, account: None, name: name.to_owned(), document }));
+    Ok(())
+}
+
+/// A new key that is switched on and never ends; its secret goes to nobody but the caller.
+async fn add_key(write: &mut Write, account: AccountId, user: UserId, stamp: Stamp<'_>) -> Result<(AccessKeyId, Secret), StoreError> {
+    let (id, secret) = (AccessKeyId::from_bytes(random::bytes()?), random::secret()?);
+    let sealed = write.store().sealing_key().seal(&secret, &seal_owner(id, user), random::bytes()?)?;
+    let sequence = write.sequence();
+    access_keys::insert(write, &NewAccessKey { id, account, user, sealed: &sealed }, sequence, stamp).await?;
+    let secret_ref = SecretRef::Sealed(sealed);
+    write.put(Record::AccessKey(wire::AccessKey {
+        id,
+        user,
+        secret: secret_ref,
+        secret_span: Span::default(),
+        enabled: true,
+        expires_at: None,
+    }));
+    Ok((id, secret))
+}

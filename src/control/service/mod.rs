@@ -1,0 +1,148 @@
+//! The use cases: what may be written, by whom, within which limits. One file per resource.
+//!
+//! Each takes the [`Caller`] and works on the caller's own account: what belongs to another account does not exist here.
+//! Everything that is written goes through [`accept`].
+
+pub(crate) mod bootstrap;
+pub(crate) mod definitions;
+pub(crate) mod escalation;
+pub(crate) mod fields;
+pub(crate) mod groups;
+
+use super::random::NoRandom;
+use super::store::authorship::Stamp;
+use super::store::{Store, StoreError, Write, audit};
+use crate::types::{AccountId, Revision, SealError, Srn, Timestamp, UserId};
+
+/// Who calls, as the gateway vouched for and the store knows.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// The account: the only one the call reads and writes.
+    pub(crate) account: AccountId,
+    /// Whether that account is the operator's.
+    pub(crate) operator: bool,
+    /// The user.
+    pub(crate) user: UserId,
+    /// The user's id as text.
+    pub(crate) user_text: String,
+    /// Whether it is the account's root user.
+    pub(crate) root: bool,
+    /// The user's SRN.
+    pub(crate) srn: String,
+    /// The client's address, as the gateway saw it.
+    pub(crate) address: String,
+    /// The request.
+    pub(crate) request_id: String,
+    /// The action that the request is.
+    pub(crate) action: &'static str,
+}
+
+impl Caller {
+    /// Who writes now.
+    pub(crate) fn stamp(&self, now: Timestamp) -> Stamp<'_> {
+        Stamp { at: now, by: &self.user_text }
+    }
+
+    /// An entry of the audit log: what this call does to `resource`, as JSON before and after.
+    pub(crate) fn entry(&self, resource: String, before: Option<serde_json::Value>, after: Option<serde_json::Value>) -> audit::Entry {
+        audit::Entry {
+            account: self.account.to_string(),
+            user: self.user_text.clone(),
+            srn: self.srn.clone(),
+            address: self.address.clone(),
+            request_id: self.request_id.clone(),
+            action: self.action.to_owned(),
+            resource,
+            before: before.map(|value| value.to_string()),
+            after: after.map(|value| value.to_string()),
+        }
+    }
+}
+
+/// Why a use case did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServiceError {
+    /// There is no such thing in the caller's account.
+    #[error("there is no {0} `{1}`")]
+    NotFound(&'static str, String),
+    /// What was sent cannot be; every complaint names the member and says what to write.
+    #[error("the request is not valid")]
+    Invalid(Vec<String>),
+    /// Something of this name exists.
+    #[error("there is a {0} named `{1}` already")]
+    Taken(&'static str, String),
+    /// No more of these.
+    #[error("an account has at most {most} {what}")]
+    Full {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many there may be.
+        most: u64,
+    },
+    /// It has changed since the caller read it.
+    #[error("it has changed since it was read; read it again")]
+    Changed,
+    /// The caller would give more than they have.
+    #[error(transparent)]
+    Escalation(#[from] escalation::Refused),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No random bytes.
+    #[error(transparent)]
+    Random(#[from] NoRandom),
+    /// A secret could not be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+/// What the caller last saw of a thing: `If-Match`.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Precondition {
+    /// Whatever it is now.
+    #[default]
+    None,
+    /// It must be in one of these states.
+    OneOf(Vec<Revision>),
+}
+
+impl Precondition {
+    /// Refuses when the thing is in another state.
+    pub(crate) fn check(&self, now: Revision) -> Result<(), ServiceError> {
+        match self {
+            Self::None => Ok(()),
+            Self::OneOf(seen) if seen.contains(&now) => Ok(()),
+            Self::OneOf(_) => Err(ServiceError::Changed),
+        }
+    }
+}
+
+/// What was written, and as which revision.
+#[derive(Debug)]
+pub(crate) struct Accepted<T> {
+    /// What was written.
+    pub(crate) value: T,
+    /// The revision.
+    pub(crate) revision: Revision,
+}
+
+impl<T> Accepted<T> {
+    /// What was written, apart from the fact that it was.
+    pub(crate) fn split(self) -> (Accepted<()>, T) {
+        (Accepted { value: (), revision: self.revision }, self.value)
+    }
+}
+
+/// The one way to end a use case that writes: refuses what gives more than the caller has, then commits.
+pub(crate) async fn accept<T>(mut write: Write, caller: &Caller, value: T, now: Timestamp) -> Result<Accepted<T>, ServiceError> {
+    escalation::covers(&mut write, caller).await?;
+    let revision = write.commit(now).await?;
+    Ok(Accepted { value, revision })
+}
+
+/// The SRN of a thing of the service `iam`, as its API writes it.
+pub(crate) fn srn(store: &Store, account: AccountId, kind: &str, id: impl std::fmt::Display) -> String {
+    let (account, id) = (account.to_string(), id.to_string());
+    let offering = store.offering().as_str();
+    Srn { offering, account: &account, region: "", service_type: "iam", resource_type: kind, resource_id: &id }.to_string()
+}

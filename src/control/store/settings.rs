@@ -1,0 +1,1 @@
+//! SQL of settings: key security of users, console access of users and accounts.

@@ -1,0 +1,19 @@
+//! The administration point from outside: a store in a folder of its own, its API on a port of its own, and a client that
+//! signs what a gateway would vouch for.
+
+#[cfg(test)]
+#[path = "control/harness.rs"]
+mod harness;
+
+#[cfg(test)]
+#[path = "control/groups.rs"]
+mod groups;
+#[cfg(test)]
+#[path = "control/identity.rs"]
+mod identity;
+#[cfg(test)]
+#[path = "control/members.rs"]
+mod members;
+#[cfg(test)]
+#[path = "control/store.rs"]
+mod store;
