@@ -5,6 +5,7 @@ pub mod access;
 pub mod authn;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod gateway;
 pub mod policy;
 pub mod snapshot;

@@ -1,0 +1,3 @@
+//! The administration point.
+
+pub mod escalation;
