@@ -9,7 +9,8 @@ use http::Method;
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::groups;
+use super::{endpoints, groups};
+use crate::config::Endpoint;
 use crate::snapshot::Routes;
 use crate::snapshot::routes::{TemplateError, parameter_names};
 use crate::types::{AccessLevel, Path};
@@ -18,13 +19,15 @@ use AccessLevel::{Create, Delete, List, Read, Update};
 type Handled = Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send>>;
 type Handler = fn(Call) -> Handled;
 
-/// Who may call at all; what they may do there is the gateway's decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who may call at all, and who handles it; what they may do there is the gateway's decision.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Audience {
-    /// Everybody, in their own account.
-    Everybody,
+    /// Everybody, also without a credential. The handler knows the configuration and nothing else.
+    Public(fn(&[Endpoint]) -> Answer),
+    /// Every user, in their own account.
+    Everybody(Handler),
     /// The people of the operator's account.
-    Operator,
+    Operator(Handler),
 }
 
 /// A route.
@@ -39,10 +42,8 @@ pub(super) struct Route {
     pub(super) level: AccessLevel,
     /// The resources it touches: type, and where the id stands.
     pub(super) resources: &'static [(&'static str, &'static str)],
-    /// Who may call at all.
+    /// Who may call at all, and who handles it.
     pub(super) audience: Audience,
-    /// Who handles it.
-    pub(super) handler: Handler,
 }
 
 const GROUP: (&str, &str) = ("iam:group", "path['group_id']");
@@ -50,6 +51,9 @@ const USER: (&str, &str) = ("iam:user", "path['user_id']");
 
 /// THE table. Routes of one template stand together.
 pub(super) static ROUTES: &[Route] = &[
+    public(Method::GET, "/", "iam:ListVersions", endpoints::versions),
+    route(Method::GET, "/v1/endpoints", "iam:ListEndpoints", List, &[], |call| Box::pin(endpoints::list(call))),
+    // Groups.
     route(Method::GET, "/v1/groups", "iam:ListGroups", List, &[], |call| Box::pin(groups::list(call))),
     route(Method::POST, "/v1/groups", "iam:CreateGroup", Create, &[], |call| Box::pin(groups::create(call))),
     route(Method::GET, "/v1/groups/{group_id}", "iam:ShowGroup", Read, &[GROUP], |call| Box::pin(groups::show(call))),
@@ -72,7 +76,12 @@ const fn route(
     resources: &'static [(&'static str, &'static str)],
     handler: Handler,
 ) -> Route {
-    Route { method, template, action, level, resources, audience: Audience::Everybody, handler }
+    Route { method, template, action, level, resources, audience: Audience::Everybody(handler) }
+}
+
+/// A route that asks for no credential; test `the_public_routes_are_these` names all of them.
+const fn public(method: Method, template: &'static str, action: &'static str, handler: fn(&[Endpoint]) -> Answer) -> Route {
+    Route { method, template, action, level: List, resources: &[], audience: Audience::Public(handler) }
 }
 
 /// The table, ready for finding.
@@ -102,5 +111,17 @@ impl Router {
         let (route, values) = self.0.find(&path, rank).ok_or(ApiError::NoRoute)?;
         let names = parameter_names(route.template).unwrap_or_default();
         Ok((route, names.into_iter().zip(values.into_iter().map(str::to_owned)).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_public_routes_are_these() {
+        let public = ROUTES.iter().filter(|route| matches!(route.audience, Audience::Public(_)));
+        let named: Vec<String> = public.map(|route| format!("{} {}", route.method, route.template)).collect();
+        assert_eq!(named, ["GET /"]);
     }
 }
