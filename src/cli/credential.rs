@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use ::http::Uri;
 use anyhow::{Context as _, anyhow, bail};
-use http::Uri;
 
 use crate::authn::scp::{self, Signed};
 use crate::source::{Cursor, Report, Source, yaml};
@@ -31,7 +31,7 @@ impl CredentialArguments {
             None => (environment("SCP_ACCESS_KEY")?, environment("SCP_SECRET_KEY")?),
         };
         let access_key = access_key.parse().context("the access key")?;
-        Ok(Credential { access_key, key: SigningKey::new(&Secret::new(secret.into_bytes())) })
+        Ok(Credential::new(access_key, &Secret::new(secret.into_bytes())))
     }
 }
 
@@ -80,12 +80,16 @@ impl Target {
         if !matches!(scheme, "http" | "https") {
             bail!("`{scheme}` is neither http nor https");
         }
-        let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let target = uri.path_and_query().map_or("/", ::http::uri::PathAndQuery::as_str);
         Ok(Self { scheme: scheme.to_owned(), host: authority.as_str().to_owned(), target: target.to_owned() })
     }
 }
 
 impl Credential {
+    pub(super) fn new(access_key: AccessKeyId, secret: &Secret) -> Self {
+        Self { access_key, key: SigningKey::new(secret) }
+    }
+
     /// The headers that sign a request.
     pub(super) fn sign(&self, method: &str, target: &Target, now: Timestamp) -> [(&'static str, String); 4] {
         let signed = Signed { method, scheme: &target.scheme, host: &target.host, target: &target.target };

@@ -2,11 +2,15 @@
 
 mod check;
 mod completions;
+mod control;
 mod credential;
+mod demo;
 mod explain;
 mod follow;
 mod gateway;
+mod http;
 mod in_force;
+mod key_file;
 mod load;
 mod request;
 mod seal;
@@ -47,7 +51,9 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     // No doc comments here: they would hide the longer texts of the commands' own arguments.
+    Demo(demo::Arguments),
     Gateway(gateway::Arguments),
+    Control(control::Arguments),
     Check(check::Arguments),
     Request(request::Arguments),
     Sign(sign::Arguments),
@@ -87,7 +93,9 @@ pub fn main() -> ExitCode {
 /// What the command could not do.
 pub fn run(arguments: Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
     match arguments.command {
+        Command::Demo(arguments) => demo::run(&arguments, out, err),
         Command::Gateway(arguments) => gateway::run(&arguments, out, err),
+        Command::Control(arguments) => control::run(&arguments, out, err),
         Command::Check(arguments) => check::run(&arguments, out, err),
         Command::Request(arguments) => request::run(&arguments, out, err),
         Command::Sign(arguments) => sign::run(&arguments, out),

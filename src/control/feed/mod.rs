@@ -9,6 +9,7 @@ mod body;
 mod listener;
 mod source;
 mod spool;
+mod stored;
 mod stream;
 
 use std::path::PathBuf;

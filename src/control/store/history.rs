@@ -56,7 +56,7 @@ pub(super) fn only(row: Option<Row>) -> Result<Row, StoreError> {
 }
 
 /// One state of the store, read page by page.
-pub struct StateReader(Connection);
+pub struct StateReader(pub(super) Connection);
 
 impl StateReader {
     /// Where the store stands in this state.

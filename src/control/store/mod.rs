@@ -6,6 +6,7 @@
 
 pub(crate) mod connection;
 mod history;
+mod mirror;
 mod schema;
 pub(crate) mod select;
 pub(crate) mod value;
@@ -32,12 +33,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::random::{self, NoRandom};
+use crate::snapshot::Snapshot;
 use crate::snapshot::wire::RecordKeyError;
-use crate::snapshot::wire::frame::Commit;
 use crate::types::sealed::NONCE_BYTES;
 use crate::types::{Offering, Revision, SealError, SealingKey, Secret, Timestamp};
 use connection::{Connection, Database, DatabaseError};
 pub use history::{Position, StateReader, StoredRecord};
+use mirror::Mirror;
 pub(crate) use write::{Pending, Write};
 
 /// What the database's file may be read and written by: its owner.
@@ -103,9 +105,6 @@ impl StoreError {
     }
 }
 
-/// Told of every commit, in order, before the next one begins.
-pub type Listener = Box<dyn Fn(&Commit) + Send + Sync>;
-
 /// An open store; clones are the same store.
 #[derive(Clone)]
 pub struct Store(Arc<Shared>);
@@ -114,9 +113,9 @@ struct Shared {
     database: Database,
     epoch: u64,
     offering: Offering,
-    sealing_key: SealingKey,
+    sealing_key: Arc<SealingKey>,
     head: watch::Sender<u64>,
-    listener: std::sync::OnceLock<Listener>,
+    mirror: Mirror,
     /// Held as long as the store is open.
     _lock: File,
 }
@@ -151,8 +150,12 @@ impl Store {
             Ok(secret) if secret.expose() == SEAL_CHECK => {}
             Ok(_) | Err(_) => return Err(StoreError::SealingKey),
         }
-        let (epoch, head) = (origin.epoch, watch::Sender::new(head));
-        Ok(Self(Arc::new(Shared { database, epoch, offering, sealing_key, head, listener: Default::default(), _lock: lock })))
+        let (epoch, sealing_key) = (origin.epoch, Arc::new(sealing_key));
+        let mut reader = StateReader(database.read().await?);
+        let revision = Revision::Store { epoch, sequence: head };
+        let mirror = Mirror::load(&mut reader, offering.clone(), Arc::clone(&sealing_key), revision).await?;
+        drop(reader);
+        Ok(Self(Arc::new(Shared { database, epoch, offering, sealing_key, head: watch::Sender::new(head), mirror, _lock: lock })))
     }
 
     /// The store's epoch: when it was made, in milliseconds since 1970.
@@ -184,12 +187,10 @@ impl Store {
         self.0.head.subscribe()
     }
 
-    /// Sets who is told of commits; once, before the first write.
-    ///
-    /// # Errors
-    /// Gives the listener back when there is one already.
-    pub fn listen(&self, listener: Listener) -> Result<(), Listener> {
-        self.0.listener.set(listener)
+    /// Everybody and their rights after the last commit: inside a write, what the write starts from.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.0.mirror.snapshot()
     }
 
     /// A transaction that reads: one state, from its first statement on.

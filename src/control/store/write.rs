@@ -107,9 +107,7 @@ impl Write {
         // In a task of its own: a caller that goes away in the middle must not leave a commit that nobody was told of.
         let committing = tokio::spawn(async move {
             connection.commit().await?;
-            if let Some(listener) = store.0.listener.get() {
-                listener(&commit);
-            }
+            store.0.mirror.follow(&commit, revision);
             store.0.head.send_replace(sequence);
             drop(turn);
             Ok::<_, StoreError>(())

@@ -1,0 +1,226 @@
+//! `portcullis control`: the control plane, and what only works on its store itself.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::Ended;
+use super::gateway::{Signal, Signals};
+use super::key_file;
+use crate::config::{ControlConfig, Files, NamedSecret, Secrets};
+use crate::control::api::Api;
+use crate::control::feed::{self, Feed, Timing};
+use crate::control::{Names, Store, bootstrap};
+use crate::gateway::system_time;
+use crate::source::Report;
+use crate::telemetry;
+use crate::types::{Revision, SealingKey, Secret, SigningKey};
+
+/// Run the control plane: the IAM API, and the feed that gateways follow.
+///
+/// The API answers nobody but a gateway that signs with the same identity key: clients reach it through the gateway, at the gateway's
+/// address. SIGTERM and SIGINT let open requests finish, and end.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_long_help = "\
+Examples:
+  Once: make the operator's account, and its administrator with a key in a file:
+    portcullis control bootstrap --config control.yaml --credential-file administrator.yaml
+
+  Then:
+    portcullis control --config control.yaml")]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Option<RunArguments>,
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArguments {
+    /// The configuration file of a control plane
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+    /// What the log on standard error says: error, warn, info, debug, or a filter such as `portcullis=debug`
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log: String,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Make the operator's account and its administrator, in an empty store
+    Bootstrap(BootstrapArguments),
+}
+
+#[derive(Debug, clap::Args)]
+struct BootstrapArguments {
+    /// The configuration file of a control plane
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+    /// The name of the operator's account
+    #[arg(long, value_name = "NAME", default_value = "operator")]
+    account: String,
+    /// The name of its administrator
+    #[arg(long, value_name = "NAME", default_value = "administrator")]
+    administrator: String,
+    /// Where the administrator's access key is written; the file must not exist
+    #[arg(long, value_name = "FILE")]
+    credential_file: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
+    match (&arguments.command, &arguments.run) {
+        (Some(Command::Bootstrap(arguments)), _) => run_bootstrap(arguments, out, err),
+        (None, Some(arguments)) => serve(arguments, out, err),
+        (None, None) => anyhow::bail!("name the configuration: --config FILE"),
+    }
+}
+
+fn serve(arguments: &RunArguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
+    telemetry::log::start(&arguments.log);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut signals = runtime.block_on(async { Signals::new() })?;
+    let Some(running) = Administration::start(&arguments.config, err)? else { return Ok(Ended::Badly) };
+    writeln!(out, "portcullis control: ready, API on {}, feed on {}; revision {}", running.api, running.feed, running.revision)?;
+    out.flush()?;
+    while runtime.block_on(signals.next()) == Signal::Reload {
+        tracing::warn!("the control plane reads its configuration only at start");
+    }
+    tracing::info!("stopping: open requests may finish");
+    running.stop();
+    Ok(Ended::Well)
+}
+
+fn run_bootstrap(arguments: &BootstrapArguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
+    let Some(configured) = Configured::read(&arguments.config, err)? else { return Ok(Ended::Badly) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let names = Names { account: &arguments.account, administrator: &arguments.administrator };
+    // The file first: a key that cannot be written down would be lost.
+    let file = key_file::create(&arguments.credential_file)?;
+    let made = runtime.block_on(async {
+        let store = configured.open_store().await?;
+        let made = bootstrap(&store, names, system_time()).await?;
+        store.close().await;
+        anyhow::Ok(made)
+    });
+    match made {
+        Ok(Some(made)) => {
+            key_file::write(file, made.access_key, &made.secret)?;
+            writeln!(out, "account        {} ({})", made.account, arguments.account)?;
+            writeln!(out, "root user      {} (no key)", made.root)?;
+            writeln!(out, "administrator  {} ({})", made.administrator, arguments.administrator)?;
+            writeln!(out, "access key     {}, with its secret in {}", made.access_key, arguments.credential_file.display())?;
+            Ok(Ended::Well)
+        }
+        Ok(None) => {
+            std::fs::remove_file(&arguments.credential_file)?;
+            writeln!(err, "the store has an operator's account already; nothing was changed")?;
+            Ok(Ended::Badly)
+        }
+        Err(error) => {
+            std::fs::remove_file(&arguments.credential_file)?;
+            Err(error)
+        }
+    }
+}
+
+/// A configuration with its keys.
+pub(super) struct Configured {
+    config: ControlConfig,
+    sealing_key: SealingKey,
+    identity_key: Secret,
+    feed_key: Secret,
+}
+
+impl Configured {
+    /// Reads a configuration; errors are told, and make `None`.
+    pub(super) fn read(path: &Path, err: &mut dyn Write) -> anyhow::Result<Option<Self>> {
+        let (files, report) = (Files::default(), Report::new());
+        let configured = ControlConfig::load(path, &files, &report).and_then(|config| {
+            let secrets = Secrets::new(&files, Some(&config.sealing_key), config.loopback_only(), &report);
+            let open = |named: &NamedSecret, owner: &str| secrets.open(&named.secret, owner, &named.source, named.span, &report);
+            let (identity_key, feed_key) = (open(&config.api_identity_key, "upstream/iam"), open(&config.feed_credential, "feed"));
+            let sealing_key = secrets.into_sealing_key()?;
+            Some(Self { sealing_key, identity_key: identity_key?, feed_key: feed_key?, config })
+        });
+        if !report.diagnostics().is_empty() {
+            write!(err, "{report}")?;
+        }
+        Ok(configured)
+    }
+
+    /// Opens the store.
+    pub(super) async fn open_store(self) -> anyhow::Result<Store> {
+        let path = self.config.store;
+        let store = Store::open(&path, self.sealing_key, self.config.offering, system_time()).await;
+        store.with_context(|| format!("cannot open the store `{}`", path.display()))
+    }
+}
+
+/// A running control plane, on a thread of its own.
+pub(super) struct Administration {
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<anyhow::Result<()>>,
+    api: SocketAddr,
+    feed: SocketAddr,
+    revision: Revision,
+}
+
+impl Administration {
+    /// Reads the configuration, opens the store and the sockets. `None` when the configuration has errors, which are then told.
+    pub(super) fn start(path: &Path, err: &mut dyn Write) -> anyhow::Result<Option<Self>> {
+        let Some(configured) = Configured::read(path, err)? else { return Ok(None) };
+        let (stop, stopped) = watch::channel(false);
+        let (ready, started) = mpsc::channel();
+        let run = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(administer(configured, stopped, &ready))
+        };
+        let thread = std::thread::Builder::new().name("control".to_owned()).spawn(run)?;
+        match started.recv() {
+            Ok((api, feed, revision)) => Ok(Some(Self { stop, thread, api, feed, revision })),
+            // It has ended before it was ready.
+            Err(_) => match thread.join() {
+                Ok(Err(error)) => Err(error),
+                Ok(Ok(())) | Err(_) => anyhow::bail!("the control plane ended before it was ready"),
+            },
+        }
+    }
+
+    /// Lets open requests finish, and ends.
+    pub(super) fn stop(self) {
+        self.stop.send_replace(true);
+        match self.thread.join() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("the control plane failed: {error:#}"),
+            Err(_) => tracing::error!("the control plane panicked"),
+        }
+    }
+}
+
+type Ready = (SocketAddr, SocketAddr, Revision);
+
+async fn administer(configured: Configured, stopped: watch::Receiver<bool>, ready: &mpsc::Sender<Ready>) -> anyhow::Result<()> {
+    let listen = async |address: SocketAddr| TcpListener::bind(address).await.with_context(|| format!("cannot listen on `{address}`"));
+    let (api_socket, feed_socket) = (listen(configured.config.api_address).await?, listen(configured.config.feed_address).await?);
+    let addresses = (api_socket.local_addr()?, feed_socket.local_addr()?);
+    let identity_key = SigningKey::new(&configured.identity_key);
+    let spool_folder =
+        configured.config.store.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    let feed_options =
+        feed::Options { key: SigningKey::new(&configured.feed_key), spool_folder, wall_clock: system_time, timing: Timing::default() };
+    let store = configured.open_store().await?;
+    let api = Api::new(store.clone(), vec![identity_key], system_time).await?;
+    let feed = Feed::new(store.clone(), feed_options);
+    let revision = store.revision(*store.head().borrow());
+    let _ = ready.send((addresses.0, addresses.1, revision));
+    tokio::join!(crate::control::api::serve(api, api_socket, stopped.clone()), feed.serve(feed_socket, stopped));
+    store.close().await;
+    Ok(())
+}
