@@ -216,7 +216,7 @@ async fn administer(configured: Configured, stopped: watch::Receiver<bool>, read
     let feed_options =
         feed::Options { key: SigningKey::new(&configured.feed_key), spool_folder, wall_clock: system_time, timing: Timing::default() };
     let store = configured.open_store().await?;
-    let api = Api::new(store.clone(), vec![identity_key], system_time).await?;
+    let api = Api::new(store.clone(), vec![identity_key], configured.config.endpoints.clone(), system_time).await?;
     let feed = Feed::new(store.clone(), feed_options);
     let revision = store.revision(*store.head().borrow());
     let _ = ready.send((addresses.0, addresses.1, revision));

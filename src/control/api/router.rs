@@ -9,7 +9,7 @@ use http::Method;
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::{endpoints, groups};
+use super::{accounts, endpoints, groups};
 use crate::config::Endpoint;
 use crate::snapshot::Routes;
 use crate::snapshot::routes::{TemplateError, parameter_names};
@@ -47,6 +47,7 @@ pub(super) struct Route {
 }
 
 const GROUP: (&str, &str) = ("iam:group", "path['group_id']");
+const ACCOUNT: (&str, &str) = ("portcullis:account", "path['account_id']");
 const USER: (&str, &str) = ("iam:user", "path['user_id']");
 
 /// THE table. Routes of one template stand together.
@@ -66,6 +67,15 @@ pub(super) static ROUTES: &[Route] = &[
     route(Method::DELETE, "/v1/groups/{group_id}/members/{user_id}", "iam:RemoveGroupMember", Delete, &[GROUP, USER], |call| {
         Box::pin(groups::remove_member(call))
     }),
+    // Accounts, for the operator.
+    operator(Method::GET, "/portcullis/v1/accounts", "portcullis:ListAccounts", List, &[], |call| Box::pin(accounts::list(call))),
+    operator(Method::POST, "/portcullis/v1/accounts", "portcullis:CreateAccount", Create, &[], |call| Box::pin(accounts::create(call))),
+    operator(Method::GET, "/portcullis/v1/accounts/{account_id}", "portcullis:ShowAccount", Read, &[ACCOUNT], |call| {
+        Box::pin(accounts::show(call))
+    }),
+    operator(Method::PUT, "/portcullis/v1/accounts/{account_id}", "portcullis:SetAccount", Update, &[ACCOUNT], |call| {
+        Box::pin(accounts::set(call))
+    }),
 ];
 
 const fn route(
@@ -77,6 +87,18 @@ const fn route(
     handler: Handler,
 ) -> Route {
     Route { method, template, action, level, resources, audience: Audience::Everybody(handler) }
+}
+
+/// A route for the operator's people.
+const fn operator(
+    method: Method,
+    template: &'static str,
+    action: &'static str,
+    level: AccessLevel,
+    resources: &'static [(&'static str, &'static str)],
+    handler: Handler,
+) -> Route {
+    Route { method, template, action, level, resources, audience: Audience::Operator(handler) }
 }
 
 /// A route that asks for no credential; test `the_public_routes_are_these` names all of them.
