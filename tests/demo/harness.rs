@@ -104,6 +104,7 @@ impl Drop for Program {
 }
 
 /// Asks until there is an answer.
+#[expect(clippy::disallowed_methods, reason = "a test waits for a program")]
 pub(crate) fn wait<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -139,7 +140,8 @@ impl Folder {
         let Addresses { gateway, control, feed, metrics } = self.addresses;
         let [gateway, control, feed, metrics] = [gateway, control, feed, metrics].map(|address| address.to_string());
         let data = self.path().to_str().unwrap();
-        let arguments = ["demo", "--data", data, "--gateway", &gateway, "--control", &control, "--feed", &feed, "--metrics", &metrics, "--log", "info"];
+        let arguments =
+            ["demo", "--data", data, "--gateway", &gateway, "--control", &control, "--feed", &feed, "--metrics", &metrics, "--log", "info"];
         Program::start(&arguments, "")
     }
 
@@ -219,7 +221,11 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().filter_map(|line| line.split_once(": ")).find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 
     pub(crate) fn json(&self) -> Json {
@@ -262,7 +268,7 @@ fn unchunked(mut rest: &str) -> String {
     let mut body = String::new();
     while let Some((size, after)) = rest.split_once("\r\n") {
         let size = usize::from_str_radix(size, 16).unwrap();
-        body.push_str(&after[..size]);
+        body.push_str(after.get(..size).unwrap());
         rest = after.get(size + 2..).unwrap_or_default();
     }
     body
