@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use portcullis::authn::assertion::Assertion;
 use portcullis::config::Endpoint;
-use portcullis::control::api::{Api, serve};
+use portcullis::control::api::{Api, Escalation, Options, serve};
 use portcullis::control::{FirstKey, Names, Store, bootstrap, found_account};
 use portcullis::types::{SealingKey, Secret, SigningKey, Timestamp};
 use serde_json::Value as Json;
@@ -61,7 +61,12 @@ impl Control {
         let store = open(&folder.path().join("portcullis.db")).await;
         let first = bootstrap(&store, Names { account: "operator", administrator: "admin" }, now()).await.unwrap().unwrap();
         let key = SigningKey::new(&Secret::new(IDENTITY_KEY.as_bytes()));
-        let api = Api::new(store.clone(), vec![key], endpoints(), now).await.unwrap();
+        let api = Api::new(
+            store.clone(),
+            Options { identity_keys: vec![key], endpoints: endpoints(), escalation: Escalation::Refuse, clock: now },
+        )
+        .await
+        .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
