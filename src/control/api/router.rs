@@ -9,7 +9,7 @@ use http::Method;
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::{accounts, endpoints, groups};
+use super::{accounts, audit, endpoints, groups};
 use crate::config::Endpoint;
 use crate::snapshot::Routes;
 use crate::snapshot::routes::{TemplateError, parameter_names};
@@ -67,6 +67,9 @@ pub(super) static ROUTES: &[Route] = &[
     route(Method::DELETE, "/v1/groups/{group_id}/members/{user_id}", "iam:RemoveGroupMember", Delete, &[GROUP, USER], |call| {
         Box::pin(groups::remove_member(call))
     }),
+    // The audit log and the store's state.
+    route(Method::GET, "/portcullis/v1/audit", "iam:ShowAuditLog", Read, &[], |call| Box::pin(audit::list(call))),
+    route(Method::GET, "/portcullis/v1/revision", "iam:ShowRevision", Read, &[], |call| Box::pin(audit::revision(call))),
     // Accounts, for the operator.
     operator(Method::GET, "/portcullis/v1/accounts", "portcullis:ListAccounts", List, &[], |call| Box::pin(accounts::list(call))),
     operator(Method::POST, "/portcullis/v1/accounts", "portcullis:CreateAccount", Create, &[], |call| Box::pin(accounts::create(call))),
