@@ -107,6 +107,8 @@ pub(super) struct Statement {
     pub(super) sid: Option<Box<str>>,
     pub(super) effect: Effect,
     pub(super) actions: IndexSet,
+    /// Whether it names the actions that it is not for.
+    pub(super) complement: bool,
     pub(super) resources: Resources,
     pub(super) entries: Box<[Entry]>,
 }
@@ -261,7 +263,8 @@ fn statement<'a>(reader: &Reader<'a>, at: &Cursor<'a>, owner: &Owner, sids: &mut
         None => Some(Vec::new()),
     };
     unknown?;
-    Some(Statement { sid: sid?, effect: effect?, actions: actions?, resources: resources?, entries: entries?.into() })
+    let complement = member(&members, "NotAction").is_some();
+    Some(Statement { sid: sid?, effect: effect?, actions: actions?, complement, resources: resources?, entries: entries?.into() })
 }
 
 fn sid<'a>(members: &[Member<'a>], sids: &mut HashSet<&'a str>) -> Option<Option<Box<str>>> {

@@ -19,6 +19,7 @@ mod entry;
 mod glob;
 mod index_set;
 mod key;
+mod loss;
 mod operator;
 mod reader;
 mod repair;
@@ -31,4 +32,5 @@ pub use catalogue::{Action, ActionId, CATALOGUE_ENTRIES_MAX, Catalogue, Catalogu
 pub use document::{DOCUMENT_BYTES_MAX, Effect, LANGUAGE_VERSION, NESTING_MAX, Owner, Policy, STATEMENTS_MAX};
 pub use evaluate::{Context, Deciding, Request, Resource, Verdict, evaluate};
 pub use explain::{Finding, Outcome, explain};
+pub use loss::{Loss, Lost, lost};
 pub use reader::LIST_ENTRIES_MAX;

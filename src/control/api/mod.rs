@@ -7,6 +7,7 @@ mod accounts;
 mod audit;
 mod body;
 mod call;
+mod catalogue;
 mod definitions;
 mod endpoints;
 mod error;

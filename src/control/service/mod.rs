@@ -6,6 +6,7 @@
 pub(crate) mod accounts;
 pub(crate) mod audit;
 pub(crate) mod bootstrap;
+mod catalogue;
 pub(crate) mod definitions;
 pub(crate) mod escalation;
 pub(crate) mod fields;
@@ -94,6 +95,9 @@ pub(crate) enum ServiceError {
     /// It is as it must be.
     #[error("{0}")]
     Fixed(String),
+    /// Policies would restrict less; what they would lose, as sentences.
+    #[error("policies would deny or except less than now")]
+    Widening(Vec<String>),
     /// It has changed since the caller read it.
     #[error("it has changed since it was read; read it again")]
     Changed,
