@@ -108,15 +108,14 @@ async fn the_programs_own_definitions_cannot_be_changed() {
 async fn all_problems_of_a_definition_are_told_with_their_places() {
     let control = Control::start().await;
     let admin = control.admin();
-    let several = COMPUTE
-        .replace("access_level: List", "access_level: Lst")
-        .replace("compute:server\\\"", "compte:server\\\"")
-        .replace("path['server_id']", "path['id']");
+    let several = COMPUTE.replace("access_level: List", "access_level: Lst").replace("path['server_id']", "path['id']");
+    let unknown = COMPUTE.replace("\"compute:server\"", "\"compte:server\"");
     let alias = COMPUTE.replace("service_type: scp-compute", "service_type: scp-compute\naliases: [iam]");
     let levels = COMPUTE.replace("compute:DeleteServer", "compute:ListServers");
     let twice = format!("{COMPUTE}  /v1/servers/{{id}}:\n    delete: {{action: compute:Drop, access_level: Delete}}\n");
     let found: Vec<(&str, Vec<String>)> = vec![
         ("several", complaints(&put(&control, &admin, &several).await)),
+        ("unknown service", complaints(&put(&control, &admin, &unknown).await)),
         ("alias", complaints(&put(&control, &admin, &alias).await)),
         ("levels", complaints(&put(&control, &admin, &levels).await)),
         ("twice", complaints(&put(&control, &admin, &twice).await)),
