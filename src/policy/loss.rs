@@ -44,8 +44,7 @@ pub fn lost(before: (&Policy, &Catalogue), after: (&Policy, &Catalogue)) -> Vec<
     let mut all = Vec::new();
     for (statement, (before, after)) in before.statements.iter().zip(&after.statements).enumerate() {
         let Some(loss) = before.restricts() else { continue };
-        for (id, action) in old.actions().filter(|(id, _)| before.names(loss, id.index())) {
-            debug_assert_eq!(old.action_id(action.name.as_str()), Some(id));
+        for (_, action) in old.actions().filter(|(id, _)| before.names(loss, id.index())) {
             if !new.action_id(action.name.as_str()).is_some_and(|now| after.names(loss, now.index())) {
                 all.push(Lost { statement, loss, action: action.name.clone() });
             }
@@ -57,7 +56,7 @@ pub fn lost(before: (&Policy, &Catalogue), after: (&Policy, &Catalogue)) -> Vec<
 impl Statement {
     /// How it restricts: by what it denies, or by what it leaves out of what it allows.
     fn restricts(&self) -> Option<Loss> {
-        match (self.effect, self.complement) {
+        match (self.effect, self.wording.is_complement()) {
             (Effect::Deny, _) => Some(Loss::Denied),
             (Effect::Allow, true) => Some(Loss::Excepted),
             (Effect::Allow, false) => None,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use portcullis::authn::assertion::Assertion;
 use portcullis::config::Endpoint;
-use portcullis::control::api::{Api, serve};
+use portcullis::control::api::{Api, Escalation, Options, serve};
 use portcullis::control::{FirstKey, Names, Store, bootstrap, found_account};
 use portcullis::types::{SealingKey, Secret, SigningKey, Timestamp};
 use serde_json::Value as Json;
@@ -66,7 +66,12 @@ impl Control {
 
     async fn serve(folder: TempDir, store: Store, first: FirstKey) -> Self {
         let key = SigningKey::new(&Secret::new(IDENTITY_KEY.as_bytes()));
-        let api = Api::new(store.clone(), vec![key], endpoints(), now).await.unwrap();
+        let api = Api::new(
+            store.clone(),
+            Options { identity_keys: vec![key], endpoints: endpoints(), escalation: Escalation::Refuse, clock: now },
+        )
+        .await
+        .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::body::Whole;
 use crate::control::service::ServiceError;
+use crate::control::store::StoreError;
 
 /// Why a request was not served.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +85,7 @@ impl ApiError {
                 ServiceError::Full { .. } | ServiceError::AllTaken { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
                 ServiceError::Changed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
                 ServiceError::Escalation(_) => (StatusCode::FORBIDDEN, "Forbidden"),
+                ServiceError::Store(StoreError::TooMuch) => (StatusCode::PAYLOAD_TOO_LARGE, "LimitExceeded"),
                 ServiceError::Store(_) | ServiceError::Random(_) | ServiceError::Seal(_) => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "ContactAdminForAssistance")
                 }

@@ -36,6 +36,10 @@ pub(crate) struct Caller {
     pub(crate) srn: String,
     /// The client's address, as the gateway saw it.
     pub(crate) address: String,
+    /// How the user proved who they are.
+    pub(crate) authentication_type: String,
+    /// What happens when they give more than they have.
+    pub(crate) escalation: escalation::Escalation,
     /// The request.
     pub(crate) request_id: String,
     /// The action that the request is.
@@ -103,7 +107,7 @@ pub(crate) enum ServiceError {
     Changed,
     /// The caller would give more than they have.
     #[error(transparent)]
-    Escalation(#[from] escalation::Refused),
+    Escalation(#[from] escalation::rules::Refusal),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -154,7 +158,7 @@ impl<T> Accepted<T> {
 
 /// The one way to end a use case that writes: refuses what gives more than the caller has, then commits.
 pub(crate) async fn accept<T>(mut write: Write, caller: &Caller, value: T, now: Timestamp) -> Result<Accepted<T>, ServiceError> {
-    escalation::covers(&mut write, caller).await?;
+    escalation::judge(&mut write, caller, now).await?;
     let revision = write.commit(now).await?;
     Ok(Accepted { value, revision })
 }
