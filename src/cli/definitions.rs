@@ -46,7 +46,8 @@ Examples:
     portcullis definitions apply definitions/
 
   Through a gateway elsewhere, with the key from a file:
-    portcullis definitions apply --url http://iam.example.com --credential-file key.yaml definitions/")]
+    portcullis definitions apply --credential-file key.yaml \\
+      --url http://iam.example.com definitions/")]
 struct ApplyArguments {
     /// A folder with definitions, or one file
     #[arg(value_name = "DIR")]
