@@ -81,6 +81,9 @@ impl ApiError {
                 ServiceError::Invalid(_) => (StatusCode::BAD_REQUEST, "ValidationError"),
                 ServiceError::Taken(..) => (StatusCode::CONFLICT, "Conflict"),
                 ServiceError::Full { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
+                ServiceError::InUse { .. } => (StatusCode::CONFLICT, "Conflict"),
+                ServiceError::TooMany { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
+                ServiceError::OfSystem(_) => (StatusCode::FORBIDDEN, "Forbidden"),
                 ServiceError::Changed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
                 ServiceError::Escalation(_) => (StatusCode::FORBIDDEN, "Forbidden"),
                 ServiceError::Store(_) | ServiceError::Random(_) | ServiceError::Seal(_) => {

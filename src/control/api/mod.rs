@@ -3,6 +3,7 @@
 //! A request goes one way: [`server`] reads it within limits, [`identity`] refuses what no gateway vouches for, [`router`]
 //! finds the route in the one table, the resource's file reads the body and prints the answer. Only here are status codes.
 
+mod bindings;
 mod body;
 mod call;
 mod definitions;
@@ -10,6 +11,7 @@ mod error;
 pub(in crate::control) mod feed;
 mod groups;
 mod identity;
+mod policies;
 mod query;
 mod router;
 mod server;

@@ -3,11 +3,14 @@
 //! Each takes the [`Caller`] and works on the caller's own account: what belongs to another account does not exist here.
 //! Everything that is written goes through [`accept`].
 
+pub(crate) mod bindings;
 pub(crate) mod bootstrap;
 pub(crate) mod definitions;
+pub(crate) mod documents;
 pub(crate) mod escalation;
 pub(crate) mod fields;
 pub(crate) mod groups;
+pub(crate) mod policies;
 
 use super::random::NoRandom;
 use super::store::authorship::Stamp;
@@ -79,6 +82,29 @@ pub(crate) enum ServiceError {
         /// How many there may be.
         most: u64,
     },
+    /// No more of these in one thing.
+    #[error("a {of} has at most {most} {what}")]
+    TooMany {
+        /// What would have too many.
+        of: &'static str,
+        /// How many it may have.
+        most: u64,
+        /// Of what.
+        what: &'static str,
+    },
+    /// Others depend on it.
+    #[error("the {what} `{name}` is attached to {by}; detach it first")]
+    InUse {
+        /// What it is.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// Who depends on it.
+        by: String,
+    },
+    /// It belongs to the system.
+    #[error("the policy `{0}` is one of the system; nobody changes it, but it may be attached")]
+    OfSystem(String),
     /// It has changed since the caller read it.
     #[error("it has changed since it was read; read it again")]
     Changed,
