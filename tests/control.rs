@@ -6,6 +6,9 @@
 mod harness;
 
 #[cfg(test)]
+#[path = "control/bindings.rs"]
+mod bindings;
+#[cfg(test)]
 #[path = "control/groups.rs"]
 mod groups;
 #[cfg(test)]
@@ -14,6 +17,9 @@ mod identity;
 #[cfg(test)]
 #[path = "control/members.rs"]
 mod members;
+#[cfg(test)]
+#[path = "control/policies.rs"]
+mod policies;
 #[cfg(test)]
 #[path = "control/store.rs"]
 mod store;

@@ -52,8 +52,7 @@ const POLICY: (&str, &str) = ("iam:policy", "path['policy_id']");
 /// one list is absent or empty, the other stands in for it.
 const ADDED: &str = "body['add_ids'][*] ?? body['remove_ids'][*]";
 const REMOVED: &str = "body['remove_ids'][*] ?? body['add_ids'][*]";
-const BOUND: [(&str, &str); 5] =
-    [POLICY, ("iam:group", ADDED), ("iam:group", REMOVED), ("iam:user", ADDED), ("iam:user", REMOVED)];
+const BOUND: [(&str, &str); 5] = [POLICY, ("iam:group", ADDED), ("iam:group", REMOVED), ("iam:user", ADDED), ("iam:user", REMOVED)];
 const GIVEN: (&str, &str) = ("iam:policy", "body['policy_ids'][*]");
 
 /// THE table. Routes of one template stand together.
@@ -83,7 +82,9 @@ pub(super) static ROUTES: &[Route] = &[
     route(Method::GET, "/v1/policies/{policy_id}/bindings", "iam:ListPolicyBindings", List, &[POLICY], |call| {
         Box::pin(bindings::list(call))
     }),
-    route(Method::PUT, "/v1/policies/{policy_id}/bindings", "iam:SetPolicyBinding", Permission, &BOUND, |call| Box::pin(bindings::set(call))),
+    route(Method::PUT, "/v1/policies/{policy_id}/bindings", "iam:SetPolicyBinding", Permission, &BOUND, |call| {
+        Box::pin(bindings::set(call))
+    }),
     route(Method::GET, "/v1/groups/{group_id}/policy-bindings", "iam:ListGroupPolicyBindings", List, &[GROUP], |call| {
         Box::pin(bindings::list_of_group(call))
     }),

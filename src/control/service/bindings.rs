@@ -30,8 +30,8 @@ impl Set {
     /// Reads a body.
     pub(crate) fn decode(cursor: &Cursor<'_>) -> Option<Self> {
         let table = cursor.table()?;
-        let kind = table
-            .required("identity_type", "write GROUP or USER", |value| value.one_of(&[("GROUP", Kind::Group), ("USER", Kind::User)]));
+        let kind =
+            table.required("identity_type", "write GROUP or USER", |value| value.one_of(&[("GROUP", Kind::Group), ("USER", Kind::User)]));
         let add = table.or("add_ids", Vec::new(), |value| identities(&value, kind));
         let remove = table.or("remove_ids", Vec::new(), |value| identities(&value, kind));
         table.finish()?;

@@ -25,7 +25,7 @@ pub(crate) const POLICIES_MAX: u64 = 1_000;
 /// Most versions of a policy.
 pub(crate) const VERSIONS_MAX: usize = 5;
 /// Most characters of all documents of an account: what a list may have to show, and a gateway to hold.
-pub(crate) const DOCUMENT_CHARS_MAX: u64 = 8 * 1024 * 1024;
+pub(crate) const DOCUMENT_CHARS_MAX: u64 = 4 * 1024 * 1024;
 
 pub(super) const WHAT: &str = "policy";
 const ID_HINT: &str = "write an id: 32 lower-case hexadecimal digits";

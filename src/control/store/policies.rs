@@ -104,8 +104,7 @@ const FROM: &str = "FROM policies p LEFT JOIN users c ON c.id = p.created_by LEF
     WHERE (p.account_id = $ OR p.account_id IS NULL)";
 const VERSION_COLUMNS: &str = "v.policy_id, v.id, v.policy_version_name, v.policy_document, v.created_at, v.created_by, v.modified_at,
     v.modified_by";
-const VERSION_FROM: &str =
-    "FROM policy_versions v JOIN policies p ON p.id = v.policy_id WHERE (p.account_id = $ OR p.account_id IS NULL)";
+const VERSION_FROM: &str = "FROM policy_versions v JOIN policies p ON p.id = v.policy_id WHERE (p.account_id = $ OR p.account_id IS NULL)";
 
 fn policy(mut row: Row) -> Result<Policy, StoreError> {
     let id = row.parsed()?;
@@ -301,17 +300,7 @@ pub(crate) async fn insert(connection: &mut Connection, policy: &NewPolicy<'_>, 
     let sql = "INSERT INTO policies (id, account_id, policy_name, description, policy_type, policy_category, default_version_id, state,
                revision, created_at, created_by, modified_at, modified_by)
                VALUES ($1, $2, $3, $4, $5, 'IDENTITY_BASED', $6, 'ACTIVE', $7, $8, $9, $8, $9)";
-    let values = [
-        id.into(),
-        account.into(),
-        name.into(),
-        description.into(),
-        kind.into(),
-        version_id.into(),
-        revision.into(),
-        at,
-        by,
-    ];
+    let values = [id.into(), account.into(), name.into(), description.into(), kind.into(), version_id.into(), revision.into(), at, by];
     connection.execute(sql, &values).await?;
     put_version(connection, id, NewVersion { id: version_id, name: version_name, document }, stamp).await
 }
