@@ -79,11 +79,11 @@ impl ApiError {
             Self::Service(error) => match error {
                 ServiceError::NotFound(..) => (StatusCode::NOT_FOUND, "NotFound"),
                 ServiceError::Invalid(_) => (StatusCode::BAD_REQUEST, "ValidationError"),
-                ServiceError::Taken(..) => (StatusCode::CONFLICT, "Conflict"),
-                ServiceError::Full { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
+                ServiceError::Taken(..) | ServiceError::State(_) => (StatusCode::CONFLICT, "Conflict"),
+                ServiceError::Full { .. } | ServiceError::UserFull { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
                 ServiceError::Changed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
                 ServiceError::Escalation(_) => (StatusCode::FORBIDDEN, "Forbidden"),
-                ServiceError::Store(_) | ServiceError::Random(_) | ServiceError::Seal(_) => {
+                ServiceError::Store(_) | ServiceError::Random(_) | ServiceError::Seal(_) | ServiceError::Hash(_) => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "ContactAdminForAssistance")
                 }
             },

@@ -9,11 +9,11 @@ use http::Method;
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::groups;
+use super::{access_keys, groups, settings, users};
 use crate::snapshot::Routes;
 use crate::snapshot::routes::{TemplateError, parameter_names};
 use crate::types::{AccessLevel, Path};
-use AccessLevel::{Create, Delete, List, Read, Update};
+use AccessLevel::{Create, Delete, List, Permission, Read, Update};
 
 type Handled = Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send>>;
 type Handler = fn(Call) -> Handled;
@@ -47,6 +47,10 @@ pub(super) struct Route {
 
 const GROUP: (&str, &str) = ("iam:group", "path['group_id']");
 const USER: (&str, &str) = ("iam:user", "path['user_id']");
+const USERS: (&str, &str) = ("iam:user", "body['user_ids'][*]");
+const KEY: (&str, &str) = ("iam:access-key", "path['access_key_id']");
+const KEYS: (&str, &str) = ("iam:access-key", "body['ids'][*]");
+const ACCOUNT: (&str, &str) = ("iam:account", "path['account_id']");
 
 /// THE table. Routes of one template stand together.
 pub(super) static ROUTES: &[Route] = &[
@@ -62,6 +66,82 @@ pub(super) static ROUTES: &[Route] = &[
     route(Method::DELETE, "/v1/groups/{group_id}/members/{user_id}", "iam:RemoveGroupMember", Delete, &[GROUP, USER], |call| {
         Box::pin(groups::remove_member(call))
     }),
+    // Users.
+    route(Method::GET, "/v1/accounts/{account_id}/users", "iam:ListUsers", List, &[], |call| Box::pin(users::list(call))),
+    route(Method::POST, "/v1/accounts/{account_id}/users", "iam:CreateUser", Create, &[], |call| Box::pin(users::create(call))),
+    route(Method::DELETE, "/v1/accounts/{account_id}/users/bulk", "iam:DeleteBulkUser", Delete, &[USERS], |call| {
+        Box::pin(users::delete_bulk(call))
+    }),
+    route(Method::GET, "/v1/accounts/{account_id}/users/{user_id}", "iam:ShowUser", Read, &[USER], |call| Box::pin(users::show(call))),
+    route(Method::PUT, "/v1/accounts/{account_id}/users/{user_id}", "iam:SetUser", Update, &[USER], |call| Box::pin(users::set(call))),
+    route(Method::DELETE, "/v1/accounts/{account_id}/users/{user_id}", "iam:DeleteUser", Delete, &[USER], |call| {
+        Box::pin(users::delete(call))
+    }),
+    route(Method::PUT, "/v1/accounts/{account_id}/users/{user_id}/password", "iam:SetUserPassword", Permission, &[USER], |call| {
+        Box::pin(users::set_password(call))
+    }),
+    // The caller's own access keys.
+    route(Method::GET, "/v1/access-keys", "iam:ListAccessKey", List, &[], |call| Box::pin(access_keys::list(call))),
+    route(Method::POST, "/v1/access-keys", "iam:CreateAccessKey", Create, &[], |call| Box::pin(access_keys::create(call))),
+    route(Method::DELETE, "/v1/access-keys/bulk", "iam:DeleteBulkAccessKey", Delete, &[KEYS], |call| {
+        Box::pin(access_keys::delete_bulk(call))
+    }),
+    route(Method::GET, "/v1/access-keys/{access_key_id}", "iam:ShowAccessKey", Read, &[KEY], |call| Box::pin(access_keys::show(call))),
+    route(Method::PUT, "/v1/access-keys/{access_key_id}", "iam:SetAccessKey", Update, &[KEY], |call| Box::pin(access_keys::set(call))),
+    route(Method::DELETE, "/v1/access-keys/{access_key_id}", "iam:DeleteAccessKey", Delete, &[KEY], |call| {
+        Box::pin(access_keys::delete(call))
+    }),
+    // Other users' access keys, and settings.
+    route(Method::GET, "/portcullis/v1/users/{user_id}/access-keys", "iam:ListUserAccessKeys", Permission, &[USER], |call| {
+        Box::pin(access_keys::list_of(call))
+    }),
+    route(Method::POST, "/portcullis/v1/users/{user_id}/access-keys", "iam:CreateUserAccessKey", Permission, &[USER], |call| {
+        Box::pin(access_keys::create_of(call))
+    }),
+    route(
+        Method::PUT,
+        "/portcullis/v1/users/{user_id}/access-keys/{access_key_id}",
+        "iam:SetUserAccessKey",
+        Permission,
+        &[USER, KEY],
+        |call| Box::pin(access_keys::set_of(call)),
+    ),
+    route(
+        Method::DELETE,
+        "/portcullis/v1/users/{user_id}/access-keys/{access_key_id}",
+        "iam:DeleteUserAccessKey",
+        Permission,
+        &[USER, KEY],
+        |call| Box::pin(access_keys::delete_of(call)),
+    ),
+    route(Method::GET, "/portcullis/v1/users/{user_id}/key-security", "iam:ShowKeySecurity", Permission, &[USER], |call| {
+        Box::pin(settings::key_security(call))
+    }),
+    route(Method::PUT, "/portcullis/v1/users/{user_id}/key-security", "iam:SetKeySecurity", Permission, &[USER], |call| {
+        Box::pin(settings::set_key_security(call))
+    }),
+    route(Method::GET, "/portcullis/v1/users/{user_id}/console-access", "iam:ShowConsoleAccess", Permission, &[USER], |call| {
+        Box::pin(settings::user_console(call))
+    }),
+    route(Method::PUT, "/portcullis/v1/users/{user_id}/console-access", "iam:SetConsoleAccess", Permission, &[USER], |call| {
+        Box::pin(settings::set_user_console(call))
+    }),
+    route(
+        Method::GET,
+        "/portcullis/v1/accounts/{account_id}/console-access",
+        "iam:ShowAccountConsoleAccess",
+        Permission,
+        &[ACCOUNT],
+        |call| Box::pin(settings::account_console(call)),
+    ),
+    route(
+        Method::PUT,
+        "/portcullis/v1/accounts/{account_id}/console-access",
+        "iam:SetAccountConsoleAccess",
+        Permission,
+        &[ACCOUNT],
+        |call| Box::pin(settings::set_account_console(call)),
+    ),
 ];
 
 const fn route(

@@ -3,6 +3,7 @@
 use super::{Caller, ServiceError};
 use crate::control::store::{Pending, Write};
 use crate::snapshot::wire::{Record, RecordKey};
+use crate::types::UserId;
 
 /// The caller would give, or get, more than they have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +18,14 @@ pub(crate) async fn covers(write: &mut Write, caller: &Caller) -> Result<(), Ser
         return Ok(());
     }
     Err(Refused("only the root user may change who has which rights".to_owned()).into())
+}
+
+/// Whether the caller's own rights cover all of another user's: who sets a password can be that user.
+pub(crate) fn may_become(caller: &Caller, user: UserId) -> Result<(), ServiceError> {
+    if caller.root || caller.user == user {
+        return Ok(());
+    }
+    Err(Refused("only the root user may set the password of another user".to_owned()).into())
 }
 
 /// Taking away counts: what is taken away may deny something.

@@ -94,7 +94,8 @@ const MEMBER_COLUMNS: &str = "u.id, u.user_name, u.email, u.created_at, u.last_l
     c.user_name, c.email, c.created_at, c.last_login_at";
 const MEMBER_FROM: &str = "FROM memberships p JOIN users u ON u.id = p.user_id LEFT JOIN users c ON c.id = p.created_by
     WHERE p.group_id = $";
-const WHOLE: Page = Page { number: 0, size: i64::MAX as u64, order: Vec::new() };
+/// All of a list at once.
+pub(super) const WHOLE: Page = Page { number: 0, size: i64::MAX as u64, order: Vec::new() };
 
 fn group(mut row: Row) -> Result<Group, StoreError> {
     let (id, account, name) = (row.parsed()?, row.parsed()?, row.text()?);
