@@ -6,6 +6,9 @@
 mod harness;
 
 #[cfg(test)]
+#[path = "control/access_keys.rs"]
+mod access_keys;
+#[cfg(test)]
 #[path = "control/groups.rs"]
 mod groups;
 #[cfg(test)]
@@ -15,5 +18,11 @@ mod identity;
 #[path = "control/members.rs"]
 mod members;
 #[cfg(test)]
+#[path = "control/settings.rs"]
+mod settings;
+#[cfg(test)]
 #[path = "control/store.rs"]
 mod store;
+#[cfg(test)]
+#[path = "control/users.rs"]
+mod users;
