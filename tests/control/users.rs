@@ -324,6 +324,26 @@ async fn a_password_is_set_and_not_used_again() {
 }
 
 #[tokio::test]
+async fn who_may_not_act_for_a_user_gets_no_hold_of_it() {
+    let control = Control::start().await;
+    let (root, admin) = (control.root(), control.admin());
+    let id = create(&control, &root, "kim").await;
+    let target = format!("{}/{id}", users_of(&root));
+    let set = |who: &Who, more: Json| {
+        let mut body = json!({ "password_reuse_count": 2 });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        control.send(Request::new(who, "PUT", &target).body(Some(body)))
+    };
+    assert_eq!(set(&admin, json!({"description": "on call"})).await.status, 200);
+    assert_eq!(set(&admin, json!({"email": "eve@example.com"})).await.error(403).0, "Forbidden");
+    assert_eq!(set(&admin, json!({"state": "INACTIVE"})).await.status, 200);
+    assert_eq!(set(&admin, json!({"state": "ACTIVE"})).await.error(403).0, "Forbidden");
+    assert_eq!(set(&root, json!({"state": "ACTIVE", "email": "kim@example.com"})).await.status, 200);
+    let kim = Who::new(&root.account, &id);
+    assert_eq!(set(&kim, json!({"email": "kim.other@example.com"})).await.status, 200);
+}
+
+#[tokio::test]
 async fn passwords_are_nowhere_in_clear() {
     let control = Control::start().await;
     let root = control.root();

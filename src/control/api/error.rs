@@ -80,7 +80,7 @@ impl ApiError {
                 ServiceError::NotFound(..) => (StatusCode::NOT_FOUND, "NotFound"),
                 ServiceError::Invalid(_) => (StatusCode::BAD_REQUEST, "ValidationError"),
                 ServiceError::Taken(..) | ServiceError::State(_) => (StatusCode::CONFLICT, "Conflict"),
-                ServiceError::Full { .. } | ServiceError::UserFull { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
+                ServiceError::Full { .. } | ServiceError::TooMany { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
                 ServiceError::Changed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
                 ServiceError::Escalation(_) => (StatusCode::FORBIDDEN, "Forbidden"),
                 ServiceError::Store(_) | ServiceError::Random(_) | ServiceError::Seal(_) | ServiceError::Hash(_) => {

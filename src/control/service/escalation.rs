@@ -20,12 +20,12 @@ pub(crate) async fn covers(write: &mut Write, caller: &Caller) -> Result<(), Ser
     Err(Refused("only the root user may change who has which rights".to_owned()).into())
 }
 
-/// Whether the caller's own rights cover all of another user's: who sets a password can be that user.
-pub(crate) fn may_become(caller: &Caller, user: UserId) -> Result<(), ServiceError> {
+/// Whether the caller may get hold of a user's credential, or bring a user's rights back: their own must cover all of them.
+pub(crate) fn may_act_for(caller: &Caller, user: UserId) -> Result<(), ServiceError> {
     if caller.root || caller.user == user {
         return Ok(());
     }
-    Err(Refused("only the root user may set the password of another user".to_owned()).into())
+    Err(Refused("only the root user may let another user act, or act for one".to_owned()).into())
 }
 
 /// Taking away counts: what is taken away may deny something.

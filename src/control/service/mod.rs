@@ -88,13 +88,15 @@ pub(crate) enum ServiceError {
         /// How many there may be.
         most: u64,
     },
-    /// No more of these for one user.
-    #[error("a user has at most {most} {what}")]
-    UserFull {
-        /// What there are too many of.
+    /// No more of these in one thing.
+    #[error("a {of} has at most {most} {what}")]
+    TooMany {
+        /// What would have too many.
+        of: &'static str,
+        /// How many it may have.
+        most: u64,
+        /// Of what.
         what: &'static str,
-        /// How many there may be.
-        most: usize,
     },
     /// Not in the state the thing is in; says what to do first.
     #[error("{0}")]

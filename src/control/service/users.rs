@@ -266,6 +266,10 @@ pub(crate) async fn set(
     if before.user.root && !written.active {
         return Err(ServiceError::State("the root user cannot be switched off".to_owned()));
     }
+    // Passcodes go to the mail address; and who is switched on again has rights again.
+    if written.email != before.email || (written.active && !before.user.active) {
+        escalation::may_act_for(caller, id)?;
+    }
     let sequence = write.sequence();
     users::update(&mut write, id, &written, sequence, caller.stamp(now)).await?;
     write.put(record(User { active: written.active, ..before.user.clone() }));
@@ -315,7 +319,7 @@ pub(crate) async fn set_password(
     caller.owns(account)?;
     let mut read = store.read().await?;
     let profile = users::find_profile(&mut read, account, id).await?.ok_or_else(|| not_found(id))?;
-    escalation::may_become(caller, id)?;
+    escalation::may_act_for(caller, id)?;
     let kept = profile.password_reuse_count.max(REUSE_COUNT);
     let previous = users::last_passwords(&mut read, id, kept).await?;
     drop(read);
