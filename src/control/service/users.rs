@@ -266,6 +266,10 @@ pub(crate) async fn set(
     if before.user.root && !written.active {
         return Err(ServiceError::State("the root user cannot be switched off".to_owned()));
     }
+    // Passcodes go to the mail address; and who is switched on again has rights again.
+    if written.email != before.email || (written.active && !before.user.active) {
+        escalation::may_act_for(&write, caller, id)?;
+    }
     let sequence = write.sequence();
     users::update(&mut write, id, &written, sequence, caller.stamp(now)).await?;
     write.put(record(User { active: written.active, ..before.user.clone() }));
