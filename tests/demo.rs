@@ -6,3 +6,6 @@ mod first;
 #[cfg(test)]
 #[path = "demo/harness.rs"]
 mod harness;
+#[cfg(test)]
+#[path = "demo/outage.rs"]
+mod outage;

@@ -1,4 +1,4 @@
-//! A gateway that follows a control plane's feed, put together.
+//! A gateway that follows a control plane's feed: with which keys, and where its snapshots go.
 
 use std::sync::Arc;
 
@@ -31,6 +31,7 @@ pub(super) fn start(
         wall_clock: system_time,
         timing: Timing::default(),
     };
-    let follower = Publishing::new(offering.clone(), Arc::clone(&keys.sealing_key), Arc::new(move |snapshot| in_force.follow(snapshot)));
+    let hand_over = Arc::new(move |snapshot| in_force.follow(snapshot));
+    let follower = Publishing::new(offering.clone(), Arc::clone(&keys.sealing_key), hand_over);
     Ok(feed::Feed::start(options, follower, Some(copy), status)?)
 }

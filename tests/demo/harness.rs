@@ -268,7 +268,7 @@ fn unchunked(mut rest: &str) -> String {
     let mut body = String::new();
     while let Some((size, after)) = rest.split_once("\r\n") {
         let size = usize::from_str_radix(size, 16).unwrap();
-        body.push_str(&after[..size]);
+        body.push_str(after.get(..size).unwrap());
         rest = after.get(size + 2..).unwrap_or_default();
     }
     body

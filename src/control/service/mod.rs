@@ -3,18 +3,23 @@
 //! Each takes the [`Caller`] and works on the caller's own account: what belongs to another account does not exist here.
 //! Everything that is written goes through [`accept`].
 
+pub(crate) mod accounts;
+pub(crate) mod audit;
 pub(crate) mod bindings;
 pub(crate) mod bootstrap;
+mod catalogue;
 pub(crate) mod definitions;
 pub(crate) mod documents;
 pub(crate) mod escalation;
 pub(crate) mod fields;
 pub(crate) mod groups;
+mod operator;
 pub(crate) mod policies;
 
 use super::random::NoRandom;
+use super::store::audit::Entry;
 use super::store::authorship::Stamp;
-use super::store::{Store, StoreError, Write, audit};
+use super::store::{Store, StoreError, Write};
 use crate::types::{AccountId, Revision, SealError, Srn, Timestamp, UserId};
 
 /// Who calls, as the gateway vouched for and the store knows.
@@ -34,6 +39,10 @@ pub(crate) struct Caller {
     pub(crate) srn: String,
     /// The client's address, as the gateway saw it.
     pub(crate) address: String,
+    /// How the user proved who they are.
+    pub(crate) authentication_type: String,
+    /// What happens when they give more than they have.
+    pub(crate) escalation: escalation::Escalation,
     /// The request.
     pub(crate) request_id: String,
     /// The action that the request is.
@@ -47,8 +56,8 @@ impl Caller {
     }
 
     /// An entry of the audit log: what this call does to `resource`, as JSON before and after.
-    pub(crate) fn entry(&self, resource: String, before: Option<serde_json::Value>, after: Option<serde_json::Value>) -> audit::Entry {
-        audit::Entry {
+    pub(crate) fn entry(&self, resource: String, before: Option<serde_json::Value>, after: Option<serde_json::Value>) -> Entry {
+        Entry {
             account: self.account.to_string(),
             user: self.user_text.clone(),
             srn: self.srn.clone(),
@@ -105,12 +114,26 @@ pub(crate) enum ServiceError {
     /// It belongs to the system.
     #[error("the policy `{0}` is one of the system; nobody changes it, but it may be attached")]
     OfSystem(String),
+    /// No more of these in the whole control plane.
+    #[error("a control plane has at most {most} {what}")]
+    AllTaken {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many there may be.
+        most: u64,
+    },
+    /// It is as it must be.
+    #[error("{0}")]
+    Fixed(String),
+    /// Policies would restrict less; what they would lose, as sentences.
+    #[error("policies would deny or except less than now")]
+    Widening(Vec<String>),
     /// It has changed since the caller read it.
     #[error("it has changed since it was read; read it again")]
     Changed,
     /// The caller would give more than they have.
     #[error(transparent)]
-    Escalation(#[from] escalation::Refused),
+    Escalation(#[from] escalation::rules::Refusal),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -161,14 +184,23 @@ impl<T> Accepted<T> {
 
 /// The one way to end a use case that writes: refuses what gives more than the caller has, then commits.
 pub(crate) async fn accept<T>(mut write: Write, caller: &Caller, value: T, now: Timestamp) -> Result<Accepted<T>, ServiceError> {
-    escalation::covers(&mut write, caller).await?;
+    escalation::judge(&mut write, caller, now).await?;
     let revision = write.commit(now).await?;
     Ok(Accepted { value, revision })
 }
 
 /// The SRN of a thing of the service `iam`, as its API writes it.
 pub(crate) fn srn(store: &Store, account: AccountId, kind: &str, id: impl std::fmt::Display) -> String {
+    srn_of("iam", store, account, kind, &id)
+}
+
+/// The SRN of a thing of the service `portcullis`: in the account of the operator who works on it, as gateways decide about it.
+pub(crate) fn portcullis_srn(store: &Store, account: AccountId, kind: &str, id: impl std::fmt::Display) -> String {
+    srn_of("portcullis", store, account, kind, &id)
+}
+
+fn srn_of(service_type: &str, store: &Store, account: AccountId, kind: &str, id: &dyn std::fmt::Display) -> String {
     let (account, id) = (account.to_string(), id.to_string());
     let offering = store.offering().as_str();
-    Srn { offering, account: &account, region: "", service_type: "iam", resource_type: kind, resource_id: &id }.to_string()
+    Srn { offering, account: &account, region: "", service_type, resource_type: kind, resource_id: &id }.to_string()
 }
