@@ -44,8 +44,7 @@ pub fn lost(before: (&Policy, &Catalogue), after: (&Policy, &Catalogue)) -> Vec<
     let mut all = Vec::new();
     for (statement, (before, after)) in before.statements.iter().zip(&after.statements).enumerate() {
         let Some(loss) = before.restricts() else { continue };
-        for (id, action) in old.actions().filter(|(id, _)| before.names(loss, id.index())) {
-            debug_assert_eq!(old.action_id(action.name.as_str()), Some(id));
+        for (_, action) in old.actions().filter(|(id, _)| before.names(loss, id.index())) {
             if !new.action_id(action.name.as_str()).is_some_and(|now| after.names(loss, now.index())) {
                 all.push(Lost { statement, loss, action: action.name.clone() });
             }

@@ -81,10 +81,10 @@ impl ApiError {
                 ServiceError::NotFound(..) => (StatusCode::NOT_FOUND, "NotFound"),
                 ServiceError::Invalid(_) => (StatusCode::BAD_REQUEST, "ValidationError"),
                 ServiceError::Taken(..) => (StatusCode::CONFLICT, "Conflict"),
-                ServiceError::Fixed(_) | ServiceError::Widening(_) | ServiceError::InUse { .. } => (StatusCode::CONFLICT, "Conflict"),
-                ServiceError::Full { .. } | ServiceError::AllTaken { .. } | ServiceError::TooMany { .. } => {
-                    (StatusCode::CONFLICT, "LimitExceeded")
-                }
+                ServiceError::Fixed(_) | ServiceError::Widening(_) => (StatusCode::CONFLICT, "Conflict"),
+                ServiceError::Full { .. } | ServiceError::AllTaken { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
+                ServiceError::InUse { .. } => (StatusCode::CONFLICT, "Conflict"),
+                ServiceError::TooMany { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
                 ServiceError::OfSystem(_) => (StatusCode::FORBIDDEN, "Forbidden"),
                 ServiceError::Changed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
                 ServiceError::Escalation(_) => (StatusCode::FORBIDDEN, "Forbidden"),

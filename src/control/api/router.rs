@@ -75,6 +75,29 @@ pub(super) static ROUTES: &[Route] = &[
     route(Method::DELETE, "/v1/groups/{group_id}/members/{user_id}", "iam:RemoveGroupMember", Delete, &[GROUP, USER], |call| {
         Box::pin(groups::remove_member(call))
     }),
+    // The audit log and the store's state.
+    route(Method::GET, "/portcullis/v1/audit", "iam:ShowAuditLog", Read, &[], |call| Box::pin(audit::list(call))),
+    route(Method::GET, "/portcullis/v1/revision", "iam:ShowRevision", Read, &[], |call| Box::pin(audit::revision(call))),
+    // Accounts, for the operator.
+    operator(Method::GET, "/portcullis/v1/accounts", "portcullis:ListAccounts", List, &[], |call| Box::pin(accounts::list(call))),
+    operator(Method::POST, "/portcullis/v1/accounts", "portcullis:CreateAccount", Permission, &[], |call| Box::pin(accounts::create(call))),
+    operator(Method::GET, "/portcullis/v1/accounts/{account_id}", "portcullis:ShowAccount", Read, &[ACCOUNT], |call| {
+        Box::pin(accounts::show(call))
+    }),
+    operator(Method::PUT, "/portcullis/v1/accounts/{account_id}", "portcullis:SetAccount", Permission, &[ACCOUNT], |call| {
+        Box::pin(accounts::set(call))
+    }),
+    // Definitions, for the operator.
+    operator(Method::GET, "/portcullis/v1/definitions", "portcullis:ListDefinitions", List, &[], |call| Box::pin(catalogue::list(call))),
+    operator(Method::GET, "/portcullis/v1/definitions/{service}", "portcullis:ShowDefinition", Read, &[DEFINITION], |call| {
+        Box::pin(catalogue::show(call))
+    }),
+    operator(Method::PUT, "/portcullis/v1/definitions/{service}", "portcullis:SetDefinition", Permission, &[DEFINITION], |call| {
+        Box::pin(catalogue::put(call))
+    }),
+    operator(Method::DELETE, "/portcullis/v1/definitions/{service}", "portcullis:DeleteDefinition", Permission, &[DEFINITION], |call| {
+        Box::pin(catalogue::delete(call))
+    }),
     // Policies, and who has them.
     route(Method::GET, "/v1/policies", "iam:ListPolicies", List, &[], |call| Box::pin(policies::list(call))),
     route(Method::POST, "/v1/policies", "iam:CreatePolicy", Permission, &[], |call| Box::pin(policies::create(call))),
@@ -120,29 +143,6 @@ pub(super) static ROUTES: &[Route] = &[
         |call| Box::pin(bindings::remove_from_user(call)),
     ),
     // End of policies.
-    // The audit log and the store's state.
-    route(Method::GET, "/portcullis/v1/audit", "iam:ShowAuditLog", Read, &[], |call| Box::pin(audit::list(call))),
-    route(Method::GET, "/portcullis/v1/revision", "iam:ShowRevision", Read, &[], |call| Box::pin(audit::revision(call))),
-    // Accounts, for the operator.
-    operator(Method::GET, "/portcullis/v1/accounts", "portcullis:ListAccounts", List, &[], |call| Box::pin(accounts::list(call))),
-    operator(Method::POST, "/portcullis/v1/accounts", "portcullis:CreateAccount", Permission, &[], |call| Box::pin(accounts::create(call))),
-    operator(Method::GET, "/portcullis/v1/accounts/{account_id}", "portcullis:ShowAccount", Read, &[ACCOUNT], |call| {
-        Box::pin(accounts::show(call))
-    }),
-    operator(Method::PUT, "/portcullis/v1/accounts/{account_id}", "portcullis:SetAccount", Permission, &[ACCOUNT], |call| {
-        Box::pin(accounts::set(call))
-    }),
-    // Definitions, for the operator.
-    operator(Method::GET, "/portcullis/v1/definitions", "portcullis:ListDefinitions", List, &[], |call| Box::pin(catalogue::list(call))),
-    operator(Method::GET, "/portcullis/v1/definitions/{service}", "portcullis:ShowDefinition", Read, &[DEFINITION], |call| {
-        Box::pin(catalogue::show(call))
-    }),
-    operator(Method::PUT, "/portcullis/v1/definitions/{service}", "portcullis:SetDefinition", Permission, &[DEFINITION], |call| {
-        Box::pin(catalogue::put(call))
-    }),
-    operator(Method::DELETE, "/portcullis/v1/definitions/{service}", "portcullis:DeleteDefinition", Permission, &[DEFINITION], |call| {
-        Box::pin(catalogue::delete(call))
-    }),
 ];
 
 const fn route(

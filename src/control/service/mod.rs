@@ -91,6 +91,20 @@ pub(crate) enum ServiceError {
         /// How many there may be.
         most: u64,
     },
+    /// No more of these in the whole control plane.
+    #[error("a control plane has at most {most} {what}")]
+    AllTaken {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many there may be.
+        most: u64,
+    },
+    /// It is as it must be.
+    #[error("{0}")]
+    Fixed(String),
+    /// Policies would restrict less; what they would lose, as sentences.
+    #[error("policies would deny or except less than now")]
+    Widening(Vec<String>),
     /// No more of these in one thing.
     #[error("a {of} has at most {most} {what}")]
     TooMany {
@@ -114,20 +128,6 @@ pub(crate) enum ServiceError {
     /// It belongs to the system.
     #[error("the policy `{0}` is one of the system; nobody changes it, but it may be attached")]
     OfSystem(String),
-    /// No more of these in the whole control plane.
-    #[error("a control plane has at most {most} {what}")]
-    AllTaken {
-        /// What there are too many of.
-        what: &'static str,
-        /// How many there may be.
-        most: u64,
-    },
-    /// It is as it must be.
-    #[error("{0}")]
-    Fixed(String),
-    /// Policies would restrict less; what they would lose, as sentences.
-    #[error("policies would deny or except less than now")]
-    Widening(Vec<String>),
     /// It has changed since the caller read it.
     #[error("it has changed since it was read; read it again")]
     Changed,
