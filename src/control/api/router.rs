@@ -47,7 +47,7 @@ pub(super) struct Route {
 }
 
 const GROUP: (&str, &str) = ("iam:group", "path['group_id']");
-const ACCOUNT: (&str, &str) = ("portcullis:account", "path['account_id']");
+const TENANT: (&str, &str) = ("portcullis:account", "path['account_id']");
 const DEFINITION: (&str, &str) = ("portcullis:definition", "path['service']");
 const USER: (&str, &str) = ("iam:user", "path['user_id']");
 
@@ -74,10 +74,10 @@ pub(super) static ROUTES: &[Route] = &[
     // Accounts, for the operator.
     operator(Method::GET, "/portcullis/v1/accounts", "portcullis:ListAccounts", List, &[], |call| Box::pin(accounts::list(call))),
     operator(Method::POST, "/portcullis/v1/accounts", "portcullis:CreateAccount", Create, &[], |call| Box::pin(accounts::create(call))),
-    operator(Method::GET, "/portcullis/v1/accounts/{account_id}", "portcullis:ShowAccount", Read, &[ACCOUNT], |call| {
+    operator(Method::GET, "/portcullis/v1/accounts/{account_id}", "portcullis:ShowAccount", Read, &[TENANT], |call| {
         Box::pin(accounts::show(call))
     }),
-    operator(Method::PUT, "/portcullis/v1/accounts/{account_id}", "portcullis:SetAccount", Update, &[ACCOUNT], |call| {
+    operator(Method::PUT, "/portcullis/v1/accounts/{account_id}", "portcullis:SetAccount", Update, &[TENANT], |call| {
         Box::pin(accounts::set(call))
     }),
     // Definitions, for the operator.
