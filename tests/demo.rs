@@ -4,6 +4,9 @@
 #[path = "demo/definitions.rs"]
 mod definitions;
 #[cfg(test)]
+#[path = "demo/escalation.rs"]
+mod escalation;
+#[cfg(test)]
 #[path = "demo/first.rs"]
 mod first;
 #[cfg(test)]
@@ -12,3 +15,6 @@ mod harness;
 #[cfg(test)]
 #[path = "demo/outage.rs"]
 mod outage;
+#[cfg(test)]
+#[path = "demo/routes.rs"]
+mod routes;
