@@ -69,7 +69,6 @@ mod tests {
             operator,
             user,
             user_text: user.to_string(),
-            root: false,
             srn: String::new(),
             address: String::new(),
             authentication_type: String::new(),
