@@ -81,7 +81,7 @@ impl ApiError {
                 ServiceError::NotFound(..) => (StatusCode::NOT_FOUND, "NotFound"),
                 ServiceError::Invalid(_) => (StatusCode::BAD_REQUEST, "ValidationError"),
                 ServiceError::Taken(..) => (StatusCode::CONFLICT, "Conflict"),
-                ServiceError::Fixed(_) => (StatusCode::CONFLICT, "Conflict"),
+                ServiceError::Fixed(_) | ServiceError::Widening(_) => (StatusCode::CONFLICT, "Conflict"),
                 ServiceError::Full { .. } | ServiceError::AllTaken { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
                 ServiceError::Changed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
                 ServiceError::Escalation(_) => (StatusCode::FORBIDDEN, "Forbidden"),
@@ -99,7 +99,7 @@ impl ApiError {
         let detail = if status.is_server_error() {
             tracing::error!(error = %self, request_id, "a request to the API failed");
             Detail::One("something failed inside; give the request id to the administrator".to_owned())
-        } else if let Self::Service(ServiceError::Invalid(sentences)) = self {
+        } else if let Self::Service(ServiceError::Invalid(sentences) | ServiceError::Widening(sentences)) = self {
             Detail::Many(sentences)
         } else {
             Detail::One(self.to_string())

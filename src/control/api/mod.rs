@@ -4,8 +4,10 @@
 //! finds the route in the one table, the resource's file reads the body and prints the answer. Only here are status codes.
 
 mod accounts;
+mod audit;
 mod body;
 mod call;
+mod catalogue;
 mod definitions;
 mod endpoints;
 mod error;

@@ -4,7 +4,9 @@
 //! Everything that is written goes through [`accept`].
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
 pub(crate) mod bootstrap;
+mod catalogue;
 pub(crate) mod definitions;
 pub(crate) mod escalation;
 pub(crate) mod fields;
@@ -12,8 +14,9 @@ pub(crate) mod groups;
 mod operator;
 
 use super::random::NoRandom;
+use super::store::audit::Entry;
 use super::store::authorship::Stamp;
-use super::store::{Store, StoreError, Write, audit};
+use super::store::{Store, StoreError, Write};
 use crate::types::{AccountId, Revision, SealError, Srn, Timestamp, UserId};
 
 /// Who calls, as the gateway vouched for and the store knows.
@@ -50,8 +53,8 @@ impl Caller {
     }
 
     /// An entry of the audit log: what this call does to `resource`, as JSON before and after.
-    pub(crate) fn entry(&self, resource: String, before: Option<serde_json::Value>, after: Option<serde_json::Value>) -> audit::Entry {
-        audit::Entry {
+    pub(crate) fn entry(&self, resource: String, before: Option<serde_json::Value>, after: Option<serde_json::Value>) -> Entry {
+        Entry {
             account: self.account.to_string(),
             user: self.user_text.clone(),
             srn: self.srn.clone(),
@@ -96,6 +99,9 @@ pub(crate) enum ServiceError {
     /// It is as it must be.
     #[error("{0}")]
     Fixed(String),
+    /// Policies would restrict less; what they would lose, as sentences.
+    #[error("policies would deny or except less than now")]
+    Widening(Vec<String>),
     /// It has changed since the caller read it.
     #[error("it has changed since it was read; read it again")]
     Changed,
