@@ -17,7 +17,7 @@ use super::random::NoRandom;
 use super::store::audit::Entry;
 use super::store::authorship::Stamp;
 use super::store::{Store, StoreError, Write};
-use crate::types::{AccountId, Revision, SealError, Srn, Timestamp, UserId};
+use crate::types::{AccessKeyId, AccountId, Revision, SealError, Srn, Timestamp, UserId};
 
 /// Who calls, as the gateway vouched for and the store knows.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub(crate) struct Caller {
     pub(crate) address: String,
     /// How the user proved who they are.
     pub(crate) authentication_type: String,
+    /// With which access key, directly or by a token.
+    pub(crate) access_key: Option<AccessKeyId>,
     /// What happens when they give more than they have.
     pub(crate) escalation: escalation::Escalation,
     /// The request.
