@@ -84,7 +84,7 @@ impl ApiError {
                 ServiceError::Fixed(_) | ServiceError::Widening(_) => (StatusCode::CONFLICT, "Conflict"),
                 ServiceError::Full { .. } | ServiceError::AllTaken { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
                 ServiceError::Changed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
-                ServiceError::Escalation(_) => (StatusCode::FORBIDDEN, "Forbidden"),
+                ServiceError::Escalation(_) | ServiceError::NoToken(_) => (StatusCode::FORBIDDEN, "Forbidden"),
                 ServiceError::Store(StoreError::TooMuch) => (StatusCode::PAYLOAD_TOO_LARGE, "LimitExceeded"),
                 ServiceError::Store(_) | ServiceError::Random(_) | ServiceError::Seal(_) => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "ContactAdminForAssistance")

@@ -9,7 +9,7 @@ use http::Method;
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::{accounts, audit, catalogue, endpoints, groups};
+use super::{accounts, audit, catalogue, endpoints, groups, tokens};
 use crate::config::Endpoint;
 use crate::snapshot::Routes;
 use crate::snapshot::routes::{TemplateError, parameter_names};
@@ -91,6 +91,8 @@ pub(super) static ROUTES: &[Route] = &[
     operator(Method::DELETE, "/portcullis/v1/definitions/{service}", "portcullis:DeleteDefinition", Permission, &[DEFINITION], |call| {
         Box::pin(catalogue::delete(call))
     }),
+    // Tokens.
+    route(Method::POST, "/portcullis/v1/tokens", "iam:CreateToken", Create, &[], |call| Box::pin(tokens::create(call))),
 ];
 
 const fn route(

@@ -12,6 +12,7 @@ pub(crate) mod escalation;
 pub(crate) mod fields;
 pub(crate) mod groups;
 mod operator;
+pub(crate) mod tokens;
 
 use super::random::NoRandom;
 use super::store::audit::Entry;
@@ -110,6 +111,9 @@ pub(crate) enum ServiceError {
     /// The caller would give more than they have.
     #[error(transparent)]
     Escalation(#[from] escalation::rules::Refusal),
+    /// There is no token for this caller.
+    #[error("{0}")]
+    NoToken(&'static str),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
