@@ -6,11 +6,17 @@
 mod harness;
 
 #[cfg(test)]
+#[path = "control/access_keys.rs"]
+mod access_keys;
+#[cfg(test)]
 #[path = "control/accounts.rs"]
 mod accounts;
 #[cfg(test)]
 #[path = "control/audit.rs"]
 mod audit;
+#[cfg(test)]
+#[path = "control/bindings.rs"]
+mod bindings;
 #[cfg(test)]
 #[path = "control/definitions.rs"]
 mod definitions;
@@ -24,5 +30,17 @@ mod identity;
 #[path = "control/members.rs"]
 mod members;
 #[cfg(test)]
+#[path = "control/policies.rs"]
+mod policies;
+#[cfg(test)]
+#[path = "control/settings.rs"]
+mod settings;
+#[cfg(test)]
 #[path = "control/store.rs"]
 mod store;
+#[cfg(test)]
+#[path = "control/tokens.rs"]
+mod tokens;
+#[cfg(test)]
+#[path = "control/users.rs"]
+mod users;

@@ -18,3 +18,6 @@ mod outage;
 #[cfg(test)]
 #[path = "demo/routes.rs"]
 mod routes;
+#[cfg(test)]
+#[path = "demo/tokens.rs"]
+mod tokens;

@@ -109,6 +109,13 @@ impl Control {
         Who { key: self.first.access_key.to_string(), ..admin }
     }
 
+    /// A new user of the operator's account, who has no rights.
+    pub(crate) async fn guest(&self) -> Who {
+        let body = serde_json::json!({"user_name": "guest", "password": "Gu3st&nobody"});
+        let made = self.call(&self.root(), "POST", &format!("/v1/accounts/{}/users", self.first.account), Some(body)).await;
+        Who::new(&self.first.account.to_string(), made.json(201)["id"].as_str().unwrap())
+    }
+
     /// The root user of a new account that is not the operator's.
     pub(crate) async fn other_account(&self) -> Who {
         let other = found_account(&self.store, Names { account: "other", administrator: "admin" }, now()).await.unwrap();
@@ -150,6 +157,17 @@ impl Control {
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await.unwrap();
         Answer::read(&String::from_utf8(bytes).unwrap())
+    }
+
+    /// Ends the server and starts another on the same store.
+    pub(crate) async fn restarted(self) -> Self {
+        let Self { store, first, folder, stop, serving, .. } = self;
+        stop.send(true).unwrap();
+        serving.await.unwrap();
+        store.close().await;
+        drop(store);
+        let store = open(&folder.path().join("portcullis.db")).await;
+        Self::serve(folder, store, first).await
     }
 
     /// Ends the server and waits for it.

@@ -141,6 +141,7 @@ fn rows(things: &Things) -> Vec<Row> {
     row("GET /portcullis/v1/accounts/{account_id}/console-access", console.clone(), None, Some(403));
     row("PUT /portcullis/v1/accounts/{account_id}/console-access", console, Some(list), Some(403));
 
+    row("POST /portcullis/v1/tokens", "/portcullis/v1/tokens".into(), Some(json!({})), None);
     row("GET /portcullis/v1/audit", "/portcullis/v1/audit".into(), None, None);
     row("GET /portcullis/v1/revision", "/portcullis/v1/revision".into(), None, None);
     let accounts = "/portcullis/v1/accounts";

@@ -3,8 +3,10 @@
 //! A request goes one way: [`server`] reads it within limits, [`identity`] refuses what no gateway vouches for, [`router`]
 //! finds the route in the one table, the resource's file reads the body and prints the answer. Only here are status codes.
 
+mod access_keys;
 mod accounts;
 mod audit;
+mod bindings;
 mod body;
 mod call;
 mod catalogue;
@@ -14,10 +16,13 @@ mod error;
 pub(in crate::control) mod feed;
 mod groups;
 mod identity;
+mod policies;
 mod query;
 mod router;
 mod server;
+mod settings;
 mod tokens;
+mod users;
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use http::Method;
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::{accounts, audit, catalogue, endpoints, groups, tokens};
+use super::{access_keys, accounts, audit, bindings, catalogue, endpoints, groups, policies, settings, tokens, users};
 use crate::config::Endpoint;
 use crate::snapshot::Routes;
 use crate::snapshot::routes::{TemplateError, parameter_names};
@@ -47,9 +47,20 @@ pub(super) struct Route {
 }
 
 const GROUP: (&str, &str) = ("iam:group", "path['group_id']");
-const ACCOUNT: (&str, &str) = ("portcullis:account", "path['account_id']");
+const TENANT: (&str, &str) = ("portcullis:account", "path['account_id']");
 const DEFINITION: (&str, &str) = ("portcullis:definition", "path['service']");
 const USER: (&str, &str) = ("iam:user", "path['user_id']");
+const POLICY: (&str, &str) = ("iam:policy", "path['policy_id']");
+/// Whom `SetPolicyBinding` names. Which type they are of stands in the body, so each counts as both: a `Deny` about one must hold. Where
+/// one list is absent or empty, the other stands in for it.
+const ADDED: &str = "body['add_ids'][*] ?? body['remove_ids'][*]";
+const REMOVED: &str = "body['remove_ids'][*] ?? body['add_ids'][*]";
+const BOUND: [(&str, &str); 5] = [POLICY, ("iam:group", ADDED), ("iam:group", REMOVED), ("iam:user", ADDED), ("iam:user", REMOVED)];
+const GIVEN: (&str, &str) = ("iam:policy", "body['policy_ids'][*]");
+const USERS: (&str, &str) = ("iam:user", "body['user_ids'][*]");
+const KEY: (&str, &str) = ("iam:access-key", "path['access_key_id']");
+const KEYS: (&str, &str) = ("iam:access-key", "body['ids'][*]");
+const ACCOUNT: (&str, &str) = ("iam:account", "path['account_id']");
 
 /// THE table. Routes of one template stand together.
 pub(super) static ROUTES: &[Route] = &[
@@ -74,10 +85,10 @@ pub(super) static ROUTES: &[Route] = &[
     // Accounts, for the operator.
     operator(Method::GET, "/portcullis/v1/accounts", "portcullis:ListAccounts", List, &[], |call| Box::pin(accounts::list(call))),
     operator(Method::POST, "/portcullis/v1/accounts", "portcullis:CreateAccount", Permission, &[], |call| Box::pin(accounts::create(call))),
-    operator(Method::GET, "/portcullis/v1/accounts/{account_id}", "portcullis:ShowAccount", Read, &[ACCOUNT], |call| {
+    operator(Method::GET, "/portcullis/v1/accounts/{account_id}", "portcullis:ShowAccount", Read, &[TENANT], |call| {
         Box::pin(accounts::show(call))
     }),
-    operator(Method::PUT, "/portcullis/v1/accounts/{account_id}", "portcullis:SetAccount", Permission, &[ACCOUNT], |call| {
+    operator(Method::PUT, "/portcullis/v1/accounts/{account_id}", "portcullis:SetAccount", Permission, &[TENANT], |call| {
         Box::pin(accounts::set(call))
     }),
     // Definitions, for the operator.
@@ -91,6 +102,127 @@ pub(super) static ROUTES: &[Route] = &[
     operator(Method::DELETE, "/portcullis/v1/definitions/{service}", "portcullis:DeleteDefinition", Permission, &[DEFINITION], |call| {
         Box::pin(catalogue::delete(call))
     }),
+    // Policies, and who has them.
+    route(Method::GET, "/v1/policies", "iam:ListPolicies", List, &[], |call| Box::pin(policies::list(call))),
+    route(Method::POST, "/v1/policies", "iam:CreatePolicy", Permission, &[], |call| Box::pin(policies::create(call))),
+    route(Method::POST, "/v1/policies/list", "iam:ListPolicies", List, &[], |call| Box::pin(policies::query(call))),
+    route(Method::DELETE, "/v1/policies/bulk", "iam:DeleteBulkPolicy", Permission, &[("iam:policy", "body['ids'][*]")], |call| {
+        Box::pin(policies::delete_all(call))
+    }),
+    route(Method::GET, "/v1/policies/{policy_id}", "iam:ShowPolicy", Permission, &[POLICY], |call| Box::pin(policies::show(call))),
+    route(Method::PUT, "/v1/policies/{policy_id}", "iam:SetPolicy", Permission, &[POLICY], |call| Box::pin(policies::set(call))),
+    route(Method::DELETE, "/v1/policies/{policy_id}", "iam:DeletePolicy", Permission, &[POLICY], |call| Box::pin(policies::delete(call))),
+    route(Method::GET, "/v1/policies/{policy_id}/bindings", "iam:ListPolicyBindings", List, &[POLICY], |call| {
+        Box::pin(bindings::list(call))
+    }),
+    route(Method::PUT, "/v1/policies/{policy_id}/bindings", "iam:SetPolicyBinding", Permission, &BOUND, |call| {
+        Box::pin(bindings::set(call))
+    }),
+    route(Method::GET, "/v1/groups/{group_id}/policy-bindings", "iam:ListGroupPolicyBindings", List, &[GROUP], |call| {
+        Box::pin(bindings::list_of_group(call))
+    }),
+    route(Method::POST, "/v1/groups/{group_id}/policy-bindings", "iam:AddGroupPolicyBinding", Permission, &[GROUP, GIVEN], |call| {
+        Box::pin(bindings::add_to_group(call))
+    }),
+    route(
+        Method::DELETE,
+        "/v1/groups/{group_id}/policy-bindings/{policy_id}",
+        "iam:RemoveGroupPolicyBinding",
+        Permission,
+        &[GROUP, POLICY],
+        |call| Box::pin(bindings::remove_from_group(call)),
+    ),
+    route(Method::GET, "/v1/users/{user_id}/policy-bindings", "iam:ListUserPolicyBindings", List, &[USER], |call| {
+        Box::pin(bindings::list_of_user(call))
+    }),
+    route(Method::POST, "/v1/users/{user_id}/policy-bindings", "iam:AddUserPolicyBinding", Permission, &[USER, GIVEN], |call| {
+        Box::pin(bindings::add_to_user(call))
+    }),
+    route(
+        Method::DELETE,
+        "/v1/users/{user_id}/policy-bindings/{policy_id}",
+        "iam:RemoveUserPolicyBinding",
+        Permission,
+        &[USER, POLICY],
+        |call| Box::pin(bindings::remove_from_user(call)),
+    ),
+    // End of policies.
+    // Users.
+    route(Method::GET, "/v1/accounts/{account_id}/users", "iam:ListUsers", List, &[], |call| Box::pin(users::list(call))),
+    route(Method::POST, "/v1/accounts/{account_id}/users", "iam:CreateUser", Create, &[], |call| Box::pin(users::create(call))),
+    route(Method::DELETE, "/v1/accounts/{account_id}/users/bulk", "iam:DeleteBulkUser", Delete, &[USERS], |call| {
+        Box::pin(users::delete_bulk(call))
+    }),
+    route(Method::GET, "/v1/accounts/{account_id}/users/{user_id}", "iam:ShowUser", Read, &[USER], |call| Box::pin(users::show(call))),
+    route(Method::PUT, "/v1/accounts/{account_id}/users/{user_id}", "iam:SetUser", Update, &[USER], |call| Box::pin(users::set(call))),
+    route(Method::DELETE, "/v1/accounts/{account_id}/users/{user_id}", "iam:DeleteUser", Delete, &[USER], |call| {
+        Box::pin(users::delete(call))
+    }),
+    route(Method::PUT, "/v1/accounts/{account_id}/users/{user_id}/password", "iam:SetUserPassword", Permission, &[USER], |call| {
+        Box::pin(users::set_password(call))
+    }),
+    // The caller's own access keys.
+    route(Method::GET, "/v1/access-keys", "iam:ListAccessKey", List, &[], |call| Box::pin(access_keys::list(call))),
+    route(Method::POST, "/v1/access-keys", "iam:CreateAccessKey", Create, &[], |call| Box::pin(access_keys::create(call))),
+    route(Method::DELETE, "/v1/access-keys/bulk", "iam:DeleteBulkAccessKey", Delete, &[KEYS], |call| {
+        Box::pin(access_keys::delete_bulk(call))
+    }),
+    route(Method::GET, "/v1/access-keys/{access_key_id}", "iam:ShowAccessKey", Read, &[KEY], |call| Box::pin(access_keys::show(call))),
+    route(Method::PUT, "/v1/access-keys/{access_key_id}", "iam:SetAccessKey", Update, &[KEY], |call| Box::pin(access_keys::set(call))),
+    route(Method::DELETE, "/v1/access-keys/{access_key_id}", "iam:DeleteAccessKey", Delete, &[KEY], |call| {
+        Box::pin(access_keys::delete(call))
+    }),
+    // Other users' access keys, and settings.
+    route(Method::GET, "/portcullis/v1/users/{user_id}/access-keys", "iam:ListUserAccessKeys", Permission, &[USER], |call| {
+        Box::pin(access_keys::list_of(call))
+    }),
+    route(Method::POST, "/portcullis/v1/users/{user_id}/access-keys", "iam:CreateUserAccessKey", Permission, &[USER], |call| {
+        Box::pin(access_keys::create_of(call))
+    }),
+    route(
+        Method::PUT,
+        "/portcullis/v1/users/{user_id}/access-keys/{access_key_id}",
+        "iam:SetUserAccessKey",
+        Permission,
+        &[USER, KEY],
+        |call| Box::pin(access_keys::set_of(call)),
+    ),
+    route(
+        Method::DELETE,
+        "/portcullis/v1/users/{user_id}/access-keys/{access_key_id}",
+        "iam:DeleteUserAccessKey",
+        Permission,
+        &[USER, KEY],
+        |call| Box::pin(access_keys::delete_of(call)),
+    ),
+    route(Method::GET, "/portcullis/v1/users/{user_id}/key-security", "iam:ShowKeySecurity", Permission, &[USER], |call| {
+        Box::pin(settings::key_security(call))
+    }),
+    route(Method::PUT, "/portcullis/v1/users/{user_id}/key-security", "iam:SetKeySecurity", Permission, &[USER], |call| {
+        Box::pin(settings::set_key_security(call))
+    }),
+    route(Method::GET, "/portcullis/v1/users/{user_id}/console-access", "iam:ShowConsoleAccess", Permission, &[USER], |call| {
+        Box::pin(settings::user_console(call))
+    }),
+    route(Method::PUT, "/portcullis/v1/users/{user_id}/console-access", "iam:SetConsoleAccess", Permission, &[USER], |call| {
+        Box::pin(settings::set_user_console(call))
+    }),
+    route(
+        Method::GET,
+        "/portcullis/v1/accounts/{account_id}/console-access",
+        "iam:ShowAccountConsoleAccess",
+        Permission,
+        &[ACCOUNT],
+        |call| Box::pin(settings::account_console(call)),
+    ),
+    route(
+        Method::PUT,
+        "/portcullis/v1/accounts/{account_id}/console-access",
+        "iam:SetAccountConsoleAccess",
+        Permission,
+        &[ACCOUNT],
+        |call| Box::pin(settings::set_account_console(call)),
+    ),
     // Tokens.
     route(Method::POST, "/portcullis/v1/tokens", "iam:CreateToken", Create, &[], |call| Box::pin(tokens::create(call))),
 ];
@@ -162,5 +294,19 @@ mod tests {
         let public = ROUTES.iter().filter(|route| matches!(route.audience, Audience::Public(_)));
         let named: Vec<String> = public.map(|route| format!("{} {}", route.method, route.template)).collect();
         assert_eq!(named, ["GET /"]);
+    }
+
+    #[test]
+    fn every_id_in_a_path_or_a_bulk_body_is_a_resource() {
+        for route in ROUTES {
+            let names = parameter_names(route.template).unwrap();
+            let (method, template) = (&route.method, route.template);
+            for name in names.iter().filter(|name| **name != "account_id") {
+                let expression = format!("path['{name}']");
+                assert!(route.resources.iter().any(|(_, id)| *id == expression), "{method} {template}: {name}");
+            }
+            let listed = route.resources.iter().any(|(_, id)| id.starts_with("body[") && id.ends_with("[*]"));
+            assert!(listed || !template.ends_with("/bulk"), "{method} {template}");
+        }
     }
 }

@@ -3,16 +3,23 @@
 //! Each takes the [`Caller`] and works on the caller's own account: what belongs to another account does not exist here.
 //! Everything that is written goes through [`accept`].
 
+pub(crate) mod access_keys;
 pub(crate) mod accounts;
 pub(crate) mod audit;
+pub(crate) mod bindings;
 pub(crate) mod bootstrap;
 mod catalogue;
 pub(crate) mod definitions;
+pub(crate) mod documents;
 pub(crate) mod escalation;
 pub(crate) mod fields;
 pub(crate) mod groups;
 mod operator;
+pub(crate) mod password;
+pub(crate) mod policies;
+pub(crate) mod settings;
 pub(crate) mod tokens;
+pub(crate) mod users;
 
 use super::random::NoRandom;
 use super::store::audit::Entry;
@@ -31,8 +38,6 @@ pub(crate) struct Caller {
     pub(crate) user: UserId,
     /// The user's id as text.
     pub(crate) user_text: String,
-    /// Whether it is the account's root user.
-    pub(crate) root: bool,
     /// The user's SRN.
     pub(crate) srn: String,
     /// The client's address, as the gateway saw it.
@@ -50,6 +55,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Refuses another account as one that does not exist.
+    pub(crate) fn owns(&self, account: AccountId) -> Result<(), ServiceError> {
+        if account == self.account { Ok(()) } else { Err(ServiceError::NotFound("account", account.to_string())) }
+    }
+
     /// Who writes now.
     pub(crate) fn stamp(&self, now: Timestamp) -> Stamp<'_> {
         Stamp { at: now, by: &self.user_text }
@@ -105,6 +115,32 @@ pub(crate) enum ServiceError {
     /// Policies would restrict less; what they would lose, as sentences.
     #[error("policies would deny or except less than now")]
     Widening(Vec<String>),
+    /// No more of these in one thing.
+    #[error("a {of} has at most {most} {what}")]
+    TooMany {
+        /// What would have too many.
+        of: &'static str,
+        /// How many it may have.
+        most: u64,
+        /// Of what.
+        what: &'static str,
+    },
+    /// Others depend on it.
+    #[error("the {what} `{name}` is attached to {by}; detach it first")]
+    InUse {
+        /// What it is.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// Who depends on it.
+        by: String,
+    },
+    /// It belongs to the system.
+    #[error("the policy `{0}` is one of the system; nobody changes it, but it may be attached")]
+    OfSystem(String),
+    /// Not in the state the thing is in; says what to do first.
+    #[error("{0}")]
+    State(String),
     /// It has changed since the caller read it.
     #[error("it has changed since it was read; read it again")]
     Changed,
@@ -123,6 +159,9 @@ pub(crate) enum ServiceError {
     /// A secret could not be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// A password could not be hashed.
+    #[error(transparent)]
+    Hash(#[from] password::HashError),
 }
 
 /// What the caller last saw of a thing: `If-Match`.

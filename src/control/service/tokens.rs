@@ -74,10 +74,7 @@ pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Tim
     let (Some(key), Some(user)) = (usable, snapshot.user(caller.user)) else {
         return Err(ServiceError::NoToken("the access key that signed the request is not in use any more"));
     };
-    let issued_at = whole_second(now);
-    let asked_for = issued_at.milliseconds().saturating_add(i64::try_from(new.duration_s.saturating_mul(1_000)).unwrap_or(i64::MAX));
-    let end = Timestamp::from_milliseconds(asked_for);
-    let expires_at = key.expires_at.map_or(end, |of_key| whole_second(of_key).min(end));
+    let (issued_at, expires_at) = lifetime(now, new.duration_s, key.expires_at);
     let claims = Claims {
         subject: user.principal.srn.to_string(),
         user: caller.user,
@@ -107,7 +104,30 @@ fn seal_owner(id: TokenKeyId) -> String {
     format!("token_key/{id}")
 }
 
+/// From when to when a token is good, in whole seconds: not longer than its access key.
+fn lifetime(now: Timestamp, duration_s: u64, key_end: Option<Timestamp>) -> (Timestamp, Timestamp) {
+    let start = whole_second(now);
+    let duration_ms = i64::try_from(duration_s.saturating_mul(1_000)).unwrap_or(i64::MAX);
+    let end = Timestamp::from_milliseconds(start.milliseconds().saturating_add(duration_ms));
+    (start, key_end.map_or(end, |key_end| whole_second(key_end).min(end)))
+}
+
 /// Tokens know no milliseconds.
 fn whole_second(time: Timestamp) -> Timestamp {
     Timestamp::from_milliseconds(time.milliseconds().div_euclid(1_000).saturating_mul(1_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_lives_for_whole_seconds_and_not_longer_than_its_key() {
+        let at = Timestamp::from_milliseconds;
+        for (key_end, expected) in
+            [(None, 70_000), (Some(90_000), 70_000), (Some(70_000), 70_000), (Some(69_999), 69_000), (Some(10_999), 10_000)]
+        {
+            assert_eq!(lifetime(at(10_999), 60, key_end.map(at)), (at(10_000), at(expected)), "{key_end:?}");
+        }
+    }
 }
