@@ -252,7 +252,8 @@ fn an_unknown_token_key_and_a_wrong_signature_get_the_same_answer() {
     let wrong = token_by(&signer(TOKEN_KEY, 2), &claims());
     // Whoever has the private half of the decoy has nothing.
     let decoy_seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
-    let decoy_seed: Vec<u8> = (0..32).map(|index| u8::from_str_radix(&decoy_seed[2 * index..2 * index + 2], 16).unwrap()).collect();
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    let decoy_seed: Vec<u8> = decoy_seed.as_bytes().chunks(2).map(pair).collect();
     let decoy = Signer::new("0".repeat(32).parse().unwrap(), &Secret::new(decoy_seed)).unwrap();
     let of_another = Claims {
         account: "0".repeat(32).parse().unwrap(),
