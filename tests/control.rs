@@ -39,5 +39,8 @@ mod settings;
 #[path = "control/store.rs"]
 mod store;
 #[cfg(test)]
+#[path = "control/tokens.rs"]
+mod tokens;
+#[cfg(test)]
 #[path = "control/users.rs"]
 mod users;

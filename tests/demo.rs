@@ -21,3 +21,6 @@ mod recover;
 #[cfg(test)]
 #[path = "demo/routes.rs"]
 mod routes;
+#[cfg(test)]
+#[path = "demo/tokens.rs"]
+mod tokens;

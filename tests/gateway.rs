@@ -61,3 +61,6 @@ mod streaming;
 #[cfg(test)]
 #[path = "gateway/tenants.rs"]
 mod tenants;
+#[cfg(test)]
+#[path = "gateway/tokens.rs"]
+mod tokens;

@@ -1,15 +1,21 @@
 //! Stage 6: who is calling. Exactly one credential is presented; a failing one never falls through to another.
 
-use http::{HeaderMap, HeaderName};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::View;
 use super::decision::{Denial, Facts};
 use super::request::Request;
 use crate::authn::scp::{Credential, Headers, Signed};
-use crate::snapshot::{AccessKey, User};
-use crate::types::{AuthenticationType, Reason, Timestamp};
+use crate::authn::token::Token;
+use crate::snapshot::{AccessKey, Snapshot, User};
+use crate::types::{AuthenticationType, Reason, Revision, Timestamp};
 
-/// Finds and verifies the credential; the caller and how they proved it go into `facts`.
+/// What this service takes, for who sends something else.
+const ACCEPTED: &str = "this service accepts `Scp-*` signatures, and tokens in `X-Auth-Token`";
+
+/// Finds and verifies the credential; the caller and how they proved it go into `facts`. Whether the access key may be used that
+/// signed the request, or that the token came from, is the next stage's question.
 pub(super) fn authenticate<'v>(
     view: &'v View,
     request: &Request<'_>,
@@ -17,11 +23,34 @@ pub(super) fn authenticate<'v>(
     facts: &mut Facts<'v>,
 ) -> Result<(&'v AccessKey, &'v User), Denial> {
     let presented = Presented::find(request.headers);
-    if !presented.is_scp() {
-        return Err(Denial::with(Reason::NoCredential, "this service accepts `Scp-*` signatures"));
+    if presented.is_scp() {
+        return signature(view, request, &presented, now, facts);
     }
-    if let Some(name) = presented.other {
+    match (presented.other, presented.carriers, presented.token()) {
+        (Some(name), 1.., _) => Err(Denial::with(Reason::SeveralCredentials, format!("`{name}` stands beside a token"))),
+        (None, 2.., _) => Err(several_tokens()),
+        (None, _, Some(token)) => verify_token(&view.snapshot, token, now, facts),
+        (Some(_), 0, _) | (None, _, None) => Err(Denial::with(Reason::NoCredential, ACCEPTED)),
+    }
+}
+
+fn several_tokens() -> Denial {
+    Denial::with(Reason::SeveralCredentials, "more than one header carries a token")
+}
+
+/// The scheme of requests signed with an access key.
+fn signature<'v>(
+    view: &'v View,
+    request: &Request<'_>,
+    presented: &Presented<'_>,
+    now: Timestamp,
+    facts: &mut Facts<'v>,
+) -> Result<(&'v AccessKey, &'v User), Denial> {
+    if let Some(name) = presented.other.or_else(|| presented.authorization.map(|_| &AUTHORIZATION)) {
         return Err(Denial::with(Reason::SeveralCredentials, format!("`{name}` stands beside an `Scp-*` signature")));
+    }
+    if presented.carriers > 1 {
+        return Err(several_tokens());
     }
     if let Some(name) = presented.twice {
         return Err(Denial::with(Reason::CredentialMalformed, format!("`{name}` stands twice")));
@@ -45,7 +74,7 @@ pub(super) fn authenticate<'v>(
     let user = view.snapshot.user(key.user).ok_or(Denial::new(Reason::OwnerInactive))?;
     facts.user = Some(user);
     facts.authentication = AuthenticationType::AuthenticationKey;
-    if presented.session_token {
+    if presented.auth_token.is_some() {
         return Err(Denial::with(
             Reason::SessionTokenInvalid,
             "an `X-Auth-Token` stands beside the signature of a key that has no session",
@@ -57,6 +86,41 @@ pub(super) fn authenticate<'v>(
     Ok((key, user))
 }
 
+/// The scheme of tokens that our control plane issued.
+///
+/// SECURITY: the signature says that a token was ours; whether it still is, the snapshot says, on every request. An unknown token key
+/// costs what a wrong signature costs. Test: `a_token_is_checked_again_with_every_snapshot`.
+fn verify_token<'v>(
+    snapshot: &'v Snapshot,
+    text: &[u8],
+    now: Timestamp,
+    facts: &mut Facts<'v>,
+) -> Result<(&'v AccessKey, &'v User), Denial> {
+    let invalid = || Denial::new(Reason::TokenInvalid);
+    let token = Token::parse(text).ok_or_else(invalid)?;
+    let key = snapshot.token_key(token.key).filter(|key| key.not_after.is_none_or(|end| now < end));
+    let public_key = key.map_or(snapshot.decoy_token_key(), |key| key.public_key);
+    let epoch = match snapshot.revision() {
+        Revision::Store { epoch, .. } => epoch,
+        // Nobody issues tokens there.
+        Revision::File(_) => 0,
+    };
+    let claims = token.verify(&public_key, epoch).filter(|_| key.is_some()).ok_or_else(invalid)?;
+    facts.access_key = Some(claims.access_key);
+    if now >= claims.expires_at {
+        return Err(Denial::new(Reason::TokenExpired));
+    }
+    let user = snapshot.user(claims.user).ok_or(Denial::new(Reason::OwnerInactive))?;
+    // A key that is gone takes its tokens with it.
+    let access_key = snapshot.key(claims.access_key).filter(|key| key.user == claims.user).ok_or_else(invalid)?;
+    if *claims.subject != *user.principal.srn || claims.account != user.principal.account {
+        return Err(invalid());
+    }
+    facts.user = Some(user);
+    facts.authentication = AuthenticationType::ApiToken;
+    Ok((access_key, user))
+}
+
 /// The carriers of credentials in a request's head, found in one pass.
 #[derive(Default)]
 struct Presented<'a> {
@@ -65,8 +129,12 @@ struct Presented<'a> {
     twice: Option<&'a HeaderName>,
     /// A carrier of another scheme; none may stand beside a signature (contracts C3).
     other: Option<&'a HeaderName>,
-    /// Whether a session token stands beside the signature. Sent empty it counts as absent.
-    session_token: bool,
+    /// `X-Auth-Token`: a token, or beside a signature the session token of its key. Sent empty it counts as absent.
+    auth_token: Option<&'a HeaderValue>,
+    /// `Authorization`.
+    authorization: Option<&'a HeaderValue>,
+    /// How many of the last two there are, each as often as it stands.
+    carriers: usize,
 }
 
 impl<'a> Presented<'a> {
@@ -80,10 +148,18 @@ impl<'a> Presented<'a> {
                 "scp-clienttype" => &mut found.scp.client_type,
                 "scp-accountid" => &mut found.scp.account_id,
                 "x-auth-token" => {
-                    found.session_token |= !value.is_empty();
+                    if !value.is_empty() {
+                        found.auth_token = Some(value);
+                        found.carriers += 1;
+                    }
                     continue;
                 }
-                "authorization" | "x-cmp-accesskey" | "x-cmp-signature" | "svaccesskey" | "svsignature" => {
+                "authorization" => {
+                    found.authorization = Some(value);
+                    found.carriers += 1;
+                    continue;
+                }
+                "x-cmp-accesskey" | "x-cmp-signature" | "svaccesskey" | "svsignature" => {
                     found.other = Some(name);
                     continue;
                 }
@@ -94,6 +170,15 @@ impl<'a> Presented<'a> {
             }
         }
         found
+    }
+
+    /// The token of whichever header carries one.
+    fn token(&self) -> Option<&'a [u8]> {
+        let bearer = |value: &'a HeaderValue| {
+            let (scheme, token) = value.as_bytes().split_first_chunk::<7>()?;
+            scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
+        };
+        self.auth_token.map(HeaderValue::as_bytes).or_else(|| self.authorization.and_then(bearer))
     }
 
     /// Whether an SCP signature is presented, complete or not.

@@ -1,8 +1,8 @@
 //! The gateway's word to a backend: who calls, signed with the key that gateway and backend share (contracts C9).
 //!
-//! `Portcullis-Assertion: v1;time=MS;type=TYPE;mfa=BOOL;address=IP;signature=BASE64URL`. The signature is HMAC-SHA256
-//! over these lines, each with a line feed except the last: `portcullis-v1`, method, target, principal, account,
-//! authentication type, MFA, client address, request id, time in milliseconds.
+//! `Portcullis-Assertion: v2;time=MS;type=TYPE;key=ACCESS_KEY;mfa=BOOL;address=IP;signature=BASE64URL`. The signature is
+//! HMAC-SHA256 over these lines, each with a line feed except the last: `portcullis-v2`, method, target, principal, account,
+//! authentication type, access key, MFA, client address, request id, time in milliseconds.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine as _;
@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use crate::types::{SigningKey, Timestamp};
 
 /// First line of what is signed; a new form gets a new one.
-const FORM: &str = "portcullis-v1";
+const FORM: &str = "portcullis-v2";
 /// Characters of a signature.
 const SIGNATURE_CHARS: usize = 43;
 
@@ -29,6 +29,8 @@ pub struct Assertion<'a> {
     pub account: &'a str,
     /// How the caller proved who they are.
     pub authentication_type: &'a str,
+    /// By which access key, also where a token came from it; empty on public routes.
+    pub access_key: &'a str,
     /// Whether with a second factor: `true` or `false`.
     pub mfa: &'a str,
     /// The client's address; empty when it is not known.
@@ -47,6 +49,8 @@ pub struct Presented<'a> {
     /// As in [`Assertion`].
     pub authentication_type: &'a str,
     /// As in [`Assertion`].
+    pub access_key: &'a str,
+    /// As in [`Assertion`].
     pub mfa: &'a str,
     /// As in [`Assertion`].
     pub address: &'a str,
@@ -62,6 +66,7 @@ impl Assertion<'_> {
             self.principal,
             self.account,
             self.authentication_type,
+            self.access_key,
             self.mfa,
             self.address,
             self.request_id,
@@ -80,8 +85,10 @@ impl Assertion<'_> {
     pub fn sign(&self, key: &SigningKey) -> Vec<u8> {
         let mut signature = [0; SIGNATURE_CHARS];
         let written = URL_SAFE_NO_PAD.encode_slice(self.mac(key), &mut signature).unwrap_or(0);
-        let mut header = Vec::with_capacity(160);
-        for part in ["v1;time=", self.time, ";type=", self.authentication_type, ";mfa=", self.mfa, ";address=", self.address, ";signature="]
+        let Self { time, authentication_type, access_key, mfa, address, .. } = self;
+        let mut header = Vec::with_capacity(192);
+        for part in
+            ["v2;time=", time, ";type=", authentication_type, ";key=", access_key, ";mfa=", mfa, ";address=", address, ";signature="]
         {
             header.extend_from_slice(part.as_bytes());
         }
@@ -96,12 +103,12 @@ impl<'a> Presented<'a> {
     pub fn parse(header: &'a str) -> Option<Self> {
         let mut parts = header.split(';');
         let mut next = |name: &str| parts.next()?.strip_prefix(name);
-        let ("", Some(time), Some(authentication_type), Some(mfa), Some(address), Some(signature)) =
-            (next("v1")?, next("time="), next("type="), next("mfa="), next("address="), next("signature="))
+        let ("", Some(time), Some(authentication_type), Some(access_key), Some(mfa), Some(address), Some(signature)) =
+            (next("v2")?, next("time="), next("type="), next("key="), next("mfa="), next("address="), next("signature="))
         else {
             return None;
         };
-        parts.next().is_none().then_some(Self { time, authentication_type, mfa, address, signature })
+        parts.next().is_none().then_some(Self { time, authentication_type, access_key, mfa, address, signature })
     }
 
     /// When the gateway says it decided.
@@ -115,8 +122,9 @@ impl<'a> Presented<'a> {
     #[must_use]
     pub fn verify(&self, key: &SigningKey, request: &RequestLine<'_>) -> bool {
         let RequestLine { method, target, principal, account, request_id } = *request;
-        let Self { time, authentication_type, mfa, address, signature } = *self;
-        let expected = Assertion { method, target, principal, account, authentication_type, mfa, address, request_id, time }.mac(key);
+        let Self { time, authentication_type, access_key, mfa, address, signature } = *self;
+        let expected =
+            Assertion { method, target, principal, account, authentication_type, access_key, mfa, address, request_id, time }.mac(key);
         let presented = URL_SAFE_NO_PAD.decode(signature).unwrap_or_default();
         verify_slices_are_equal(&expected, &presented).is_ok()
     }
@@ -152,6 +160,7 @@ mod tests {
             principal: "srn:e::a:::scp-iam:user/u",
             account: "a",
             authentication_type: "AuthenticationKey",
+            access_key: "b754b12b39da4ce29a40c5e324650bd0",
             mfa: "false",
             address: "192.0.2.1",
             request_id: "req-1",
@@ -180,7 +189,14 @@ mod tests {
             // The last character of a signature carries two bits that say nothing; strict Base64 refuses them.
             assert!(Presented::parse(&changed).is_none_or(|presented| !presented.verify(&key, &line)), "{changed}");
         }
-        for bad in ["", "v1", "v2;time=1;type=a;mfa=b;address=c;signature=d", &format!("{header};x=1"), &header.replace("mfa", "MFA")] {
+        for bad in [
+            "",
+            "v1",
+            "v1;time=1;type=a;key=k;mfa=b;address=c;signature=d",
+            "v2;time=1;type=a;mfa=b;address=c;signature=d",
+            &format!("{header};x=1"),
+            &header.replace("mfa", "MFA"),
+        ] {
             assert_eq!(Presented::parse(bad), None, "{bad}");
         }
     }

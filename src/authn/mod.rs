@@ -5,3 +5,4 @@
 
 pub mod assertion;
 pub mod scp;
+pub mod token;

@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use crate::authn::token::SEED_BYTES;
 use crate::types::Secret;
 
 /// The operating system gave no random bytes.
@@ -14,6 +15,13 @@ pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], NoRandom> {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| NoRandom)?;
     Ok(bytes)
+}
+
+/// What a new key that signs tokens is made of.
+pub(crate) fn token_seed() -> Result<Secret, NoRandom> {
+    let mut seed = Zeroizing::new([0; SEED_BYTES]);
+    aws_lc_rs::rand::fill(seed.as_mut_slice()).map_err(|_| NoRandom)?;
+    Ok(Secret::new(seed.as_slice()))
 }
 
 /// A new secret of an access key: 122 random bits in the form of a UUID (wire-formats 1.2).

@@ -25,6 +25,7 @@ pub(super) fn add(parts: &mut Parts, facts: &Facts<'_>, key: &SigningKey, client
     let user = facts.user.filter(|_| facts.credential_usable);
     let (principal, account) = user.map_or(("", ""), |user| (&*user.principal.srn, &*user.account_text));
     let kind = user.map_or(AuthenticationType::Anonymous, |_| facts.authentication).as_str();
+    let access_key = facts.access_key.filter(|_| user.is_some()).map(|key| key.to_text());
     let mut time = Vec::with_capacity(20);
     decimal_into(&mut time, u64::try_from(exchange.now().milliseconds()).unwrap_or(0));
     let assertion = Assertion {
@@ -33,6 +34,7 @@ pub(super) fn add(parts: &mut Parts, facts: &Facts<'_>, key: &SigningKey, client
         principal,
         account,
         authentication_type: kind,
+        access_key: access_key.as_ref().map_or("", |key| key.as_str()),
         mfa: "false",
         address: &address,
         request_id,

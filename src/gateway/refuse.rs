@@ -17,7 +17,7 @@ use crate::types::Reason;
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// RFC 9110 section 11.6.1 wants a challenge with every 401.
-const CHALLENGE: HeaderValue = HeaderValue::from_static("Scp-HMAC-SHA256");
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Scp-HMAC-SHA256, Bearer");
 
 /// The status of a reason.
 pub(super) const fn status(reason: Reason) -> StatusCode {

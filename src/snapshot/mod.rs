@@ -21,4 +21,4 @@ pub use build::Builder;
 pub use definition::{Authentication, Decide, Operation, ResourceTemplate, ServiceDefinition};
 pub use roster::{Roster, Unreadable};
 pub use routes::Routes;
-pub use view::{AccessKey, Allowlist, Group, Holdings, Link, Policies, Snapshot, User};
+pub use view::{AccessKey, Allowlist, Group, Holdings, Link, Policies, Snapshot, TokenKey, User};

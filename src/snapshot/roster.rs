@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use fnv::FnvHashMap;
 
-use super::view::{AccessKey, Allowlist, Group, Holdings, Link, Snapshot, User};
+use super::view::{AccessKey, Allowlist, Group, Holdings, Link, Snapshot, TokenKey, User};
 use super::wire::{self, ActionDefinition, Change, Digest, DocumentRef, Identity, Record, RecordKey};
 use super::world::{World, WorldBuilder};
 use crate::policy::{Catalogue, Owner, Policy};
@@ -183,6 +183,9 @@ impl Roster {
                 self.definitions.insert(service, document.into());
                 self.world_is_old = true;
             }
+            Record::TokenKey(wire::TokenKey { id, public_key, not_after }) => {
+                Arc::make_mut(&mut snapshot.token_keys).insert(id, TokenKey { public_key, not_after });
+            }
         }
     }
 
@@ -202,7 +205,7 @@ impl Roster {
                 self.snapshot.policies.insert(policy, Arc::new(Policy::invalid(&policy.to_string())));
             }
             RecordKey::KeySecurity(user) => self.allow(user, Allowlist::Enabled(std::iter::empty().collect())),
-            key @ (RecordKey::User(_) | RecordKey::AccessKey(_) | RecordKey::Definition(_)) => self.delete(key),
+            key @ (RecordKey::User(_) | RecordKey::AccessKey(_) | RecordKey::Definition(_) | RecordKey::TokenKey(_)) => self.delete(key),
         }
     }
 
@@ -235,6 +238,9 @@ impl Roster {
             RecordKey::Definition(service) => {
                 self.definitions.remove(&service);
                 self.world_is_old = true;
+            }
+            RecordKey::TokenKey(key) => {
+                Arc::make_mut(&mut self.snapshot.token_keys).remove(&key);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The snapshot itself and its look-ups.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,10 +10,11 @@ use super::definition::ServiceDefinition;
 use super::shards::Shards;
 use super::wire;
 use super::world::World;
+use crate::authn::token::PublicKey;
 use crate::policy::{Catalogue, Context, Policy};
 use crate::types::{
     AccessKeyId, AccountId, GroupId, NetworkSet, Offering, PolicyId, Principal, PrincipalKind, Revision, Secret, SigningKey, Srn,
-    Timestamp, UserId,
+    Timestamp, TokenKeyId, UserId,
 };
 
 /// Which addresses may use a user's keys (seed 003: "Allowed Access IP").
@@ -127,6 +129,15 @@ pub struct AccessKey {
     pub expires_at: Option<Timestamp>,
 }
 
+/// A key that tokens are signed with.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenKey {
+    /// What its tokens are verified with.
+    pub public_key: PublicKey,
+    /// From when on its tokens are refused.
+    pub not_after: Option<Timestamp>,
+}
+
 /// Everything at one revision. A copy shares everything with its original; changing it copies only what changes.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
@@ -138,8 +149,17 @@ pub struct Snapshot {
     pub(super) groups: Shards<GroupId, Arc<Group>>,
     pub(super) policies: Shards<PolicyId, Arc<Policy>>,
     pub(super) keys: Shards<AccessKeyId, Arc<AccessKey>>,
+    /// A handful, and they hardly ever change.
+    pub(super) token_keys: Arc<HashMap<TokenKeyId, TokenKey>>,
     always: Arc<Always>,
 }
+
+/// SECURITY: verified with when a token names an unknown key, so that it costs what a wrong signature costs: a point of the curve,
+/// with a public private half (RFC 8032, section 7.1, test 1). What it signed is never accepted.
+const DECOY_TOKEN_KEY: PublicKey = PublicKey::from_bytes([
+    0xd7, 0x5a, 0x98, 0x01, 0x82, 0xb1, 0x0a, 0xb7, 0xd5, 0x4b, 0xfe, 0xd3, 0xc9, 0x64, 0x07, 0x3a, 0x0e, 0xe1, 0x72, 0xf3, 0xda, 0xa6,
+    0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68, 0xf7, 0x07, 0x51, 0x1a,
+]);
 
 /// What every snapshot has.
 #[derive(Debug)]
@@ -166,6 +186,7 @@ impl Snapshot {
             groups: Shards::default(),
             policies: Shards::default(),
             keys: Shards::default(),
+            token_keys: Arc::default(),
             always: Arc::new(Always { decoy, missing: Policy::invalid("missing") }),
         }
     }
@@ -192,6 +213,12 @@ impl Snapshot {
     #[must_use]
     pub fn key(&self, id: AccessKeyId) -> Option<&AccessKey> {
         self.keys.get(&id).map(|key| &**key)
+    }
+
+    /// The key with this id that tokens are signed with.
+    #[must_use]
+    pub fn token_key(&self, id: TokenKeyId) -> Option<TokenKey> {
+        self.token_keys.get(&id).copied()
     }
 
     /// The user with this id.
@@ -259,6 +286,12 @@ impl Snapshot {
     #[must_use]
     pub fn decoy(&self) -> &SigningKey {
         &self.always.decoy
+    }
+
+    /// The public key of a key that signs no tokens.
+    #[must_use]
+    pub const fn decoy_token_key(&self) -> PublicKey {
+        DECOY_TOKEN_KEY
     }
 
     /// How many users, keys and policies there are.

@@ -182,8 +182,8 @@ fn add_record(builder: &mut Builder<'_>, record: Record, place: Place, loader: &
         Record::Membership { group, user } => builder.membership(group, user, place),
         Record::Attachment { policy, to } => builder.attachment(policy, to, place),
         Record::KeySecurity { user, allowed_addresses } => builder.key_security(user, allowed_addresses, place),
-        // Not a kind that files know.
-        Record::Definition { .. } => {}
+        // Not kinds that files know.
+        Record::Definition { .. } | Record::TokenKey(_) => {}
         Record::AccessKey(key) => {
             let owner = key.seal_owner();
             if let Some(secret) = loader.secrets.open(&key.secret, &owner, &place.source, key.secret_span, loader.report) {

@@ -129,6 +129,14 @@ id! {
     /// An access key: the public half of a key pair, sent with every request (wire-formats 1.1).
     AccessKeyId
 }
+id! {
+    /// A key that tokens are signed with: the `kid` of a token.
+    TokenKeyId
+}
+id! {
+    /// A token: its `jti`.
+    TokenId
+}
 
 /// An id's 32 digits on the stack.
 #[derive(Clone, Copy)]

@@ -18,7 +18,7 @@ pub mod timestamp;
 
 pub use access_level::AccessLevel;
 pub use action::ActionName;
-pub use id::{AccessKeyId, AccountId, GroupId, IdError, PolicyId, RequestId, UserId};
+pub use id::{AccessKeyId, AccountId, GroupId, IdError, PolicyId, RequestId, TokenId, TokenKeyId, UserId};
 pub use network::{Network, NetworkError, NetworkSet};
 pub use path::{Path, PathError};
 pub use principal::{AuthenticationType, Principal, PrincipalKind};

@@ -9,6 +9,8 @@ use super::{AccountId, UserId};
 pub enum AuthenticationType {
     /// A permanent access key.
     AuthenticationKey,
+    /// A token that was asked for with an access key.
+    ApiToken,
     /// Nobody: a public route.
     Anonymous,
 }
@@ -19,6 +21,7 @@ impl AuthenticationType {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AuthenticationKey => "AuthenticationKey",
+            Self::ApiToken => "ApiToken",
             Self::Anonymous => "Anonymous",
         }
     }

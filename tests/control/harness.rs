@@ -105,7 +105,8 @@ impl Control {
 
     /// The administrator of the operator's account.
     pub(crate) fn admin(&self) -> Who {
-        Who::new(&self.first.account.to_string(), &self.first.administrator.to_string())
+        let admin = Who::new(&self.first.account.to_string(), &self.first.administrator.to_string());
+        Who { key: self.first.access_key.to_string(), ..admin }
     }
 
     /// A new user of the operator's account, who has no rights.
@@ -158,6 +159,17 @@ impl Control {
         Answer::read(&String::from_utf8(bytes).unwrap())
     }
 
+    /// Ends the server and starts another on the same store.
+    pub(crate) async fn restarted(self) -> Self {
+        let Self { store, first, folder, stop, serving, .. } = self;
+        stop.send(true).unwrap();
+        serving.await.unwrap();
+        store.close().await;
+        drop(store);
+        let store = open(&folder.path().join("portcullis.db")).await;
+        Self::serve(folder, store, first).await
+    }
+
     /// Ends the server and waits for it.
     pub(crate) async fn stop(self) -> TempDir {
         self.stop.send(true).unwrap();
@@ -172,11 +184,13 @@ impl Control {
 pub(crate) struct Who {
     pub(crate) account: String,
     pub(crate) srn: String,
+    /// Their access key, where a test is about it.
+    pub(crate) key: String,
 }
 
 impl Who {
     pub(crate) fn new(account: &str, user: &str) -> Self {
-        Self { account: account.to_owned(), srn: format!("srn:e::{account}:::scp-iam:user/{user}") }
+        Self { account: account.to_owned(), srn: format!("srn:e::{account}:::scp-iam:user/{user}"), key: String::new() }
     }
 }
 
@@ -199,7 +213,7 @@ impl Request {
 
     /// A request that nobody has signed, as a gateway forwards it on a public route.
     pub(crate) fn anonymous(method: &str, target: &str) -> Self {
-        let nobody = Who { account: String::new(), srn: String::new() };
+        let nobody = Who { account: String::new(), srn: String::new(), key: String::new() };
         let mut request = Self::signed(&nobody, "Anonymous", method, target, NOW_MS, IDENTITY_KEY);
         request.headers.retain(|(_, value)| !value.is_empty());
         request
@@ -213,6 +227,7 @@ impl Request {
             principal: &who.srn,
             account: &who.account,
             authentication_type: kind,
+            access_key: &who.key,
             mfa: "false",
             address: "203.0.113.9",
             request_id: "req-1",

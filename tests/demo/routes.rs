@@ -183,6 +183,7 @@ fn operator_rows(things: &Things) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut row =
         |route: &'static str, path: String, body: Option<Json>, foreign: Option<u16>| rows.push(Row { route, path, body, foreign });
+    row("POST /portcullis/v1/tokens", "/portcullis/v1/tokens".into(), Some(json!({})), None);
     row("GET /portcullis/v1/audit", "/portcullis/v1/audit".into(), None, None);
     row("GET /portcullis/v1/revision", "/portcullis/v1/revision".into(), None, None);
     let accounts = "/portcullis/v1/accounts";

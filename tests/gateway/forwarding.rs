@@ -115,9 +115,9 @@ fn the_backend_is_told_who_calls_and_can_verify_it() {
     let user = format!("srn:e::{ACCOUNT}:::scp-iam:user/5e000000000000000000000000000001");
     let target = "/v1/groups/a%20b%2Fc?x=%ED%95%9C+y&x=";
     let versions = Ask::get("/v1/versions").line("Portcullis-Principal: root");
-    for (request, method, target, principal, account, kind) in [
-        (Ask::get(target).by(&READER), "GET", target, &*user, ACCOUNT, "AuthenticationKey"),
-        (versions.plain(), "GET", "/v1/versions", "", "", "Anonymous"),
+    for (request, method, target, principal, account, kind, key) in [
+        (Ask::get(target).by(&READER), "GET", target, &*user, ACCOUNT, "AuthenticationKey", READER.key),
+        (versions.plain(), "GET", "/v1/versions", "", "", "Anonymous", ""),
     ] {
         let answer = world.ask(&request);
         assert_eq!(answer.verdict(), (200, "allow"), "{}", answer.text());
@@ -129,10 +129,10 @@ fn the_backend_is_told_who_calls_and_can_verify_it() {
 
         // As src/gateway/identity.rs says: these lines, each ended by a line feed but the last.
         let (id, time) = (answer.request_id(), NOW_MS.to_string());
-        let lines = ["portcullis-v1", method, target, principal, account, kind, "false", "127.0.0.1", id, &*time].join("\n");
+        let lines = ["portcullis-v2", method, target, principal, account, kind, key, "false", "127.0.0.1", id, &*time].join("\n");
         let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, UPSTREAM_KEY.as_bytes()), lines.as_bytes());
         let signature = URL_SAFE_NO_PAD.encode(mac);
-        let expected = format!("v1;time={time};type={kind};mfa=false;address=127.0.0.1;signature={signature}");
+        let expected = format!("v2;time={time};type={kind};key={key};mfa=false;address=127.0.0.1;signature={signature}");
         assert_eq!(told("portcullis-assertion"), expected);
     }
 }
@@ -153,7 +153,8 @@ fn credentials_never_reach_the_backend() {
         for part in ["secret", "scp-accesskey", "scp-signature", "scp-timestamp", "scp-clienttype", "scp-accountid", "x-auth-token"] {
             assert!(!head.contains(part), "{part}: {head}");
         }
-        assert!(!head.contains(READER.key), "{head}");
+        // The key is named where the gateway names it, and nowhere else.
+        assert_eq!(head.matches(READER.key).count(), head.matches(&format!(";key={};", READER.key)).count(), "{head}");
     }
 }
 

@@ -88,7 +88,7 @@ impl ApiError {
                 ServiceError::Full { .. } | ServiceError::AllTaken { .. } | ServiceError::TooMany { .. } => {
                     (StatusCode::CONFLICT, "LimitExceeded")
                 }
-                ServiceError::OfSystem(_) | ServiceError::Escalation(_) => (StatusCode::FORBIDDEN, "Forbidden"),
+                ServiceError::OfSystem(_) | ServiceError::Escalation(_) | ServiceError::NoToken(_) => (StatusCode::FORBIDDEN, "Forbidden"),
                 ServiceError::Changed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
                 ServiceError::Store(StoreError::TooMuch) => (StatusCode::PAYLOAD_TOO_LARGE, "LimitExceeded"),
                 ServiceError::Store(_) | ServiceError::Random(_) | ServiceError::Seal(_) | ServiceError::Hash(_) => {

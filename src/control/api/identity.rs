@@ -8,7 +8,7 @@ use super::error::ApiError;
 use crate::authn::assertion::{Presented, RequestLine};
 use crate::control::service::{Caller, ServiceError};
 use crate::control::store::{accounts, users};
-use crate::types::{AccountId, AuthenticationType, Srn, Timestamp, UserId};
+use crate::types::{AccessKeyId, AccountId, AuthenticationType, Srn, Timestamp, UserId};
 
 const PRINCIPAL: HeaderName = HeaderName::from_static("portcullis-principal");
 const ACCOUNT: HeaderName = HeaderName::from_static("portcullis-account");
@@ -25,6 +25,7 @@ pub(super) struct Vouched {
     user: Option<VouchedUser>,
     address: String,
     authentication_type: String,
+    access_key: Option<AccessKeyId>,
     /// The gateway's id of the request.
     pub(super) request_id: String,
 }
@@ -83,6 +84,7 @@ impl Api {
             user,
             address: presented.address.to_owned(),
             authentication_type: presented.authentication_type.to_owned(),
+            access_key: presented.access_key.parse().ok(),
             request_id: request_id.to_owned(),
         })
     }
@@ -104,6 +106,7 @@ impl Api {
             srn: named.srn.clone(),
             address: vouched.address.clone(),
             authentication_type: vouched.authentication_type.clone(),
+            access_key: vouched.access_key,
             escalation: self.escalation,
             request_id: vouched.request_id.clone(),
             action,

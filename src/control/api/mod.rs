@@ -21,12 +21,14 @@ mod query;
 mod router;
 mod server;
 mod settings;
+mod tokens;
 mod users;
 
 use std::sync::Arc;
 
 use super::service::definitions::publish;
 pub use super::service::escalation::Escalation;
+use super::service::tokens::prepare;
 use super::store::{Store, StoreError};
 use crate::config::Endpoint;
 use crate::snapshot::routes::TemplateError;
@@ -68,7 +70,7 @@ pub enum StartError {
 }
 
 impl Api {
-    /// The API of a store. Puts its own action definitions into the store.
+    /// The API of a store. Puts its own action definitions into the store, and the key that signs tokens.
     ///
     /// # Errors
     /// When the store fails.
@@ -76,6 +78,7 @@ impl Api {
         let Options { identity_keys, endpoints, escalation, clock } = options;
         let router = Router::new()?;
         publish(&store, &definitions::print_all(), clock()).await?;
+        prepare(&store, clock()).await?;
         Ok(Arc::new(Self { store, identity_keys, router, endpoints: endpoints.into(), escalation, clock }))
     }
 }

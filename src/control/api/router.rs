@@ -9,7 +9,7 @@ use http::Method;
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::{access_keys, accounts, audit, bindings, catalogue, endpoints, groups, policies, settings, users};
+use super::{access_keys, accounts, audit, bindings, catalogue, endpoints, groups, policies, settings, tokens, users};
 use crate::config::Endpoint;
 use crate::snapshot::Routes;
 use crate::snapshot::routes::{TemplateError, parameter_names};
@@ -223,6 +223,8 @@ pub(super) static ROUTES: &[Route] = &[
         &[ACCOUNT],
         |call| Box::pin(settings::set_account_console(call)),
     ),
+    // Tokens.
+    route(Method::POST, "/portcullis/v1/tokens", "iam:CreateToken", Create, &[], |call| Box::pin(tokens::create(call))),
 ];
 
 const fn route(

@@ -150,6 +150,8 @@ impl Judge<'_> {
                     if user.active && !found.active { rules::may_act_for(snapshot, caller, user.id) } else { Ok(()) }
                 }
             },
+            // Whoever has it is everybody; no route writes it.
+            Record::TokenKey(_) => Err(Refusal::ActsForRoot),
             // A policy that is attached to nobody may say anything. Definitions and accounts are the operator's.
             Record::Policy(_)
             | Record::AccessKey(_)
@@ -183,6 +185,7 @@ impl Judge<'_> {
             | RecordKey::User(_)
             | RecordKey::Group(_)
             | RecordKey::AccessKey(_)
+            | RecordKey::TokenKey(_)
             | RecordKey::Definition(_) => Ok(()),
         }
     }

@@ -19,13 +19,14 @@ pub(crate) mod password;
 pub(crate) mod policies;
 pub(crate) mod recover;
 pub(crate) mod settings;
+pub(crate) mod tokens;
 pub(crate) mod users;
 
 use super::random::NoRandom;
 use super::store::audit::Entry;
 use super::store::authorship::Stamp;
 use super::store::{Store, StoreError, Write};
-use crate::types::{AccountId, Revision, SealError, Srn, Timestamp, UserId};
+use crate::types::{AccessKeyId, AccountId, Revision, SealError, Srn, Timestamp, UserId};
 
 /// Who calls, as the gateway vouched for and the store knows.
 #[derive(Debug, Clone)]
@@ -44,6 +45,8 @@ pub(crate) struct Caller {
     pub(crate) address: String,
     /// How the user proved who they are.
     pub(crate) authentication_type: String,
+    /// With which access key, directly or by a token.
+    pub(crate) access_key: Option<AccessKeyId>,
     /// What happens when they give more than they have.
     pub(crate) escalation: escalation::Escalation,
     /// The request.
@@ -145,6 +148,9 @@ pub(crate) enum ServiceError {
     /// The caller would give more than they have.
     #[error(transparent)]
     Escalation(#[from] escalation::rules::Refusal),
+    /// There is no token for this caller.
+    #[error("{0}")]
+    NoToken(&'static str),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -72,6 +72,7 @@ mod tests {
             srn: String::new(),
             address: String::new(),
             authentication_type: String::new(),
+            access_key: None,
             request_id: String::new(),
             action: "portcullis:CreateAccount",
             escalation: Escalation::Refuse,

@@ -22,6 +22,7 @@ pub(crate) mod groups;
 pub(crate) mod policies;
 pub(crate) mod settings;
 pub(crate) mod tags;
+pub(crate) mod token_keys;
 pub(crate) mod users;
 
 use std::fs::File;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::random::{self, NoRandom};
+use crate::authn::token::SignError;
 use crate::snapshot::Snapshot;
 use crate::snapshot::wire::RecordKeyError;
 use crate::types::sealed::NONCE_BYTES;
@@ -97,6 +99,9 @@ pub enum StoreError {
     /// A secret could not be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// A token could not be signed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// The task that commits was lost, because the process ends.
     #[error("the write was cut off: the process ends")]
     CutOff,

@@ -4,7 +4,7 @@ use super::StoreError;
 use super::connection::Connection;
 
 /// Never edit one that was released; add the next.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
 
 /// Brings the database to the newest schema.
 pub(super) async fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

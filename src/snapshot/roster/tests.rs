@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::authn::token::Signer;
 use crate::types::{AccessKeyId, Secret};
 
 fn id(kind: u8, number: u8) -> String {
@@ -75,6 +76,12 @@ fn definition(service: &str) -> Change {
     put(&format!(r#"{{"kind":"definition","service":"{service}","document":"{document}"}}"#))
 }
 
+fn token_key(number: u8, ended: bool) -> Change {
+    let signer = Signer::new(id(6, number).parse().unwrap(), &Secret::new([number; 32])).unwrap();
+    let end = if ended { r#","not_after":"2027-01-31T00:00:00Z""# } else { "" };
+    put(&format!(r#"{{"kind":"token_key","id":"{}","public_key":"{}"{end}}}"#, id(6, number), signer.public_key()))
+}
+
 /// Everything a decision could see.
 fn seen(snapshot: &Snapshot) -> String {
     let mut all = Vec::new();
@@ -91,6 +98,7 @@ fn seen(snapshot: &Snapshot) -> String {
         all.push(format!("{:?}", snapshot.group(group.parse().unwrap())));
         all.push(format!("{:?}", snapshot.policy(policy.parse().unwrap()).map(|policy| format!("{policy:?}"))));
         let key = snapshot.key(key.parse().unwrap());
+        all.push(format!("{:?}", snapshot.token_key(id(6, number).parse().unwrap())));
         all.push(format!("{:?}", key.map(|key| (key.user, key.enabled, key.expires_at, key.signing_key.mac(b"x")))));
     }
     for service in ["iam", "vm"] {
@@ -116,7 +124,8 @@ fn any_change() -> impl Strategy<Value = Change> {
             .prop_map(|(policy, kind, to)| attachment(policy, kind, to)),
         (number.clone(), prop::sample::select(vec![r#""not_used""#, "[]", r#"["10.0.0.0/8"]"#]))
             .prop_map(|(number, list)| security(number, list)),
-        (number, any::<bool>()).prop_map(|(number, enabled)| access_key(number, enabled)),
+        (number.clone(), any::<bool>()).prop_map(|(number, enabled)| access_key(number, enabled)),
+        (number, any::<bool>()).prop_map(|(number, ended)| token_key(number, ended)),
         prop::sample::select(vec!["iam", "vm"]).prop_map(definition),
     ]
 }
@@ -185,6 +194,7 @@ fn what_cannot_be_read_refuses_whom_it_concerns() {
         membership(0, 1),
         definition("iam"),
         access_key(0, true),
+        token_key(0, false),
     ];
     let find = |snapshot: &Snapshot, number| Arc::clone(snapshot.user(id(2, number).parse().unwrap()).unwrap());
     let readable = |snapshot: &Snapshot, number| snapshot.policies_of(&find(snapshot, number)).iter().all(|policy| !policy.is_invalid());
@@ -201,6 +211,7 @@ fn what_cannot_be_read_refuses_whom_it_concerns() {
         roster.apply(&[again.unwrap_or_else(|| delete(key))]);
         let healed = roster.snapshot(revision);
         assert!(readable(&healed, 0) && readable(&healed, 1) && healed.is_active(&find(&healed, 0)));
+        assert!(healed.token_key(id(6, 0).parse().unwrap()).is_some());
         assert!(healed.key(id(5, 0).parse().unwrap()).is_some() && healed.definition("iam").is_some());
         assert_eq!(find(&healed, 0).holds.allowed_addresses, Allowlist::NotUsed);
         snapshot
@@ -221,6 +232,7 @@ fn what_cannot_be_read_refuses_whom_it_concerns() {
     assert_eq!(find(&snapshot, 0).holds.allowed_addresses, Allowlist::Enabled(std::iter::empty().collect()));
     assert!(with(format!("user/{}", id(2, 0))).user(id(2, 0).parse().unwrap()).is_none());
     assert!(with(format!("access_key/{}", id(5, 0))).key(id(5, 0).parse().unwrap()).is_none());
+    assert!(with(format!("token_key/{}", id(6, 0))).token_key(id(6, 0).parse().unwrap()).is_none());
     assert!(with("definition/iam".to_owned()).definition("iam").is_none());
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{Identity, Record};
-use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, UserId};
+use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, TokenKeyId, UserId};
 
 /// What a record is known by. Written as a path: `user/ID`, `membership/GROUP/USER`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,6 +27,8 @@ pub enum RecordKey {
     KeySecurity(UserId),
     /// `definition/SERVICE`.
     Definition(String),
+    /// `token_key/ID`.
+    TokenKey(TokenKeyId),
 }
 
 /// A text that is no record's key.
@@ -48,6 +50,7 @@ impl Record {
             Self::AccessKey(key) => RecordKey::AccessKey(key.id),
             Self::KeySecurity { user, .. } => RecordKey::KeySecurity(*user),
             Self::Definition { service, .. } => RecordKey::Definition(service.clone()),
+            Self::TokenKey(key) => RecordKey::TokenKey(key.id),
         }
     }
 }
@@ -65,6 +68,7 @@ impl fmt::Display for RecordKey {
             Self::AccessKey(id) => write!(out, "access_key/{id}"),
             Self::KeySecurity(user) => write!(out, "key_security/{user}"),
             Self::Definition(service) => write!(out, "definition/{service}"),
+            Self::TokenKey(id) => write!(out, "token_key/{id}"),
         }
     }
 }
@@ -93,6 +97,7 @@ impl FromStr for RecordKey {
             ("access_key", key, "", "") => id(key).map(Self::AccessKey),
             ("key_security", user, "", "") => id(user).map(Self::KeySecurity),
             ("definition", service, "", "") if !service.is_empty() => Some(Self::Definition(service.to_owned())),
+            ("token_key", key, "", "") => id(key).map(Self::TokenKey),
             _ => None,
         };
         // Also refuses what the match leaves over: a fifth part, or a slash at the end.

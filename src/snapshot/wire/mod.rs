@@ -22,9 +22,10 @@ pub use digest::{Digest, DigestError};
 pub use frame::{Change, Frame, FrameError};
 pub use key::{RecordKey, RecordKeyError};
 
+use crate::authn::token::PublicKey;
 use crate::source::secret::{SECRET_HINT, SecretRef};
 use crate::source::{Cursor, Node, Position, Report, Source, Span, Table, Value, json};
-use crate::types::{AccessKeyId, AccountId, GroupId, Network, PolicyId, Timestamp, UserId};
+use crate::types::{AccessKeyId, AccountId, GroupId, Network, PolicyId, Timestamp, TokenKeyId, UserId};
 
 /// Most entries of an allowlist (seed 003, L1389).
 pub const ALLOWED_ADDRESSES_MAX: usize = 50;
@@ -146,6 +147,17 @@ pub struct AccessKey {
     pub expires_at: Option<Timestamp>,
 }
 
+/// The record of a key that tokens are signed with.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenKey {
+    /// Its id, the `kid` of tokens.
+    pub id: TokenKeyId,
+    /// What its tokens are verified with.
+    pub public_key: PublicKey,
+    /// From when on its tokens are refused; `None` for the key in use.
+    pub not_after: Option<Timestamp>,
+}
+
 /// One record.
 #[derive(Debug, Clone)]
 pub enum Record {
@@ -187,6 +199,8 @@ pub enum Record {
         /// The YAML text.
         document: String,
     },
+    /// A key that tokens are signed with. Only feeds have these: nobody issues tokens in file mode.
+    TokenKey(TokenKey),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -212,6 +226,7 @@ const KINDS: [(&str, Kind); 8] = [
     ("key_security", Kind::KeySecurity),
 ];
 
+const TIME_HINT: &str = "write a time such as `2027-01-31T00:00:00Z`";
 const ID_HINT: &str = "write `id:` and 32 lower-case hexadecimal digits; `openssl rand -hex 16` makes new ones";
 
 /// An id; `hint` says which one.
@@ -306,13 +321,20 @@ pub fn read_json(text: &str) -> Result<Record, String> {
     let node = json::parse(text.as_bytes(), limits).map_err(|error| error.to_string())?;
     let (source, report) = (Source::new("record", ""), Report::new());
     let cursor = Cursor::new(&node, &source, &report);
-    let record = if is_definition(&node) { definition_record(&cursor) } else { Record::decode(&cursor) };
+    let record = match kind(&node) {
+        Some("definition") => definition_record(&cursor),
+        Some("token_key") => TokenKey::decode(&cursor).map(Record::TokenKey),
+        Some(_) | None => Record::decode(&cursor),
+    };
     let first = || report.diagnostics().into_iter().next().map_or_else(|| "not a record".to_owned(), |first| first.message);
     record.ok_or_else(first)
 }
 
-fn is_definition(node: &Node) -> bool {
-    matches!(node.get("kind").map(|kind| &kind.value), Some(Value::String(kind)) if &**kind == "definition")
+fn kind(node: &Node) -> Option<&str> {
+    match node.get("kind").map(|kind| &kind.value) {
+        Some(Value::String(kind)) => Some(kind),
+        Some(_) | None => None,
+    }
 }
 
 /// Only stores have these: the definitions of file mode are files.
@@ -323,6 +345,19 @@ fn definition_record(cursor: &Cursor<'_>) -> Option<Record> {
     let document = table.required("document", "write `document:` and the YAML text", |value| value.string());
     table.finish()?;
     Some(Record::Definition { service: service?, document: document? })
+}
+
+impl TokenKey {
+    fn decode(cursor: &Cursor<'_>) -> Option<Self> {
+        let table = cursor.table()?;
+        let _ = table.take("kind");
+        let id = table.required("id", ID_HINT, id(ID_HINT));
+        let hint = "write `public_key:` and the 32 bytes of the key in Base64url";
+        let public_key = table.required("public_key", hint, |value| value.parse(hint));
+        let not_after = table.optional("not_after", |value| value.parse(TIME_HINT));
+        table.finish()?;
+        Some(Self { id: id?, public_key: public_key?, not_after: not_after? })
+    }
 }
 
 fn attachment(table: Table<'_>) -> Option<Record> {
@@ -382,7 +417,7 @@ impl AccessKey {
         let user = table.required("user", USER_HINT, self::id(USER_HINT));
         let secret = table.required("secret", SECRET_HINT, |value| SecretRef::decode(&value).map(|secret| (secret, value.node().span)));
         let enabled = table.or("enabled", true, |value| value.boolean());
-        let expires_at = table.optional("expires_at", |value| value.parse("write a time such as `2027-01-31T00:00:00Z`"));
+        let expires_at = table.optional("expires_at", |value| value.parse(TIME_HINT));
         table.finish()?;
         let (secret, secret_span) = secret?;
         Some(Self { id: id?, user: user?, secret, secret_span, enabled: enabled?, expires_at: expires_at? })

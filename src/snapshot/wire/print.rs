@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{DocumentRef, Identity, Record};
 use crate::source::SecretRef;
-use crate::types::Network;
+use crate::types::{Network, Timestamp};
 
 impl Record {
     /// One line of JSON; the same record always gives the same text.
@@ -41,21 +41,29 @@ impl Record {
                     SecretRef::Sealed(text) => json!({"sealed": text}),
                     SecretRef::File(file) => json!({"file": file}),
                 };
-                let mut value = json!({
+                let value = json!({
                     "kind": "access_key", "id": key.id.to_string(), "user": key.user.to_string(), "secret": secret, "enabled": key.enabled,
                 });
-                if let (Some(end), Some(members)) = (key.expires_at, value.as_object_mut()) {
-                    members.insert("expires_at".to_owned(), json!(end.to_string()));
-                }
-                value
+                with_time(value, "expires_at", key.expires_at)
             }
             Self::KeySecurity { user, allowed_addresses } => {
                 json!({"kind": "key_security", "user": user.to_string(), "allowed_addresses": addresses(allowed_addresses.as_deref())})
             }
             Self::Definition { service, document } => json!({"kind": "definition", "service": service, "document": document}),
+            Self::TokenKey(key) => {
+                let value = json!({"kind": "token_key", "id": key.id.to_string(), "public_key": key.public_key.to_string()});
+                with_time(value, "not_after", key.not_after)
+            }
         };
         value.to_string()
     }
+}
+
+fn with_time(mut value: Value, name: &str, time: Option<Timestamp>) -> Value {
+    if let (Some(time), Some(members)) = (time, value.as_object_mut()) {
+        members.insert(name.to_owned(), json!(time.to_string()));
+    }
+    value
 }
 
 fn addresses(allowed: Option<&[Network]>) -> Value {

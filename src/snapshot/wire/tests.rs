@@ -3,6 +3,7 @@
 use super::*;
 
 const ID: &str = "9b7653f6f47a42e38055934a0575a813";
+const PUBLIC_KEY: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 const OTHER: &str = "efda56a968cd45b2873d9bf5fab58e95";
 
 #[test]
@@ -24,6 +25,8 @@ fn what_is_printed_reads_back_as_the_same_record() {
         format!(r#"{{"kind":"key_security","user":"{ID}","allowed_addresses":[]}}"#),
         format!(r#"{{"kind":"key_security","user":"{ID}","allowed_addresses":["10.0.0.0/8","2001:db8::1","192.0.2.1"]}}"#),
         r#"{"kind":"definition","service":"iam","document":"kind: x\npaths: {}\n"}"#.to_owned(),
+        format!(r#"{{"kind":"token_key","id":"{ID}","public_key":"{PUBLIC_KEY}"}}"#),
+        format!(r#"{{"kind":"token_key","id":"{ID}","public_key":"{PUBLIC_KEY}","not_after":"2027-01-31T00:00:00Z"}}"#),
     ] {
         let text = text.replace('\n', "\\n");
         let record = read_json(&text).unwrap();
@@ -46,6 +49,9 @@ fn an_unreadable_record_says_why_and_never_what_may_be_secret() {
     let leaked = error(&format!(r#"{{"kind":"access_key","id":"{ID}","user":"{OTHER}","secret":"hunter2hunter2hunter2"}}"#));
     assert!(!leaked.contains("hunter2"), "{leaked}");
     assert!(error(r#"{"kind":"role"}"#).contains("role"));
+    for bad in [format!(r#""public_key":"{PUBLIC_KEY}=""#), format!(r#""public_key":"{PUBLIC_KEY}","alg":"none""#), r#""x":1"#.to_owned()] {
+        assert!(!error(&format!(r#"{{"kind":"token_key","id":"{ID}",{bad}}}"#)).is_empty());
+    }
 }
 
 #[test]

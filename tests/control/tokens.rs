@@ -1,0 +1,155 @@
+//! Tokens: their shape, for how long, who gets one, and where they must not stand.
+
+use std::time::Duration;
+
+use portcullis::authn::token::{Claims, PublicKey, Token};
+use portcullis::types::Timestamp;
+use serde_json::{Value as Json, json};
+
+use super::harness::{Answer, Control, NOW_MS, Request, Who, members};
+
+const TOKENS: &str = "/portcullis/v1/tokens";
+
+async fn ask(control: &Control, who: &Who, body: Json) -> Answer {
+    control.call(who, "POST", TOKENS, Some(body)).await
+}
+
+fn token(answer: &Answer) -> String {
+    answer.json(201)["token"].as_str().unwrap().to_owned()
+}
+
+/// The record of the one key that signs tokens.
+async fn token_key(control: &Control) -> Json {
+    let records = control.records().await;
+    let keys: Vec<&String> = records.iter().filter(|(key, _)| key.starts_with("token_key/")).map(|(_, body)| body).collect();
+    let [key] = keys[..] else { panic!("{keys:?}") };
+    serde_json::from_str(key).unwrap()
+}
+
+/// What a token says to a gateway that follows the store.
+async fn claims(control: &Control, token: &str) -> Claims {
+    let key = token_key(control).await;
+    let token = Token::parse(token.as_bytes()).unwrap();
+    assert_eq!(json!(token.key.to_string()), key["id"]);
+    let public_key: PublicKey = key["public_key"].as_str().unwrap().parse().unwrap();
+    token.verify(&public_key, control.store.epoch()).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_says_whose_it_is_and_until_when() {
+    let control = Control::start().await;
+    let admin = control.admin();
+    let answer = ask(&control, &admin, json!({})).await;
+    assert_eq!(members(&answer.json(201)), ["expires_at", "token"]);
+    assert_eq!(answer.json(201)["expires_at"], "2026-11-20T23:00:00.000Z");
+    assert_eq!(answer.header("Cache-Control"), Some("no-store"));
+    let said = claims(&control, &token(&answer)).await;
+    let expected = Claims {
+        subject: admin.srn.clone(),
+        user: control.first.administrator,
+        account: control.first.account,
+        access_key: control.first.access_key,
+        id: said.id,
+        issued_at: Timestamp::from_milliseconds(NOW_MS),
+        expires_at: Timestamp::from_milliseconds(NOW_MS + 3_600_000),
+        epoch: control.store.epoch(),
+        sequence: *control.store.head().borrow(),
+    };
+    assert_eq!(said, expected);
+    assert_eq!(answer.header("Portcullis-Committed-Revision"), Some(&*format!("{}.{}", said.epoch, said.sequence)));
+    let other = claims(&control, &token(&ask(&control, &admin, json!({})).await)).await;
+    assert_ne!(other.id, said.id);
+    assert_eq!(other.sequence, said.sequence + 1);
+
+    for seconds in [60, 43_200] {
+        let answer = ask(&control, &admin, json!({ "duration_seconds": seconds })).await;
+        let said = claims(&control, &token(&answer)).await;
+        assert_eq!(said.expires_at.milliseconds() - NOW_MS, Duration::from_secs(seconds).as_millis() as i64);
+        assert_eq!(answer.json(201)["expires_at"], said.expires_at.to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_duration_is_whole_seconds_within_limits() {
+    let control = Control::start().await;
+    let (admin, head) = (control.admin(), *control.store.head().borrow());
+    for (body, complaint) in [
+        (json!({"duration_seconds": 59}), "too small"),
+        (json!({"duration_seconds": 0}), "too small"),
+        (json!({"duration_seconds": -60}), "too small"),
+        (json!({"duration_seconds": 43_201}), "too large"),
+        (json!({"duration_seconds": u64::MAX}), "too large"),
+        (json!({"duration_seconds": 60.5}), "not a whole number"),
+        (json!({"duration_seconds": "60"}), "a number"),
+        (json!({"duration_seconds": null}), "a number"),
+        (json!({"duration": 60}), "duration_seconds"),
+        (json!([]), "object"),
+    ] {
+        let (code, detail) = ask(&control, &admin, body.clone()).await.error(400);
+        assert_eq!(code, "ValidationError");
+        assert!(detail[0].as_str().unwrap().contains(complaint), "{body}: {detail}");
+    }
+    assert_eq!(*control.store.head().borrow(), head);
+}
+
+#[tokio::test]
+async fn a_token_begets_no_token() {
+    let control = Control::start().await;
+    let admin = control.admin();
+    let refused = |answer: Answer| {
+        let (code, detail) = answer.error(403);
+        assert_eq!(code, "Forbidden");
+        detail
+    };
+    for kind in ["ApiToken", "ConsoleLogin", "TemporaryKey", "authenticationkey", ""] {
+        let request = Request::signed(&admin, kind, "POST", TOKENS, NOW_MS, "identity key of the only gateway").body(Some(json!({})));
+        assert_eq!(refused(control.send(request).await), "a token is asked for with a signed request", "{kind}");
+    }
+    // A gateway that names no key, or one that is not the caller's.
+    let stranger = control.other_account().await;
+    for key in ["", "0", &"0".repeat(32), &admin.key.to_uppercase()] {
+        refused(ask(&control, &Who { key: key.to_owned(), ..admin.clone() }, json!({})).await);
+    }
+    for who in [control.root(), stranger] {
+        let with_key = Who { key: admin.key.clone(), ..who };
+        assert_eq!(refused(ask(&control, &with_key, json!({})).await), "the access key that signed the request is not in use any more");
+    }
+    // A gateway that does not know yet that the key is switched off.
+    let target = format!("/v1/access-keys/{}", admin.key);
+    assert_eq!(control.call(&admin, "PUT", &target, Some(json!({"is_enabled": false}))).await.status, 200);
+    refused(ask(&control, &admin, json!({})).await);
+    assert_eq!(control.call(&admin, "PUT", &target, Some(json!({"is_enabled": true}))).await.status, 200);
+    assert_eq!(ask(&control, &admin, json!({})).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_token_stands_in_its_answer_and_nowhere_else() {
+    let control = Control::start().await;
+    let admin = control.admin();
+    let token = token(&ask(&control, &admin, json!({"duration_seconds": 600})).await);
+    let said = claims(&control, &token).await;
+    let audit = control.call(&control.root(), "GET", "/portcullis/v1/audit", None).await;
+    let entry = &audit.json(200)["entries"][0];
+    assert_eq!((&entry["action"], &entry["before"]), (&json!("iam:CreateToken"), &Json::Null));
+    let after = json!({"jti": said.id.to_string(), "access_key": admin.key, "expires_at": "2026-11-20T22:10:00.000Z"});
+    assert_eq!(entry["after"], after);
+    assert_eq!(entry["resource"], format!("srn:e::{}:::iam:user/{}", admin.account, control.first.administrator));
+    for entry in std::fs::read_dir(control.folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        for part in token.split('.') {
+            assert!(!bytes.windows(part.len()).any(|window| window == part.as_bytes()), "{path:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_key_that_signs_is_made_once_and_only_its_public_half_is_told() {
+    let control = Control::start().await;
+    let key = token_key(&control).await;
+    assert_eq!(members(&key), ["id", "kind", "public_key"]);
+    let token = token(&ask(&control, &control.admin(), json!({})).await);
+    let control = control.restarted().await;
+    assert_eq!(token_key(&control).await, key);
+    claims(&control, &token).await;
+}

@@ -1,0 +1,284 @@
+//! Tokens at a gateway that follows a control plane: who may use one, for how long, and that no backend and no record sees it.
+
+use std::sync::Arc;
+
+use portcullis::access::{ErrorProtocol, Mode, ServiceSettings, Services};
+use portcullis::authn::token::{Claims, Signer};
+use portcullis::snapshot::Roster;
+use portcullis::snapshot::wire::{Change, read_json, seal_owner};
+use portcullis::types::{Revision, SealingKey, Secret, Timestamp};
+use serde_json::{Value as Json, json};
+
+use super::backend::Backend;
+use super::client::{Answer, Ask, NOW_MS};
+use super::harness::{ACCOUNT, ADMIN, Setup, World, text};
+
+const USER: &str = "ad000000000000000000000000000001";
+const OTHER_USER: &str = "5e000000000000000000000000000001";
+const TOKEN_KEY: &str = "70c0000000000000000000000000000a";
+const EPOCH: u64 = 7;
+const DEFINITION: &str = "kind: scp-iam:action-definition\nservice: iam\nservice_type: scp-iam\npaths:\n  /v1/groups:\n    get: {action: iam:ListGroups, access_level: List}\n  /v1/public:\n    get: {authentication: none}\n";
+
+fn signer(id: &str, seed: u8) -> Signer {
+    Signer::new(id.parse().unwrap(), &Secret::new([seed; 32])).unwrap()
+}
+
+fn claims() -> Claims {
+    Claims {
+        subject: format!("srn:e::{ACCOUNT}:::scp-iam:user/{USER}"),
+        user: USER.parse().unwrap(),
+        account: ACCOUNT.parse().unwrap(),
+        access_key: ADMIN.key.parse().unwrap(),
+        id: "1d000000000000000000000000000001".parse().unwrap(),
+        issued_at: Timestamp::from_milliseconds(NOW_MS - 60_000),
+        expires_at: Timestamp::from_milliseconds(NOW_MS + 1_000),
+        epoch: EPOCH,
+        sequence: 3,
+    }
+}
+
+fn token_by(signer: &Signer, claims: &Claims) -> String {
+    String::from_utf8(signer.sign(claims).unwrap().expose().to_vec()).unwrap()
+}
+
+fn token() -> String {
+    token_by(&signer(TOKEN_KEY, 1), &claims())
+}
+
+/// What the control plane feeds; a test changes a record.
+fn records(change: impl Fn(&str, &mut Json) -> bool) -> Vec<Change> {
+    let key = (ADMIN.key.parse().unwrap(), USER.parse().unwrap());
+    let sealed = sealing_key().seal(&Secret::new(ADMIN.secret.as_bytes()), &seal_owner(key.0, key.1), [1; 12]).unwrap();
+    let document = r#"{"Version":"2024-07-01","Statement":[{"Effect":"Allow","Action":["*"],"Resource":["*"]}]}"#;
+    let policy = "90110000000000000000000000000001";
+    let all = [
+        json!({"kind": "account", "id": ACCOUNT, "name": "first"}),
+        json!({"kind": "user", "id": USER, "account": ACCOUNT, "name": "admin"}),
+        json!({"kind": "access_key", "id": ADMIN.key, "user": USER, "secret": {"sealed": sealed}}),
+        json!({"kind": "key_security", "user": USER, "allowed_addresses": "not_used"}),
+        json!({"kind": "policy", "id": policy, "account": "system", "name": "all", "document": document}),
+        json!({"kind": "attachment", "policy": policy, "user": USER}),
+        json!({"kind": "token_key", "id": TOKEN_KEY, "public_key": signer(TOKEN_KEY, 1).public_key().to_string()}),
+        json!({"kind": "definition", "service": "iam", "document": DEFINITION}),
+    ];
+    let changed = all.into_iter().filter_map(|mut record| {
+        let kind = record["kind"].as_str().unwrap().to_owned();
+        change(&kind, &mut record).then(|| record.to_string())
+    });
+    changed.map(|record| Change::Put { key: read_json(&record).unwrap().key().to_string(), record }).collect()
+}
+
+fn sealing_key() -> SealingKey {
+    SealingKey::from_text(&"0a".repeat(32)).unwrap()
+}
+
+/// Puts records in force as a feed does.
+fn follow(world: &World, changes: &[Change], epoch: u64) {
+    let mut roster = Roster::new("e".parse().unwrap(), Arc::new(sealing_key()));
+    roster.apply(changes);
+    let snapshot = roster.snapshot(Revision::Store { epoch, sequence: 3 });
+    let settings = |name: &str| ServiceSettings {
+        name: name.into(),
+        hosts: vec![format!("{name}.test")],
+        definitions: vec![name.to_owned()],
+        mode: Mode::Enforce,
+        error_protocol: ErrorProtocol::Scp,
+        public_routes: vec![(http::Method::GET, "/v1/public".to_owned())],
+        body_bytes_max: 1024,
+    };
+    let mut state = world.changed(|setup| setup);
+    state.view.services = Arc::new(Services::bind(&[settings("iam"), settings("store")], &snapshot));
+    state.view.snapshot = Arc::new(snapshot);
+    world.publish(state);
+}
+
+fn whole() -> Vec<Change> {
+    records(|_, _| true)
+}
+
+/// A gateway that follows a feed, and its backend.
+fn following() -> (Backend, World) {
+    let backend = Backend::start();
+    let world = Setup::new().start(&backend);
+    follow(&world, &whole(), EPOCH);
+    (backend, world)
+}
+
+fn ask(world: &World, lines: &[&str]) -> Answer {
+    world.ask(lines.iter().fold(Ask::get("/v1/groups"), |ask, line| ask.line(line)).plain())
+}
+
+#[test]
+fn a_token_is_a_credential_by_itself() {
+    let (backend, mut world) = following();
+    let token = token();
+    let mut ids = Vec::new();
+    for line in [format!("X-Auth-Token: {token}"), format!("Authorization: Bearer {token}"), format!("authorization: bEARER {token}")] {
+        let answer = ask(&world, &[&line]);
+        assert_eq!(answer.verdict(), (200, "allow"), "{line}: {}", answer.text());
+        assert_eq!(answer.header("portcullis-revision"), Some("7.3"));
+        let seen = backend.last();
+        assert_eq!(seen.header("portcullis-principal").as_deref(), Some(&*claims().subject));
+        let assertion = seen.header("portcullis-assertion").unwrap();
+        assert!(assertion.contains(&format!(";type=ApiToken;key={};mfa=false;", ADMIN.key)), "{assertion}");
+        assert!(!seen.head.contains(&token) && !seen.head.to_lowercase().contains("bearer"), "{}", seen.head);
+        ids.push(answer.request_id().to_owned());
+    }
+    // On a public route it is not looked at, and not passed on either.
+    let public = world.ask(Ask::get("/v1/public").line(&format!("X-Auth-Token: {token}")).plain());
+    assert_eq!(public.verdict(), (200, "allow"));
+    assert!(!backend.last().head.contains(&token));
+    for id in ids {
+        let record = world.record(&id);
+        assert_eq!((text(&record, "authentication_type"), text(&record, "access_key")), (Some("ApiToken"), Some(ADMIN.key)));
+    }
+    world.stop();
+    let log = std::fs::read_to_string(world.folder().join("decisions.jsonl")).unwrap();
+    assert!(token.split('.').all(|part| !log.contains(part)), "{log}");
+}
+
+#[test]
+fn one_token_in_one_place_and_no_signature_beside_it() {
+    let (backend, world) = following();
+    let token = token();
+    let (auth_token, bearer) = (format!("X-Auth-Token: {token}"), format!("Authorization: Bearer {token}"));
+    let invalid = (401, "token_invalid");
+    for (lines, expected) in [
+        (vec!["X-Auth-Token: ", &bearer], (200, "allow")),
+        (vec![&*auth_token, "X-Auth-Token: "], (200, "allow")),
+        (vec![&*auth_token, &bearer], (400, "several_credentials")),
+        (vec![&*auth_token, &auth_token], (400, "several_credentials")),
+        (vec![&*bearer, &bearer], (400, "several_credentials")),
+        (vec![&*bearer, "Authorization: Basic eA=="], (400, "several_credentials")),
+        (vec![&*auth_token, "Authorization: "], (400, "several_credentials")),
+        (vec![&*auth_token, "X-Cmp-Signature: x"], (400, "several_credentials")),
+        (vec![&*auth_token, "Scp-Timestamp: 1795213785000"], (401, "credential_malformed")),
+        (vec!["X-Auth-Token: "], (401, "no_credential")),
+        (vec!["Authorization: Bearer"], (401, "no_credential")),
+        (vec!["Authorization: Basic eA=="], (401, "no_credential")),
+        (vec![&*format!("Authorization: {token}")], (401, "no_credential")),
+        (vec![&*format!("Authorization: Bearer  {token}")], invalid),
+        (vec![&*format!("Authorization: Bearer {token},")], invalid),
+        (vec![&*format!("X-Auth-Token: Bearer {token}")], invalid),
+        (vec![&*format!("X-Auth-Token: {token}, {token}")], invalid),
+        (vec![&*format!("X-Auth-Token: {token}=")], invalid),
+        (vec![&*format!("X-Auth-Token: {}", "a".repeat(4_097))], invalid),
+    ] {
+        assert_eq!(ask(&world, &lines).verdict(), expected, "{lines:?}");
+    }
+    let before = backend.count();
+    for (lines, expected) in [
+        (vec![&*auth_token], (401, "session_token_invalid")),
+        (vec![&*bearer], (400, "several_credentials")),
+        (vec![&*auth_token, &auth_token], (400, "several_credentials")),
+    ] {
+        let signed = lines.iter().fold(Ask::get("/v1/groups"), |ask, line| ask.line(line)).by(&ADMIN);
+        assert_eq!(world.ask(signed).verdict(), expected, "signed, with {lines:?}");
+    }
+    assert_eq!(backend.count(), before);
+}
+
+#[test]
+fn a_token_ends_at_the_second_it_says() {
+    let (_backend, world) = following();
+    for (expires_at, expected) in [
+        (NOW_MS + 1_000, (200, "allow")),
+        (NOW_MS, (401, "token_expired")),
+        (NOW_MS - 1_000, (401, "token_expired")),
+        (NOW_MS - 60_000, (401, "token_expired")),
+    ] {
+        let claims = Claims { expires_at: Timestamp::from_milliseconds(expires_at), ..claims() };
+        let token = token_by(&signer(TOKEN_KEY, 1), &claims);
+        let answer = ask(&world, &[&format!("X-Auth-Token: {token}")]);
+        assert_eq!(answer.verdict(), expected, "{expires_at}");
+        assert_eq!(answer.header("portcullis-revision").is_some(), expected.0 == 200);
+        assert_eq!(answer.header("www-authenticate"), (expected.0 == 401).then_some("Scp-HMAC-SHA256, Bearer"));
+    }
+}
+
+#[test]
+fn a_token_is_checked_again_with_every_snapshot() {
+    let (backend, world) = following();
+    let line = format!("X-Auth-Token: {}", token());
+    let with = |kind: &'static str, member: &'static str, value: Json| {
+        records(move |found, record| {
+            if found == kind {
+                record[member] = value.clone();
+            }
+            true
+        })
+    };
+    let without = |kind: &'static str| records(move |found, _| found != kind);
+    let past = "2026-11-20T22:29:45Z";
+    let allowed = (200, "allow");
+    let other_user = with("user", "id", json!(OTHER_USER));
+    for (what, changes, epoch, expected) in [
+        ("a disabled key", with("access_key", "enabled", json!(false)), EPOCH, (401, "credential_disabled")),
+        ("an expired key", with("access_key", "expires_at", json!(past)), EPOCH, (401, "credential_expired")),
+        ("no key", without("access_key"), EPOCH, (401, "token_invalid")),
+        ("an inactive user", with("user", "active", json!(false)), EPOCH, (401, "owner_inactive")),
+        ("no user", without("user"), EPOCH, (401, "owner_inactive")),
+        ("a user of another id", other_user, EPOCH, (401, "owner_inactive")),
+        ("a user who moved", with("user", "account", json!("0".repeat(32))), EPOCH, (401, "token_invalid")),
+        ("an inactive account", with("account", "active", json!(false)), EPOCH, (401, "owner_inactive")),
+        ("no address", with("key_security", "allowed_addresses", json!([])), EPOCH, (403, "key_address_refused")),
+        ("another address", with("key_security", "allowed_addresses", json!(["10.0.0.0/8"])), EPOCH, (403, "key_address_refused")),
+        ("this address", with("key_security", "allowed_addresses", json!(["127.0.0.1"])), EPOCH, allowed),
+        ("no rights", without("attachment"), EPOCH, (403, "implicit_deny")),
+        ("no token key", without("token_key"), EPOCH, (401, "token_invalid")),
+        ("a token key that ended", with("token_key", "not_after", json!(past)), EPOCH, (401, "token_invalid")),
+        ("one that will end", with("token_key", "not_after", json!("2026-11-20T22:29:46Z")), EPOCH, allowed),
+        (
+            "another token key",
+            with("token_key", "public_key", json!(signer(TOKEN_KEY, 2).public_key().to_string())),
+            EPOCH,
+            (401, "token_invalid"),
+        ),
+        ("another epoch", whole(), EPOCH + 1, (401, "token_invalid")),
+    ] {
+        follow(&world, &changes, epoch);
+        let before = backend.count();
+        assert_eq!(ask(&world, &[&line]).verdict(), expected, "{what}");
+        assert_eq!(backend.count() - before, usize::from(expected == allowed), "{what}");
+        follow(&world, &whole(), EPOCH);
+        assert_eq!(ask(&world, &[&line]).verdict(), allowed, "after {what}");
+    }
+}
+
+#[test]
+fn an_unknown_token_key_and_a_wrong_signature_get_the_same_answer() {
+    let (_backend, world) = following();
+    let unknown = token_by(&signer(&"0".repeat(32), 1), &claims());
+    let wrong = token_by(&signer(TOKEN_KEY, 2), &claims());
+    // Whoever has the private half of the decoy has nothing.
+    let decoy_seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    let decoy_seed: Vec<u8> = decoy_seed.as_bytes().chunks(2).map(pair).collect();
+    let decoy = Signer::new("0".repeat(32).parse().unwrap(), &Secret::new(decoy_seed)).unwrap();
+    let of_another = Claims {
+        account: "0".repeat(32).parse().unwrap(),
+        subject: format!("srn:e::{}:::scp-iam:user/{USER}", "0".repeat(32)),
+        ..claims()
+    };
+    let of_another = token_by(&signer(TOKEN_KEY, 1), &of_another);
+    let answers = [unknown, wrong, token_by(&decoy, &claims()), of_another, "x".to_owned()].map(|token| {
+        let answer = ask(&world, &[&format!("X-Auth-Token: {token}")]);
+        let id = answer.request_id().to_owned();
+        (answer.status, answer.text().replace(&id, "ID"))
+    });
+    assert_eq!(answers[0].0, 401);
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[test]
+fn nobody_issues_tokens_in_file_mode() {
+    let backend = Backend::start();
+    let world = Setup::new().start(&backend);
+    for epoch in [EPOCH, 0] {
+        let token = token_by(&signer(TOKEN_KEY, 1), &Claims { epoch, ..claims() });
+        for line in [format!("X-Auth-Token: {token}"), format!("Authorization: Bearer {token}")] {
+            assert_eq!(ask(&world, &[&line]).verdict(), (401, "token_invalid"));
+        }
+    }
+    assert_eq!(backend.count(), 0);
+}
