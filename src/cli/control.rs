@@ -215,8 +215,9 @@ async fn administer(configured: Configured, stopped: watch::Receiver<bool>, read
         configured.config.store.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let feed_options =
         feed::Options { key: SigningKey::new(&configured.feed_key), spool_folder, wall_clock: system_time, timing: Timing::default() };
+    let endpoints = configured.config.endpoints.clone();
     let store = configured.open_store().await?;
-    let api = Api::new(store.clone(), vec![identity_key], system_time).await?;
+    let api = Api::new(store.clone(), vec![identity_key], endpoints, system_time).await?;
     let feed = Feed::new(store.clone(), feed_options);
     let revision = store.revision(*store.head().borrow());
     let _ = ready.send((addresses.0, addresses.1, revision));

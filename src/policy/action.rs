@@ -6,7 +6,8 @@ use crate::types::{AccessLevel, ActionName};
 
 use super::catalogue::{Action, Catalogue};
 use super::document::Effect;
-use super::glob::{Glob, Wildcards};
+use super::glob::{Glob, Symbol, Wildcards};
+use super::inclusion::{self, Work};
 use super::index_set::IndexSet;
 use super::reader::{Reader, quoted, shown, text};
 
@@ -19,10 +20,51 @@ pub(super) struct ActionRule {
     pub(super) complement: bool,
 }
 
+/// The actions of a statement.
+#[derive(Debug, Clone)]
+pub(super) struct Actions {
+    /// Those of this catalogue.
+    pub(super) set: IndexSet,
+    pub(super) wording: Wording,
+}
+
+/// What a statement says about actions, as far as it may mean some that are still to be defined.
+#[derive(Debug, Clone)]
+pub(super) struct Wording {
+    complement: bool,
+    /// All expressions but the exact names of actions that are known.
+    open: Box<[Open]>,
+}
+
+/// An expression that may mean more than the actions that are known.
+#[derive(Debug, Clone)]
+struct Open {
+    text: Box<str>,
+    /// It means none that is known: it waits for a definition.
+    waits: bool,
+}
+
+/// Which expressions are asked what they will mean when more is defined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Those that wait for a definition, and those for whatever service. One for a service that is known is taken for what it means
+    /// today: whoever adds an action to a service gives it a level, and sees who has that.
+    NewServices,
+    /// Also patterns for a service that is known.
+    Everything,
+}
+
+impl Asked {
+    fn is_about(self, open: &Open) -> bool {
+        self == Self::Everything || open.waits || open.any_service()
+    }
+}
+
 /// Reads `Action` or `NotAction` and expands it against the catalogue.
-pub(super) fn read<'a>(reader: &Reader<'a>, at: &Cursor<'a>, rule: ActionRule) -> Option<IndexSet> {
+pub(super) fn read<'a>(reader: &Reader<'a>, at: &Cursor<'a>, rule: ActionRule) -> Option<Actions> {
     let items = reader.items(at, HINT)?;
     let mut listed = IndexSet::empty(reader.catalogue.action_count());
+    let mut open = Vec::new();
     let mut complete = Some(());
     for item in &items {
         match expression(reader, item) {
@@ -32,15 +74,77 @@ pub(super) fn read<'a>(reader: &Reader<'a>, at: &Cursor<'a>, rule: ActionRule) -
                     warn_of_nothing(reader, item, &expression, rule);
                 }
                 listed.extend(&matched);
+                let waits = matched.is_empty();
+                if waits || !expression.is_exact() {
+                    open.push(Open { text: expression.text.into(), waits });
+                }
             }
             None => complete = None,
         }
     }
     complete?;
+    let wording = Wording { complement: rule.complement, open: open.into() };
     if rule.complement {
-        return Some(IndexSet::of(reader.catalogue.action_count(), |action| !listed.contains(action)));
+        let set = IndexSet::of(reader.catalogue.action_count(), |action| !listed.contains(action));
+        return Some(Actions { set, wording });
     }
-    Some(listed)
+    Some(Actions { set: listed, wording })
+}
+
+impl Wording {
+    /// What of this may mean actions that are still to be defined, if anything does.
+    pub(super) fn future(&self, asked: Asked) -> Option<&str> {
+        if self.complement {
+            return Some("NotAction");
+        }
+        self.open.iter().find(|open| asked.is_about(open)).map(|open| &*open.text)
+    }
+
+    /// Whether all actions still to be defined that `inner` may mean are surely meant by this.
+    pub(super) fn includes(&self, inner: &Self, asked: Asked, catalogue: &Catalogue, work: &Work) -> bool {
+        let (Some(outer_list), Some(inner_list)) = (self.parsed(catalogue, work), inner.parsed(catalogue, work)) else { return false };
+        let mut asked = inner_list.iter().filter(|(open, _)| asked.is_about(open));
+        match (self.complement, inner.complement) {
+            (false, false) => asked.all(|(_, wanted)| outer_list.iter().any(|(_, outer)| outer.includes(wanted, work))),
+            (true, false) => asked.all(|(_, wanted)| outer_list.iter().all(|(_, excepted)| excepted.avoids(wanted, work))),
+            (true, true) => {
+                let mut excepted = outer_list.iter();
+                excepted.all(|(_, excepted)| inner_list.iter().any(|(_, listed)| listed.includes(excepted, work)))
+            }
+            (false, true) => outer_list.iter().any(|(_, outer)| outer.is_all()),
+        }
+    }
+
+    /// Whether the two surely have no action in common that is still to be defined.
+    pub(super) fn avoids(&self, other: &Self, catalogue: &Catalogue, work: &Work) -> bool {
+        let (Some(own), Some(others)) = (self.parsed(catalogue, work), other.parsed(catalogue, work)) else { return false };
+        let listed = |list: &[(&Open, Expression<'_>)], exceptions: &[(&Open, Expression<'_>)]| {
+            let mut asked = list.iter().filter(|(open, _)| Asked::NewServices.is_about(open));
+            asked.all(|(_, listed)| exceptions.iter().any(|(_, excepted)| excepted.includes(listed, work)))
+        };
+        match (self.complement, other.complement) {
+            (false, false) => own.iter().all(|(one, left)| {
+                let asked = |two: &Open| one.waits || two.waits || one.any_service() && two.any_service();
+                others.iter().all(|(two, right)| !asked(two) || left.avoids(right, work))
+            }),
+            (true, false) => listed(&others, &own),
+            (false, true) => listed(&own, &others),
+            (true, true) => false,
+        }
+    }
+
+    /// The expressions, read once more, if there is time for it.
+    fn parsed<'w>(&'w self, catalogue: &Catalogue, work: &Work) -> Option<Vec<(&'w Open, Expression<'w>)>> {
+        let read = |open: &'w Open| work.spend(open.text.len()).then(|| parse(catalogue, &open.text).ok().map(|read| (open, read)))?;
+        self.open.iter().map(read).collect()
+    }
+}
+
+impl Open {
+    /// Whether it is for whatever service.
+    fn any_service(&self) -> bool {
+        self.text.starts_with('*')
+    }
 }
 
 /// One expression; no service, no levels: any.
@@ -67,9 +171,47 @@ fn refusal(message: impl Into<String>, hint: impl Into<String>) -> Refusal {
 }
 
 impl Expression<'_> {
+    /// Whether it is the name of one action.
+    const fn is_exact(&self) -> bool {
+        matches!((self.service, &self.name, &self.levels), (Some(_), Name::Exact(_), None))
+    }
+
+    /// Whether it means every action there will ever be.
+    fn is_all(&self) -> bool {
+        self.service.is_none() && self.levels.is_none() && matches!(&self.name, Name::Pattern(glob) if *glob == Glob::anything())
+    }
+
+    /// Whether it surely means every action, known or not, that another one means.
+    fn includes(&self, inner: &Self, work: &Work) -> bool {
+        let levels = match (&self.levels, &inner.levels) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(outer), Some(inner)) => inner.iter().all(|level| outer.contains(level)),
+        };
+        let service = self.service.is_none() || self.service == inner.service;
+        levels && service && inclusion::includes(&self.symbols(), &inner.symbols(), work)
+    }
+
+    /// Whether it surely means no action, known or not, that another one means.
+    fn avoids(&self, other: &Self, work: &Work) -> bool {
+        let apart = |one: Option<&str>, two: Option<&str>| one.zip(two).is_some_and(|(one, two)| one != two);
+        let levels = match (&self.levels, &other.levels) {
+            (Some(one), Some(two)) => !one.iter().any(|level| two.contains(level)),
+            (None, _) | (_, None) => false,
+        };
+        levels || apart(self.service, other.service) || inclusion::avoids(&self.symbols(), &other.symbols(), work)
+    }
+
+    fn symbols(&self) -> Vec<Symbol> {
+        match &self.name {
+            Name::Exact(name) => name.chars().map(Symbol::Char).collect(),
+            Name::Pattern(glob) => glob.symbols(),
+        }
+    }
+
     fn expand(&self, catalogue: &Catalogue) -> IndexSet {
         let mut matched = IndexSet::empty(catalogue.action_count());
-        if let (Some(_), Name::Exact(_), None) = (self.service, &self.name, &self.levels) {
+        if self.is_exact() {
             catalogue.action_id(self.text).into_iter().for_each(|id| matched.insert(id.index()));
             return matched;
         }

@@ -161,7 +161,7 @@ fn test<'a>(reader: &Reader<'a>, key: Option<Key>, operator: Operator, values: &
         Operator::Date { order, negative } => {
             let wanted =
                 all(values, |at| parsed(at, value::instant, "a date", "write `2025-11-06T16:10:38Z` (with a zone) or `2025-11-06`"))?;
-            key.map(|_| Test::Date { negative, order, wanted: wanted.into() })
+            key.map(|_| Test::Date { negative, order, wanted: sorted(wanted) })
         }
         Operator::Address { negative } => {
             let wanted = all(values, network)?;
@@ -198,14 +198,14 @@ fn texts<'a>(reader: &Reader<'a>, form: TextForm, values: &[Cursor<'a>]) -> Opti
     }
     let plain = |at: &Cursor<'a>| scalar_or_error(at).map(Box::<str>::from);
     Some(match form {
-        TextForm::Exact => Texts::Exact(all(values, plain)?.into()),
-        TextForm::IgnoreCase => Texts::IgnoreCase(all(values, |at| scalar_or_error(at).map(|text| value::folded(text).collect()))?.into()),
+        TextForm::Exact => Texts::Exact(sorted(all(values, plain)?)),
+        TextForm::IgnoreCase => Texts::IgnoreCase(sorted(all(values, |at| scalar_or_error(at).map(|text| value::folded(text).collect()))?)),
         TextForm::Like => {
             let like = |at: &Cursor<'a>| {
                 let glob = Glob::new(scalar_or_error(at)?, Wildcards::Star);
                 glob.map_err(|error| at.error_hint(error, "write several patterns with fewer `*`")).ok()
             };
-            Texts::Like(all(values, like)?.into())
+            Texts::Like(sorted(all(values, like)?))
         }
     })
 }
@@ -233,6 +233,13 @@ fn parsed<T>(at: &Cursor<'_>, parse: impl Fn(&str) -> Option<T>, expected: &str,
 fn all<'a, T>(values: &[Cursor<'a>], read: impl Fn(&Cursor<'a>) -> Option<T>) -> Option<Vec<T>> {
     let read: Vec<Option<T>> = values.iter().map(read).collect();
     read.into_iter().collect()
+}
+
+/// The values in order, each once: how they were written makes no difference.
+fn sorted<T: Ord>(mut values: Vec<T>) -> Box<[T]> {
+    values.sort_unstable();
+    values.dedup();
+    values.into()
 }
 
 /// A value as text: numbers as written, booleans as their word (R06).

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::source::json::Limits;
 use crate::source::{Cursor, Node, Report, Severity, Source, Value, nearest};
 
-use super::action::{self, ActionRule};
+use super::action::{self, ActionRule, Actions, Wording};
 use super::catalogue::Catalogue;
 use super::condition;
 use super::entry::Entry;
@@ -107,6 +107,7 @@ pub(super) struct Statement {
     pub(super) sid: Option<Box<str>>,
     pub(super) effect: Effect,
     pub(super) actions: IndexSet,
+    pub(super) wording: Wording,
     pub(super) resources: Resources,
     pub(super) entries: Box<[Entry]>,
 }
@@ -255,13 +256,14 @@ fn statement<'a>(reader: &Reader<'a>, at: &Cursor<'a>, owner: &Owner, sids: &mut
     let effect = required(at, &members, "Effect", EFFECT_HINT).and_then(effect);
     let actions = actions(reader, at, &members, effect);
     let resources = required(at, &members, "Resource", "write \"Resource\": \"*\", or a list of SRNs")
-        .and_then(|value| resource::read(reader, value, owner, effect, actions.as_ref()));
+        .and_then(|value| resource::read(reader, value, owner, effect, actions.as_ref().map(|actions| &actions.set)));
     let entries = match member(&members, "Condition") {
         Some(found) => condition::read(reader, &found.value, effect),
         None => Some(Vec::new()),
     };
     unknown?;
-    Some(Statement { sid: sid?, effect: effect?, actions: actions?, resources: resources?, entries: entries?.into() })
+    let Actions { set, wording } = actions?;
+    Some(Statement { sid: sid?, effect: effect?, actions: set, wording, resources: resources?, entries: entries?.into() })
 }
 
 fn sid<'a>(members: &[Member<'a>], sids: &mut HashSet<&'a str>) -> Option<Option<Box<str>>> {
@@ -288,7 +290,7 @@ fn effect(at: &Cursor<'_>) -> Option<Effect> {
     None
 }
 
-fn actions<'a>(reader: &Reader<'a>, at: &Cursor<'a>, members: &[Member<'a>], effect: Option<Effect>) -> Option<IndexSet> {
+fn actions<'a>(reader: &Reader<'a>, at: &Cursor<'a>, members: &[Member<'a>], effect: Option<Effect>) -> Option<Actions> {
     const HINT: &str = "write \"Action\": [...] for the actions meant, or \"NotAction\": [...] for all but those";
     match (member(members, "Action"), member(members, "NotAction")) {
         (Some(found), None) => action::read(reader, &found.value, ActionRule { effect, complement: false }),

@@ -20,8 +20,9 @@ pub(super) struct Entry {
     pub(super) values: Box<str>,
 }
 
-/// A test of one key. The values of the policy combine with OR, under a negative operator with NOR.
-#[derive(Debug, Clone)]
+/// A test of one key. The values of the policy combine with OR, under a negative operator with NOR; they are sorted, each once,
+/// so that equal tests are equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Test {
     Text { key: TextKey, negative: bool, wanted: Texts },
     Date { negative: bool, order: Order, wanted: Box<[i128]> },
@@ -31,7 +32,7 @@ pub(super) enum Test {
 }
 
 /// What texts are compared with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Texts {
     Exact(Box<[Box<str>]>),
     /// Folded already.
@@ -61,6 +62,22 @@ impl Entry {
             }
             Test::Bool { wanted } => quantified(self.qualifier, false, context.mfa, |value| wanted.contain(value)),
             Test::Null { key, wanted } => wanted.contain(!key.is_present(context)),
+        }
+    }
+
+    /// Whether another entry holds in exactly the same contexts, as far as can be seen.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.qualifier == other.qualifier && self.test == other.test
+    }
+
+    /// Whether it tests who the principal is, and not what the request is like.
+    pub(super) const fn is_personal(&self) -> bool {
+        match self.key() {
+            Key::Text(TextKey::UserId | TextKey::UserName) => true,
+            Key::Text(TextKey::RequestedRegion | TextKey::AuthenticationType)
+            | Key::MultiFactorAuthPresent
+            | Key::SourceIp
+            | Key::CurrentTime => false,
         }
     }
 

@@ -27,10 +27,21 @@ pub(super) enum GlobError {
 }
 
 /// A compiled pattern.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Glob(Form);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One step of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Symbol {
+    /// This character.
+    Char(char),
+    /// Any one character.
+    One,
+    /// Any run of characters.
+    Run,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Form {
     Anything,
     Exact(Box<str>),
@@ -46,21 +57,21 @@ enum Form {
 }
 
 /// A piece at a fixed place; `None` is any one character.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Anchored {
     Literal(Box<str>),
     Shape(Box<[Option<char>]>),
 }
 
 /// A piece to be found somewhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Searched {
     Literal(Box<str>),
     Shape(Box<Automaton>),
 }
 
 /// Bit n says: the first n + 1 characters of the piece end here (Baeza-Yates and Gonnet's Shift-And).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Automaton {
     any: u64,
     last: u64,
@@ -93,6 +104,28 @@ impl Glob {
         Ok(Self(Form::Pieces { head: Anchored::new(head, questions), middle, tail: Anchored::new(tail, questions) }))
     }
 
+    /// Its steps, to compare it with other patterns.
+    pub(super) fn symbols(&self) -> Vec<Symbol> {
+        let literal = |text: &str| text.chars().map(Symbol::Char).collect::<Vec<_>>();
+        match &self.0 {
+            Form::Anything => vec![Symbol::Run],
+            Form::Exact(text) => literal(text),
+            Form::Prefix(text) => [literal(text), vec![Symbol::Run]].concat(),
+            Form::Suffix(text) => [vec![Symbol::Run], literal(text)].concat(),
+            Form::Shaped(piece) => piece.symbols(),
+            Form::Pieces { head, middle, tail } => {
+                let mut all = head.symbols();
+                for piece in middle {
+                    all.push(Symbol::Run);
+                    all.extend(piece.symbols());
+                }
+                all.push(Symbol::Run);
+                all.extend(tail.symbols());
+                all
+            }
+        }
+    }
+
     /// The pattern `*`.
     pub(super) const fn anything() -> Self {
         Self(Form::Anything)
@@ -117,6 +150,13 @@ impl Glob {
 impl Anchored {
     fn new(piece: &str, questions: bool) -> Self {
         if questions && piece.contains('?') { Self::Shape(shape(piece).collect()) } else { Self::Literal(piece.into()) }
+    }
+
+    fn symbols(&self) -> Vec<Symbol> {
+        match self {
+            Self::Literal(piece) => piece.chars().map(Symbol::Char).collect(),
+            Self::Shape(shape) => shape.iter().map(|wanted| wanted.map_or(Symbol::One, Symbol::Char)).collect(),
+        }
     }
 
     /// What follows the piece when the text starts with it.
@@ -154,6 +194,13 @@ impl Searched {
         }
     }
 
+    fn symbols(&self) -> Vec<Symbol> {
+        match self {
+            Self::Literal(piece) => piece.chars().map(Symbol::Char).collect(),
+            Self::Shape(automaton) => automaton.symbols(),
+        }
+    }
+
     /// What follows the first place where the piece stands.
     fn after_first<'t>(&self, text: &'t str) -> Option<&'t str> {
         match self {
@@ -184,6 +231,13 @@ impl Automaton {
         }
         at.sort_unstable();
         Ok(Self { any, last, at: at.into() })
+    }
+
+    fn symbols(&self) -> Vec<Symbol> {
+        let places = (0..u64::BITS).map(|place| 1_u64 << place).take_while(|bit| *bit <= self.last);
+        let wanted =
+            |bit: u64| self.at.iter().find(|(_, places)| places & bit != 0).map_or(Symbol::One, |(wanted, _)| Symbol::Char(*wanted));
+        places.map(wanted).collect()
     }
 
     fn after_first<'t>(&self, text: &'t str) -> Option<&'t str> {
@@ -280,6 +334,21 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn a_pattern_gives_its_steps_back(pattern in "[ab한*?]{0,9}") {
+            let glob = Glob::new(&pattern, Wildcards::StarAndQuestionMark).unwrap();
+            let symbols = glob.symbols().into_iter().map(|symbol| match symbol {
+                Symbol::Char(character) => character,
+                Symbol::One => '?',
+                Symbol::Run => '*',
+            });
+            let mut once = pattern;
+            while once.contains("**") {
+                once = once.replace("**", "*");
+            }
+            prop_assert_eq!(symbols.collect::<String>().replace("**", "*"), once);
+        }
+
         #[test]
         fn the_matcher_equals_the_definition(pattern in "[ab한*?]{0,9}", text in "[ab한]{0,10}") {
             let glob = Glob::new(&pattern, Wildcards::StarAndQuestionMark).unwrap();

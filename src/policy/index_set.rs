@@ -35,6 +35,29 @@ impl IndexSet {
         }
     }
 
+    /// Takes out all of another set made for the same bound.
+    pub(super) fn remove_all(&mut self, other: &Self) {
+        for (word, less) in self.0.iter_mut().zip(&other.0) {
+            *word &= !less;
+        }
+    }
+
+    /// What is in both sets.
+    pub(super) fn intersection(&self, other: &Self) -> Self {
+        Self(self.0.iter().zip(&other.0).map(|(one, two)| one & two).collect())
+    }
+
+    /// The smallest number.
+    pub(super) fn first(&self) -> Option<usize> {
+        let (place, word) = self.0.iter().enumerate().find(|(_, word)| **word != 0)?;
+        Some(place * BITS + word.trailing_zeros() as usize)
+    }
+
+    /// How many machine words it takes.
+    pub(super) const fn words(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether a number is in the set.
     pub(super) fn contains(&self, index: usize) -> bool {
         self.0.get(index / BITS).is_some_and(|word| word >> (index % BITS) & 1 == 1)
@@ -66,5 +89,9 @@ mod tests {
         assert!(set.meets(&IndexSet::of(130, |index| index == 65)) && !set.meets(&IndexSet::of(130, |index| index == 64)));
         set.extend(&IndexSet::of(130, |index| index == 64));
         assert!(set.contains(64) && set.contains(65));
+        let odd = IndexSet::of(130, |index| index % 2 == 1);
+        assert_eq!(set.intersection(&odd).first(), Some(1));
+        set.remove_all(&odd);
+        assert_eq!((set.first(), IndexSet::empty(130).first()), (Some(64), None));
     }
 }

@@ -7,6 +7,7 @@ use super::catalogue::Catalogue;
 use super::document::{Effect, Owner};
 use super::evaluate::Resource;
 use super::glob::{Glob, GlobError, STARS_MAX, Wildcards};
+use super::inclusion::{self, Work};
 use super::index_set::IndexSet;
 use super::reader::{Reader, shown, text};
 
@@ -18,6 +19,8 @@ pub(super) struct Resources {
     /// The bare `*` is among the patterns: only that matches actions without resources (R19).
     everything: bool,
     patterns: Box<[Pattern]>,
+    /// Patterns for services and types that nobody has defined: they match nothing yet.
+    waiting: Box<[Box<str>]>,
 }
 
 /// One SRN pattern. Its offering is the catalogue's.
@@ -46,6 +49,29 @@ impl Resources {
     pub(super) fn cover(&self, resource: &Resource<'_>, principal_account: &str) -> bool {
         self.everything || self.patterns.iter().any(|pattern| pattern.matches(resource, principal_account))
     }
+
+    /// Whether all that another one matches, now and when more is defined, is surely matched by this. `account` is the
+    /// principal's, if one is meant.
+    pub(super) fn includes(&self, inner: &Self, account: Option<&str>, work: &Work) -> bool {
+        let waiting = || inner.waiting.iter().all(|text| work.spend(text.len()) && self.waiting.contains(text));
+        let matched = |inner: &Pattern| {
+            let mut rest = inner.kinds.clone();
+            for outer in &self.patterns {
+                if work.spend(1) && outer.kinds.meets(&rest) && outer.includes_place(inner, account, work) {
+                    rest.remove_all(&outer.kinds);
+                }
+            }
+            rest.is_empty()
+        };
+        self.everything || !inner.everything && waiting() && inner.patterns.iter().all(matched)
+    }
+
+    /// Whether surely nothing that another one matches is matched by this, now and when more is defined.
+    pub(super) fn avoids(&self, other: &Self, account: Option<&str>, work: &Work) -> bool {
+        let open = |resources: &Self| resources.everything || !resources.waiting.is_empty();
+        let apart = |one: &Pattern| other.patterns.iter().all(|two| one.avoids(two, account, work));
+        !open(self) && !open(other) && self.patterns.iter().all(apart)
+    }
 }
 
 impl Pattern {
@@ -58,6 +84,32 @@ impl Pattern {
             && account == resource.account
             && self.region.matches(resource.region)
             && self.id.matches(resource.id)
+    }
+
+    /// Whether account, region and id are surely all those of another one.
+    fn includes_place(&self, inner: &Self, account: Option<&str>, work: &Work) -> bool {
+        let includes = |outer: &Glob, inner: &Glob| outer == inner || inclusion::includes(&outer.symbols(), &inner.symbols(), work);
+        self.account.is(&inner.account, account) == Some(true) && includes(&self.region, &inner.region) && includes(&self.id, &inner.id)
+    }
+
+    fn avoids(&self, other: &Self, account: Option<&str>, work: &Work) -> bool {
+        let avoids = |one: &Glob, two: &Glob| inclusion::avoids(&one.symbols(), &two.symbols(), work);
+        work.spend(1)
+            && (!self.kinds.meets(&other.kinds)
+                || self.account.is(&other.account, account) == Some(false)
+                || avoids(&self.region, &other.region)
+                || avoids(&self.id, &other.id))
+    }
+}
+
+impl Account {
+    /// Whether two are the same; `None` when that depends on the principal, and none is meant.
+    fn is(&self, other: &Self, account: Option<&str>) -> Option<bool> {
+        match (self, other) {
+            (Self::Named(one), Self::Named(two)) => Some(one == two),
+            (Self::OfPrincipal, Self::OfPrincipal) => Some(true),
+            (Self::Named(named), Self::OfPrincipal) | (Self::OfPrincipal, Self::Named(named)) => Some(**named == *account?),
+        }
     }
 }
 
@@ -73,6 +125,7 @@ pub(super) fn read<'a>(
     let relevant = actions.filter(|actions| !actions.is_empty()).map(|actions| acted_on(reader.catalogue, actions));
     let mut everything = false;
     let mut patterns = Vec::new();
+    let mut waiting: Vec<Box<str>> = Vec::new();
     let mut complete = Some(());
     for item in &items {
         match text(item, HINT) {
@@ -82,18 +135,24 @@ pub(super) fn read<'a>(
                     warn_if_ignored(reader, item, &pattern, effect, relevant.as_ref());
                     patterns.push(pattern);
                 }
-                Some(Err(Inert)) => {}
+                Some(Err(Inert::Waiting)) => waiting.push(text.into()),
+                Some(Err(Inert::Elsewhere)) => {}
                 None => complete = None,
             },
             None => complete = None,
         }
     }
     complete?;
-    Some(Resources { everything, patterns: patterns.into() })
+    Some(Resources { everything, patterns: patterns.into(), waiting: waiting.into() })
 }
 
 /// A sound pattern that means nothing in this catalogue: ignored (R16), after a warning.
-struct Inert;
+enum Inert {
+    /// Until its service or type is defined.
+    Waiting,
+    /// For ever: it is about another offering.
+    Elsewhere,
+}
 
 fn pattern<'a>(reader: &Reader<'a>, at: &Cursor<'a>, text: &'a str, owner: &Owner) -> Option<Result<Pattern, Inert>> {
     let srn = match Srn::parse(text) {
@@ -149,7 +208,7 @@ fn kinds<'a>(reader: &Reader<'a>, at: &Cursor<'a>, srn: &Srn<'_>, kind: &Glob) -
     if srn.offering != offering {
         let message = format!("the offering is `{}`, so it matches nothing here and is ignored", shown(srn.offering));
         reader.warning(at, message, format!("SRNs here start with `srn:{offering}:`"));
-        return Err(Inert);
+        return Err(Inert::Elsewhere);
     }
     let Some(service_type) = catalogue.canonical_service_type(srn.service_type) else {
         let message = format!("no service has the service type `{}`, so it matches nothing and is ignored", shown(srn.service_type));
@@ -159,7 +218,7 @@ fn kinds<'a>(reader: &Reader<'a>, at: &Cursor<'a>, srn: &Srn<'_>, kind: &Glob) -
             |near| format!("did you mean `{near}`?"),
         );
         reader.warning(at, message, hint);
-        return Err(Inert);
+        return Err(Inert::Waiting);
     };
     let mut meant = IndexSet::empty(catalogue.resource_type_count());
     let of_service = || catalogue.resource_types().filter(|(_, known)| known.service_type == *service_type);
@@ -172,7 +231,7 @@ fn kinds<'a>(reader: &Reader<'a>, at: &Cursor<'a>, srn: &Srn<'_>, kind: &Glob) -
             |near| format!("did you mean `{near}`?"),
         );
         reader.warning(at, message, hint);
-        return Err(Inert);
+        return Err(Inert::Waiting);
     }
     Ok(meant)
 }

@@ -60,6 +60,10 @@ impl<K: Spread, V: Clone> Shards<K, V> {
         self.root.get(high)?.get(low)?.get(key)
     }
 
+    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+        self.root.iter().flat_map(|branch| branch.iter()).flat_map(|leaf| leaf.values())
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -109,6 +113,7 @@ mod tests {
         assert_eq!(second.remove(&id(5)), Some(5));
         assert_eq!(second.remove(&id(5)), None);
         assert_eq!((first.len(), first.get(&id(77)), first.get(&id(5)), first.get(&id(10_000))), (10_000, Some(&77), Some(&5), None));
+        assert_eq!((first.values().count(), second.values().filter(|value| **value == 77).count()), (10_000, 0));
         assert_eq!((second.len(), second.get(&id(77)), second.get(&id(5)), second.get(&id(10_000))), (10_000, Some(&1), None, Some(&2)));
         let shared = first.root.iter().zip(second.root.iter()).filter(|(one, other)| Arc::ptr_eq(one, other)).count();
         assert!(shared >= FAN_OUT - 3, "{shared}");

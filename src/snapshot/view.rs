@@ -236,6 +236,13 @@ impl Snapshot {
         self.policies.get(&id)
     }
 
+    /// Whether a policy is attached to anybody. Looks at everybody: for the control plane, not for decisions.
+    #[must_use]
+    pub fn is_attached(&self, policy: PolicyId) -> bool {
+        let held = |links: &[Link<PolicyId>]| links.iter().any(|link| link.id == policy);
+        self.users.values().any(|user| held(&user.holds.policies)) || self.groups.values().any(|group| held(&group.policies))
+    }
+
     /// The group with this id.
     #[must_use]
     pub fn group(&self, id: GroupId) -> Option<&Group> {

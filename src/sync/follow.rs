@@ -11,8 +11,9 @@ use super::feed::session::Step;
 use crate::snapshot::wire::Digest;
 use crate::snapshot::wire::channel::{Point, Resume};
 use crate::snapshot::wire::frame::{Change, Commit};
+use crate::snapshot::{Roster, Snapshot, Unreadable};
 use crate::telemetry::FeedStatus;
-use crate::types::{Revision, Timestamp};
+use crate::types::{Offering, Revision, SealingKey, Timestamp};
 
 /// Records handed to the follower at once while a whole state comes in.
 const RECORDS_PER_BATCH: usize = 1_024;
@@ -23,15 +24,51 @@ pub trait Follower: Send + 'static {
     #[must_use]
     fn fresh(&self) -> Self;
 
-    /// Takes changes in order; the state is then of `revision`. A record that cannot be read fails closed for what it
-    /// concerns and stops nothing: it counts in the digest, and is told in one line without secrets.
-    fn apply(&mut self, revision: Revision, changes: &[Change]) -> Vec<String>;
+    /// Takes changes in order. A record that cannot be read fails closed for what it concerns and stops nothing.
+    fn apply(&mut self, changes: &[Change]);
 
-    /// The digest of all records.
+    /// The digest of all records, read or not.
     fn digest(&self) -> Digest;
 
-    /// Puts the present state in force.
-    fn publish(&mut self);
+    /// Puts the present state in force as `revision`. Tells what could not be read of it, if that is new: a line each,
+    /// without secrets.
+    fn publish(&mut self, revision: Revision) -> Vec<String>;
+}
+
+/// The follower of a gateway: hands over a snapshot for every state.
+pub struct Publishing {
+    roster: Roster,
+    offering: Offering,
+    sealing_key: Arc<SealingKey>,
+    hand_over: Arc<dyn Fn(Snapshot) + Send + Sync>,
+}
+
+impl Publishing {
+    /// Nothing is handed over before a whole state is there.
+    #[must_use]
+    pub fn new(offering: Offering, sealing_key: Arc<SealingKey>, hand_over: Arc<dyn Fn(Snapshot) + Send + Sync>) -> Self {
+        Self { roster: Roster::new(offering.clone(), Arc::clone(&sealing_key)), offering, sealing_key, hand_over }
+    }
+}
+
+impl Follower for Publishing {
+    fn fresh(&self) -> Self {
+        Self::new(self.offering.clone(), Arc::clone(&self.sealing_key), Arc::clone(&self.hand_over))
+    }
+
+    fn apply(&mut self, changes: &[Change]) {
+        self.roster.apply(changes);
+    }
+
+    fn digest(&self) -> Digest {
+        self.roster.digest()
+    }
+
+    fn publish(&mut self, revision: Revision) -> Vec<String> {
+        (self.hand_over)(self.roster.snapshot(revision));
+        let unreadable = self.roster.take_unreadable();
+        unreadable.into_iter().map(|Unreadable { key, why }| format!("`{key}`: {why}")).collect()
+    }
 }
 
 /// Why a step could not be taken.
@@ -56,25 +93,24 @@ pub enum FollowError {
 pub(super) struct Building<F> {
     follower: F,
     batch: Vec<Change>,
-    unreadable: Vec<String>,
 }
 
 impl<F: Follower> Building<F> {
     pub(super) fn new(follower: F) -> Self {
-        Self { follower, batch: Vec::new(), unreadable: Vec::new() }
+        Self { follower, batch: Vec::new() }
     }
 
-    /// One more record of the state at `point` or before.
-    pub(super) fn record(&mut self, point: Point, record: Change) {
+    /// One more record of a whole state.
+    pub(super) fn record(&mut self, record: Change) {
         self.batch.push(record);
         if self.batch.len() >= RECORDS_PER_BATCH {
-            self.apply(point);
+            self.apply();
         }
     }
 
     /// All records are there.
     pub(super) fn complete(&mut self, whole: Resume) -> Result<(), FollowError> {
-        self.apply(whole.point);
+        self.apply();
         self.check(whole)
     }
 
@@ -84,9 +120,8 @@ impl<F: Follower> Building<F> {
         self.complete(Resume { point, digest: commit.digest })
     }
 
-    fn apply(&mut self, point: Point) {
-        let batch = std::mem::take(&mut self.batch);
-        self.unreadable.extend(self.follower.apply(point.revision(), &batch));
+    fn apply(&mut self) {
+        self.follower.apply(&std::mem::take(&mut self.batch));
     }
 
     fn check(&self, Resume { point, digest: told }: Resume) -> Result<(), FollowError> {
@@ -98,8 +133,6 @@ impl<F: Follower> Building<F> {
 /// A whole state on its way in.
 struct Incoming<F> {
     building: Building<F>,
-    /// Where the store was when it began.
-    at: Point,
     image: Option<Image>,
 }
 
@@ -155,8 +188,7 @@ impl<F: Follower> Follow<F> {
             Step::Begin(hello) => {
                 self.status.announced(hello.head);
                 let image = self.disk(|copy| copy.begin(hello.epoch));
-                let at = Point { epoch: hello.epoch, sequence: hello.head };
-                self.incoming = Some(Incoming { building: Building::new(self.force.follower.fresh()), at, image });
+                self.incoming = Some(Incoming { building: Building::new(self.force.follower.fresh()), image });
                 Ok(())
             }
             Step::Resume(hello) => {
@@ -170,7 +202,7 @@ impl<F: Follower> Follow<F> {
             }
             Step::Record(record) => {
                 let incoming = self.incoming.as_mut().ok_or(FollowError::Order)?;
-                incoming.building.record(incoming.at, record);
+                incoming.building.record(record);
                 if let Some(mut image) = incoming.image.take() {
                     let kept = self.disk(|_| image.line(line).map(|()| image));
                     self.incoming.as_mut().ok_or(FollowError::Order)?.image = kept;
@@ -222,12 +254,11 @@ impl<F: Follower> Follow<F> {
     }
 
     fn put_in_force(&mut self, whole: Resume) {
-        for unreadable in self.force.unreadable.drain(..) {
+        self.disk(|copy| copy.note(whole.point));
+        for unreadable in self.force.follower.publish(whole.point.revision()) {
             self.status.unreadable.add(1);
             tracing::error!(revision = %whole.point, "a record cannot be read and counts as refusing: {unreadable}");
         }
-        self.disk(|copy| copy.note(whole.point));
-        self.force.follower.publish();
         self.resume = Some(whole);
         self.highest = self.highest.max(Some(whole.point));
         self.status.in_force(whole.point.epoch, whole.point.sequence, whole.digest.to_string());

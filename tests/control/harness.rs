@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis::authn::assertion::Assertion;
+use portcullis::config::Endpoint;
 use portcullis::control::api::{Api, serve};
 use portcullis::control::{FirstKey, Names, Store, bootstrap, found_account};
 use portcullis::types::{SealingKey, Secret, SigningKey, Timestamp};
@@ -19,7 +20,7 @@ use tokio::sync::watch;
 pub(crate) const NOW_MS: i64 = 1_795_212_000_000;
 /// The same as the API writes it.
 pub(crate) const NOW: &str = "2026-11-20T22:00:00.000Z";
-const IDENTITY_KEY: &str = "identity key of the only gateway";
+pub(crate) const IDENTITY_KEY: &str = "identity key of the only gateway";
 
 pub(crate) fn now() -> Timestamp {
     Timestamp::from_milliseconds(NOW_MS)
@@ -31,6 +32,17 @@ pub(crate) fn sealing_key() -> SealingKey {
 
 pub(crate) async fn open(path: &std::path::Path) -> Store {
     Store::open(path, sealing_key(), "e".parse().unwrap(), now()).await.unwrap()
+}
+
+/// The catalogue of services that the API tells.
+fn endpoints() -> Vec<Endpoint> {
+    let endpoint = |region: &str, name: &str| Endpoint {
+        region: region.to_owned(),
+        service_name: name.to_owned(),
+        service_type: format!("scp-{name}"),
+        url: format!("https://{name}.test"),
+    };
+    vec![endpoint("", "iam"), endpoint("kr-west1", "compute")]
 }
 
 /// A running API.
@@ -49,7 +61,7 @@ impl Control {
         let store = open(&folder.path().join("portcullis.db")).await;
         let first = bootstrap(&store, Names { account: "operator", administrator: "admin" }, now()).await.unwrap().unwrap();
         let key = SigningKey::new(&Secret::new(IDENTITY_KEY.as_bytes()));
-        let api = Api::new(store.clone(), vec![key], now).await.unwrap();
+        let api = Api::new(store.clone(), vec![key], endpoints(), now).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
@@ -150,13 +162,25 @@ impl Request {
     }
 
     pub(crate) fn at(who: &Who, method: &str, target: &str, time_ms: i64, key: &str) -> Self {
+        Self::signed(who, "AuthenticationKey", method, target, time_ms, key)
+    }
+
+    /// A request that nobody has signed, as a gateway forwards it on a public route.
+    pub(crate) fn anonymous(method: &str, target: &str) -> Self {
+        let nobody = Who { account: String::new(), srn: String::new() };
+        let mut request = Self::signed(&nobody, "Anonymous", method, target, NOW_MS, IDENTITY_KEY);
+        request.headers.retain(|(_, value)| !value.is_empty());
+        request
+    }
+
+    pub(crate) fn signed(who: &Who, kind: &str, method: &str, target: &str, time_ms: i64, key: &str) -> Self {
         let time = time_ms.to_string();
         let assertion = Assertion {
             method,
             target,
             principal: &who.srn,
             account: &who.account,
-            authentication_type: "AuthenticationKey",
+            authentication_type: kind,
             mfa: "false",
             address: "203.0.113.9",
             request_id: "req-1",

@@ -1,6 +1,8 @@
 //! Nobody is served whom no gateway vouches for.
 
-use super::harness::{Control, NOW_MS, Request, Who};
+use serde_json::json;
+
+use super::harness::{Control, IDENTITY_KEY, NOW_MS, Request, Who};
 
 const TARGET: &str = "/v1/groups";
 
@@ -23,8 +25,8 @@ async fn only_what_a_gateway_signed_now_is_served() {
         ("a principal of another account", Request::new(&other_account, "GET", TARGET)),
         ("a user that is none", Request::new(&stranger, "GET", TARGET)),
         ("another key", Request::at(&root, "GET", TARGET, NOW_MS, "another key")),
-        ("too old", Request::at(&root, "GET", TARGET, NOW_MS - 60_001, "identity key of the only gateway")),
-        ("from the future", Request::at(&root, "GET", TARGET, NOW_MS + 60_001, "identity key of the only gateway")),
+        ("too old", Request::at(&root, "GET", TARGET, NOW_MS - 60_001, IDENTITY_KEY)),
+        ("from the future", Request::at(&root, "GET", TARGET, NOW_MS + 60_001, IDENTITY_KEY)),
     ] {
         let answer = control.send(request).await;
         let (code, detail) = answer.error(401);
@@ -69,4 +71,33 @@ async fn the_server_ends_when_it_is_told_to() {
     let folder = control.stop().await;
     drop((idle, folder));
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn public_routes_need_no_user_but_a_gateway() {
+    let control = Control::start().await;
+    let versions = control.send(Request::anonymous("GET", "/")).await.json(200);
+    let link = json!({"href": "https://iam.test/v1", "rel": "self"});
+    let version = json!({"id": "v1.4", "links": [link], "not_before": "2026-02-23", "status": "CURRENT"});
+    assert_eq!(versions, json!({"versions": [version]}));
+    assert_eq!(control.call(&control.root(), "GET", "/", None).await.json(200), versions);
+    for bad in [
+        Request::anonymous("GET", "/").with("Portcullis-Assertion", None),
+        Request::anonymous("GET", "/").header("Portcullis-Principal", &control.root().srn),
+        Request::signed(&control.root(), "Anonymous", "GET", "/", NOW_MS, IDENTITY_KEY),
+        Request::anonymous("GET", TARGET),
+        Request::anonymous("GET", "/v1/endpoints"),
+    ] {
+        assert_eq!(control.send(bad).await.error(401).0, "Unauthorized");
+    }
+}
+
+#[tokio::test]
+async fn the_catalogue_of_services_is_the_configured_one() {
+    let control = Control::start().await;
+    let other = control.other_account().await;
+    let endpoints = control.call(&other, "GET", "/v1/endpoints", None).await.json(200);
+    let iam = json!({"region": "", "service_name": "iam", "service_type": "scp-iam", "url": "https://iam.test"});
+    let compute = json!({"region": "kr-west1", "service_name": "compute", "service_type": "scp-compute", "url": "https://compute.test"});
+    assert_eq!(endpoints, json!({"endpoints": [iam, compute]}));
 }

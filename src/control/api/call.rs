@@ -1,5 +1,7 @@
 //! What a handler gets and what it gives back.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use hyper::Response;
@@ -9,6 +11,7 @@ use serde::Serialize;
 use super::body::{self, Whole};
 use super::error::{self, ApiError};
 use super::query::Query;
+use crate::config::Endpoint;
 use crate::control::service::{Accepted, Caller, Precondition, ServiceError};
 use crate::control::store::Store;
 use crate::source::Cursor;
@@ -20,6 +23,8 @@ const COMMITTED_REVISION: HeaderName = HeaderName::from_static("portcullis-commi
 pub(super) struct Call {
     /// The store.
     pub(super) store: Store,
+    /// Where the services are.
+    pub(super) endpoints: Arc<[Endpoint]>,
     /// Who calls.
     pub(super) caller: Caller,
     /// The time of the call.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::router::{ROUTES, Route};
+use super::router::{Audience, ROUTES, Route};
 use crate::snapshot::wire::ACTION_DEFINITION;
 
 /// Our services: the prefix of the actions, the service type, other spellings.
@@ -27,6 +27,9 @@ fn print<'a>(service: &str, service_type: &str, aliases: &[&str], routes: impl I
         }
         let method = route.method.as_str().to_lowercase();
         let _ = write!(text, "    {method}: {{action: {}, access_level: {}", route.action, route.level);
+        if matches!(route.audience, Audience::Public(_)) {
+            text.push_str(", authentication: none");
+        }
         for (index, (kind, id)) in route.resources.iter().enumerate() {
             let before = if index == 0 { ", resources: [" } else { ", " };
             let _ = write!(text, "{before}{{\"{kind}\": {{resource_id: \"{id}\"}}}}");

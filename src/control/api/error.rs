@@ -80,7 +80,8 @@ impl ApiError {
                 ServiceError::NotFound(..) => (StatusCode::NOT_FOUND, "NotFound"),
                 ServiceError::Invalid(_) => (StatusCode::BAD_REQUEST, "ValidationError"),
                 ServiceError::Taken(..) => (StatusCode::CONFLICT, "Conflict"),
-                ServiceError::Full { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
+                ServiceError::Fixed(_) => (StatusCode::CONFLICT, "Conflict"),
+                ServiceError::Full { .. } | ServiceError::AllTaken { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
                 ServiceError::Changed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
                 ServiceError::Escalation(_) => (StatusCode::FORBIDDEN, "Forbidden"),
                 ServiceError::Store(_) | ServiceError::Random(_) | ServiceError::Seal(_) => {

@@ -8,7 +8,7 @@ use super::error::ApiError;
 use crate::authn::assertion::{Presented, RequestLine};
 use crate::control::service::{Caller, ServiceError};
 use crate::control::store::{accounts, users};
-use crate::types::{AccountId, Srn, Timestamp, UserId};
+use crate::types::{AccountId, AuthenticationType, Srn, Timestamp, UserId};
 
 const PRINCIPAL: HeaderName = HeaderName::from_static("portcullis-principal");
 const ACCOUNT: HeaderName = HeaderName::from_static("portcullis-account");
@@ -18,15 +18,32 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("portcullis-request-id");
 /// How far the gateway's clock may be from ours.
 const CLOCK_SKEW_MS_MAX: u64 = 60_000;
 
-/// A caller whom a gateway vouches for.
+/// A request that a gateway vouches for.
 #[derive(Debug)]
 pub(super) struct Vouched {
-    account: AccountId,
-    user: UserId,
-    srn: String,
+    /// Nobody on public routes.
+    user: Option<VouchedUser>,
     address: String,
     /// The gateway's id of the request.
     pub(super) request_id: String,
+}
+
+/// The user whom a gateway vouches for.
+#[derive(Debug)]
+struct VouchedUser {
+    account: AccountId,
+    id: UserId,
+    srn: String,
+}
+
+impl VouchedUser {
+    fn parse(principal: &str, account: &str) -> Option<Self> {
+        let srn = Srn::parse(principal).ok()?;
+        if srn.account != account || srn.resource_type != "user" {
+            return None;
+        }
+        Some(Self { account: account.parse().ok()?, id: srn.resource_id.parse().ok()?, srn: principal.to_owned() })
+    }
 }
 
 impl Api {
@@ -39,10 +56,11 @@ impl Api {
         if parts.uri.authority().is_some() {
             return None;
         }
-        // Each header once: a second one would be another reading.
+        // Each header once at most: a second one would be another reading. Absent is empty, as it was signed.
         let header = |name: &HeaderName| {
             let mut values = parts.headers.get_all(name).iter();
-            values.next().filter(|_| values.next().is_none())?.to_str().ok()
+            let value = values.next();
+            if values.next().is_some() { None } else { value.map_or(Some(""), |value| value.to_str().ok()) }
         };
         let (principal, account, request_id) = (header(&PRINCIPAL)?, header(&ACCOUNT)?, header(&REQUEST_ID)?);
         let presented = Presented::parse(header(&ASSERTION)?)?;
@@ -54,24 +72,21 @@ impl Api {
         if presented.signed_at()?.distance_ms(now) > CLOCK_SKEW_MS_MAX {
             return None;
         }
-        let srn = Srn::parse(principal).ok()?;
-        if srn.account != account || srn.resource_type != "user" {
-            return None;
-        }
-        Some(Vouched {
-            account: account.parse().ok()?,
-            user: srn.resource_id.parse().ok()?,
-            srn: principal.to_owned(),
-            address: presented.address.to_owned(),
-            request_id: request_id.to_owned(),
-        })
+        let anonymous = presented.authentication_type == AuthenticationType::Anonymous.as_str();
+        let user = match (anonymous, principal, account) {
+            (true, "", "") => None,
+            (true, ..) => return None,
+            (false, ..) => Some(VouchedUser::parse(principal, account)?),
+        };
+        Some(Vouched { user, address: presented.address.to_owned(), request_id: request_id.to_owned() })
     }
 
     /// The caller as the store knows it now: a user that is gone or switched off calls nothing, whatever a gateway still believes.
     pub(super) async fn caller(&self, vouched: &Vouched, action: &'static str) -> Result<Caller, ApiError> {
+        let Some(named) = &vouched.user else { return Err(ApiError::Unauthorized) };
         let mut read = self.store.read().await.map_err(ServiceError::from)?;
-        let account = accounts::find(&mut read, vouched.account).await.map_err(ServiceError::from)?;
-        let user = users::find(&mut read, vouched.account, vouched.user).await.map_err(ServiceError::from)?;
+        let account = accounts::find(&mut read, named.account).await.map_err(ServiceError::from)?;
+        let user = users::find(&mut read, named.account, named.id).await.map_err(ServiceError::from)?;
         let (Some(account), Some(user)) = (account.filter(|found| found.active), user.filter(|found| found.active)) else {
             return Err(ApiError::Unauthorized);
         };
@@ -81,7 +96,7 @@ impl Api {
             user: user.id,
             user_text: user.id.to_string(),
             root: user.root,
-            srn: vouched.srn.clone(),
+            srn: named.srn.clone(),
             address: vouched.address.clone(),
             request_id: vouched.request_id.clone(),
             action,

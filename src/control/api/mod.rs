@@ -3,9 +3,11 @@
 //! A request goes one way: [`server`] reads it within limits, [`identity`] refuses what no gateway vouches for, [`router`]
 //! finds the route in the one table, the resource's file reads the body and prints the answer. Only here are status codes.
 
+mod accounts;
 mod body;
 mod call;
 mod definitions;
+mod endpoints;
 mod error;
 pub(in crate::control) mod feed;
 mod groups;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 
 use super::service::definitions::publish;
 use super::store::{Store, StoreError};
+use crate::config::Endpoint;
 use crate::snapshot::routes::TemplateError;
 use crate::types::{SigningKey, Timestamp};
 use router::Router;
@@ -29,6 +32,8 @@ pub struct Api {
     /// One for each gateway; more while keys are changed.
     identity_keys: Vec<SigningKey>,
     router: Router,
+    /// The answer to `GET /v1/endpoints`.
+    endpoints: Arc<[Endpoint]>,
     clock: fn() -> Timestamp,
 }
 
@@ -44,13 +49,19 @@ pub enum StartError {
 }
 
 impl Api {
-    /// The API of a store, for the gateways that sign with one of these keys. Puts its own action definitions into the store.
+    /// The API of a store, for the gateways that sign with one of these keys; `endpoints` is what it tells of other services.
+    /// Puts its own action definitions into the store.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn new(store: Store, identity_keys: Vec<SigningKey>, clock: fn() -> Timestamp) -> Result<Arc<Self>, StartError> {
+    pub async fn new(
+        store: Store,
+        identity_keys: Vec<SigningKey>,
+        endpoints: Vec<Endpoint>,
+        clock: fn() -> Timestamp,
+    ) -> Result<Arc<Self>, StartError> {
         let router = Router::new()?;
         publish(&store, &definitions::print_all(), clock()).await?;
-        Ok(Arc::new(Self { store, identity_keys, router, clock }))
+        Ok(Arc::new(Self { store, identity_keys, router, endpoints: endpoints.into(), clock }))
     }
 }

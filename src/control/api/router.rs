@@ -9,7 +9,8 @@ use http::Method;
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::groups;
+use super::{accounts, endpoints, groups};
+use crate::config::Endpoint;
 use crate::snapshot::Routes;
 use crate::snapshot::routes::{TemplateError, parameter_names};
 use crate::types::{AccessLevel, Path};
@@ -18,13 +19,15 @@ use AccessLevel::{Create, Delete, List, Read, Update};
 type Handled = Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send>>;
 type Handler = fn(Call) -> Handled;
 
-/// Who may call at all; what they may do there is the gateway's decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who may call at all, and who handles it; what they may do there is the gateway's decision.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Audience {
-    /// Everybody, in their own account.
-    Everybody,
+    /// Everybody, also without a credential. The handler knows the configuration and nothing else.
+    Public(fn(&[Endpoint]) -> Answer),
+    /// Every user, in their own account.
+    Everybody(Handler),
     /// The people of the operator's account.
-    Operator,
+    Operator(Handler),
 }
 
 /// A route.
@@ -39,17 +42,19 @@ pub(super) struct Route {
     pub(super) level: AccessLevel,
     /// The resources it touches: type, and where the id stands.
     pub(super) resources: &'static [(&'static str, &'static str)],
-    /// Who may call at all.
+    /// Who may call at all, and who handles it.
     pub(super) audience: Audience,
-    /// Who handles it.
-    pub(super) handler: Handler,
 }
 
 const GROUP: (&str, &str) = ("iam:group", "path['group_id']");
+const ACCOUNT: (&str, &str) = ("portcullis:account", "path['account_id']");
 const USER: (&str, &str) = ("iam:user", "path['user_id']");
 
 /// THE table. Routes of one template stand together.
 pub(super) static ROUTES: &[Route] = &[
+    public(Method::GET, "/", "iam:ListVersions", endpoints::versions),
+    route(Method::GET, "/v1/endpoints", "iam:ListEndpoints", List, &[], |call| Box::pin(endpoints::list(call))),
+    // Groups.
     route(Method::GET, "/v1/groups", "iam:ListGroups", List, &[], |call| Box::pin(groups::list(call))),
     route(Method::POST, "/v1/groups", "iam:CreateGroup", Create, &[], |call| Box::pin(groups::create(call))),
     route(Method::GET, "/v1/groups/{group_id}", "iam:ShowGroup", Read, &[GROUP], |call| Box::pin(groups::show(call))),
@@ -62,6 +67,15 @@ pub(super) static ROUTES: &[Route] = &[
     route(Method::DELETE, "/v1/groups/{group_id}/members/{user_id}", "iam:RemoveGroupMember", Delete, &[GROUP, USER], |call| {
         Box::pin(groups::remove_member(call))
     }),
+    // Accounts, for the operator.
+    operator(Method::GET, "/portcullis/v1/accounts", "portcullis:ListAccounts", List, &[], |call| Box::pin(accounts::list(call))),
+    operator(Method::POST, "/portcullis/v1/accounts", "portcullis:CreateAccount", Create, &[], |call| Box::pin(accounts::create(call))),
+    operator(Method::GET, "/portcullis/v1/accounts/{account_id}", "portcullis:ShowAccount", Read, &[ACCOUNT], |call| {
+        Box::pin(accounts::show(call))
+    }),
+    operator(Method::PUT, "/portcullis/v1/accounts/{account_id}", "portcullis:SetAccount", Update, &[ACCOUNT], |call| {
+        Box::pin(accounts::set(call))
+    }),
 ];
 
 const fn route(
@@ -72,7 +86,24 @@ const fn route(
     resources: &'static [(&'static str, &'static str)],
     handler: Handler,
 ) -> Route {
-    Route { method, template, action, level, resources, audience: Audience::Everybody, handler }
+    Route { method, template, action, level, resources, audience: Audience::Everybody(handler) }
+}
+
+/// A route for the operator's people.
+const fn operator(
+    method: Method,
+    template: &'static str,
+    action: &'static str,
+    level: AccessLevel,
+    resources: &'static [(&'static str, &'static str)],
+    handler: Handler,
+) -> Route {
+    Route { method, template, action, level, resources, audience: Audience::Operator(handler) }
+}
+
+/// A route that asks for no credential; test `the_public_routes_are_these` names all of them.
+const fn public(method: Method, template: &'static str, action: &'static str, handler: fn(&[Endpoint]) -> Answer) -> Route {
+    Route { method, template, action, level: List, resources: &[], audience: Audience::Public(handler) }
 }
 
 /// The table, ready for finding.
@@ -102,5 +133,17 @@ impl Router {
         let (route, values) = self.0.find(&path, rank).ok_or(ApiError::NoRoute)?;
         let names = parameter_names(route.template).unwrap_or_default();
         Ok((route, names.into_iter().zip(values.into_iter().map(str::to_owned)).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_public_routes_are_these() {
+        let public = ROUTES.iter().filter(|route| matches!(route.audience, Audience::Public(_)));
+        let named: Vec<String> = public.map(|route| format!("{} {}", route.method, route.template)).collect();
+        assert_eq!(named, ["GET /"]);
     }
 }

@@ -123,13 +123,19 @@ impl Api {
         now: Timestamp,
     ) -> Result<Answer, ApiError> {
         let (route, parameters) = self.router.find(&parts.method, parts.uri.path())?;
+        let (handler, operator_only) = match route.audience {
+            Audience::Public(handler) => return Ok(handler(&self.endpoints)),
+            Audience::Everybody(handler) => (handler, false),
+            Audience::Operator(handler) => (handler, true),
+        };
         let caller = self.caller(vouched, route.action).await?;
-        if route.audience == Audience::Operator && !caller.operator {
+        if operator_only && !caller.operator {
             return Err(ApiError::OperatorOnly);
         }
         let body = body::read(body).await?;
         let query = parts.uri.query().unwrap_or("").to_owned();
-        (route.handler)(Call { store: self.store.clone(), caller, now, parameters, query, headers: parts.headers, body }).await
+        let (store, endpoints) = (self.store.clone(), Arc::clone(&self.endpoints));
+        handler(Call { store, endpoints, caller, now, parameters, query, headers: parts.headers, body }).await
     }
 }
 

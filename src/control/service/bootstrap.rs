@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::srn;
+use super::portcullis_srn;
 use crate::control::random;
 use crate::control::store::access_keys::{self, NewAccessKey};
 use crate::control::store::accounts::{self, Account};
@@ -36,7 +36,7 @@ const SYSTEM_POLICIES: [(&str, &str, &str); 2] = [
 const ADMINISTRATOR: &str = "AdministratorAccess";
 
 /// The name of an account's root user.
-const ROOT: &str = "root";
+pub(crate) const ROOT: &str = "root";
 
 /// The names of an account and its first user.
 #[derive(Debug, Clone, Copy)]
@@ -71,34 +71,19 @@ pub(crate) async fn bootstrap(store: &Store, names: Names<'_>, now: Timestamp) -
     for (name, description, document) in SYSTEM_POLICIES {
         add_system_policy(&mut write, name, description, document, Stamp { at: now, by: SYSTEM }).await?;
     }
-    found(write, names, true, now).await.map(Some)
+    found_by_system(write, names, true, now).await.map(Some)
 }
 
 /// Makes another account, in one write.
 pub(crate) async fn found_account(store: &Store, names: Names<'_>, now: Timestamp) -> Result<FirstKey, StoreError> {
-    found(store.write().await?, names, false, now).await
+    found_by_system(store.write().await?, names, false, now).await
 }
 
-async fn found(mut write: Write, names: Names<'_>, operator: bool, now: Timestamp) -> Result<FirstKey, StoreError> {
-    let id = AccountId::from_bytes(random::bytes()?);
-    let (root, administrator) = (UserId::from_bytes(random::bytes()?), UserId::from_bytes(random::bytes()?));
-    let stamp = Stamp { at: now, by: SYSTEM };
-    let account = Account { id, name: names.account.to_owned(), operator, active: true, revision: write.sequence() };
-    accounts::insert(&mut write, &account, stamp).await?;
-    write.put(Record::Account(wire::Account { id, name: account.name, active: true }));
-    for (user, name, root) in [(root, ROOT, true), (administrator, names.administrator, false)] {
-        add_user(&mut write, User { id: user, account: id, name: name.to_owned(), root, active: true }, stamp).await?;
-    }
-    if let Some(policy) = policies::of_system(&mut write, ADMINISTRATOR).await? {
-        let to = Identity::User(administrator);
-        policies::attach(&mut write, policy, to, stamp).await?;
-        write.put(Record::Attachment { policy, to });
-    }
-    let (access_key, secret) = add_key(&mut write, id, administrator, stamp).await?;
-    let after = json!({ "root": root.to_string(), "administrator": administrator.to_string(), "access_key": access_key.to_string() });
-    let resource = srn(write.store(), id, "account", id);
+async fn found_by_system(mut write: Write, names: Names<'_>, operator: bool, now: Timestamp) -> Result<FirstKey, StoreError> {
+    let key = found(&mut write, names, operator, Stamp { at: now, by: SYSTEM }).await?;
+    let resource = portcullis_srn(write.store(), key.account, "account", key.account);
     write.audit(audit::Entry {
-        account: id.to_string(),
+        account: key.account.to_string(),
         user: SYSTEM.to_owned(),
         srn: String::new(),
         address: String::new(),
@@ -106,9 +91,39 @@ async fn found(mut write: Write, names: Names<'_>, operator: bool, now: Timestam
         action: "portcullis:CreateAccount".to_owned(),
         resource,
         before: None,
-        after: Some(after.to_string()),
+        after: Some(founded(names, &key).to_string()),
     });
     write.commit(now).await?;
+    Ok(key)
+}
+
+/// A new account and its people in the audit log.
+pub(crate) fn founded(names: Names<'_>, key: &FirstKey) -> serde_json::Value {
+    json!({
+        "name": names.account, "active": true, "root": key.root.to_string(),
+        "administrator": { "id": key.administrator.to_string(), "user_name": names.administrator },
+        "access_key": key.access_key.to_string(),
+    })
+}
+
+/// Puts an account, its root user, and an administrator with a key into a write. `stamp` is the account's; its people are the
+/// system's work, for nobody of another account is shown inside of it.
+pub(crate) async fn found(write: &mut Write, names: Names<'_>, operator: bool, stamp: Stamp<'_>) -> Result<FirstKey, StoreError> {
+    let id = AccountId::from_bytes(random::bytes()?);
+    let (root, administrator) = (UserId::from_bytes(random::bytes()?), UserId::from_bytes(random::bytes()?));
+    let account = Account { id, name: names.account.to_owned(), operator, active: true, revision: write.sequence() };
+    accounts::insert(write, &account, stamp).await?;
+    write.put(Record::Account(wire::Account { id, name: account.name, active: true }));
+    let inside = Stamp { at: stamp.at, by: SYSTEM };
+    for (user, name, root) in [(root, ROOT, true), (administrator, names.administrator, false)] {
+        add_user(write, User { id: user, account: id, name: name.to_owned(), root, active: true }, inside).await?;
+    }
+    if let Some(policy) = policies::of_system(write, ADMINISTRATOR).await? {
+        let to = Identity::User(administrator);
+        policies::attach(write, policy, to, inside).await?;
+        write.put(Record::Attachment { policy, to });
+    }
+    let (access_key, secret) = add_key(write, id, administrator, inside).await?;
     Ok(FirstKey { account: id, root, administrator, access_key, secret })
 }
 

@@ -3,11 +3,13 @@
 //! Each takes the [`Caller`] and works on the caller's own account: what belongs to another account does not exist here.
 //! Everything that is written goes through [`accept`].
 
+pub(crate) mod accounts;
 pub(crate) mod bootstrap;
 pub(crate) mod definitions;
 pub(crate) mod escalation;
 pub(crate) mod fields;
 pub(crate) mod groups;
+mod operator;
 
 use super::random::NoRandom;
 use super::store::authorship::Stamp;
@@ -79,6 +81,17 @@ pub(crate) enum ServiceError {
         /// How many there may be.
         most: u64,
     },
+    /// No more of these in the whole control plane.
+    #[error("a control plane has at most {most} {what}")]
+    AllTaken {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many there may be.
+        most: u64,
+    },
+    /// It is as it must be.
+    #[error("{0}")]
+    Fixed(String),
     /// It has changed since the caller read it.
     #[error("it has changed since it was read; read it again")]
     Changed,
@@ -142,7 +155,16 @@ pub(crate) async fn accept<T>(mut write: Write, caller: &Caller, value: T, now: 
 
 /// The SRN of a thing of the service `iam`, as its API writes it.
 pub(crate) fn srn(store: &Store, account: AccountId, kind: &str, id: impl std::fmt::Display) -> String {
+    srn_of("iam", store, account, kind, &id)
+}
+
+/// The SRN of a thing of the service `portcullis`: in the account of the operator who works on it, as gateways decide about it.
+pub(crate) fn portcullis_srn(store: &Store, account: AccountId, kind: &str, id: impl std::fmt::Display) -> String {
+    srn_of("portcullis", store, account, kind, &id)
+}
+
+fn srn_of(service_type: &str, store: &Store, account: AccountId, kind: &str, id: &dyn std::fmt::Display) -> String {
     let (account, id) = (account.to_string(), id.to_string());
     let offering = store.offering().as_str();
-    Srn { offering, account: &account, region: "", service_type: "iam", resource_type: kind, resource_id: &id }.to_string()
+    Srn { offering, account: &account, region: "", service_type, resource_type: kind, resource_id: &id }.to_string()
 }

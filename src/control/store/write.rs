@@ -73,6 +73,12 @@ impl Write {
         self.pending.push(Pending::Delete(key));
     }
 
+    /// Whether there was such a record before this write.
+    pub(crate) async fn was_there(&mut self, key: &RecordKey) -> Result<bool, StoreError> {
+        let sql = "SELECT record_key FROM records WHERE record_key = $1";
+        Ok(self.connection.first(sql, &[key.to_string().into()]).await?.is_some())
+    }
+
     /// What the commit will change, in order.
     pub(crate) fn pending(&self) -> &[Pending] {
         &self.pending

@@ -21,13 +21,14 @@ pub(super) struct Highest {
     keys: Keys,
     file: Option<Arc<File>>,
     read: Result<Option<Point>, CopyError>,
+    is_lost: bool,
 }
 
 impl Highest {
     /// Reads what is noted.
     pub(super) fn open(path: PathBuf, keys: Keys) -> Self {
         let read = read(&path, &keys);
-        Self { path, keys, file: None, read }
+        Self { path, keys, file: None, read, is_lost: false }
     }
 
     /// What is noted, if it can be read.
@@ -44,9 +45,13 @@ impl Highest {
         }
     }
 
-    /// Notes a point that is not lower.
-    pub(super) fn raise(&mut self, point: Point) -> Result<&Arc<File>, CopyError> {
+    /// Notes a point; a lower one than is noted changes nothing. Returns the file when it was written.
+    pub(super) fn raise(&mut self, point: Point) -> Result<Option<&Arc<File>>, CopyError> {
+        if !self.is_lost && self.point().is_some_and(|noted| noted >= point) {
+            return Ok(None);
+        }
         let failed = disk(&self.path);
+        let highest = self.point().map_or(point, |noted| noted.max(point));
         let file = match self.file.take() {
             Some(file) => file,
             None => {
@@ -54,14 +59,17 @@ impl Highest {
                 Arc::new(opened.map_err(&failed)?)
             }
         };
-        if self.point().is_none_or(|noted| noted < point) {
-            let text = note(point, &self.keys);
-            // A note of another length was not written by this version: nothing of it may stay.
-            file.set_len(text.len() as u64).map_err(&failed)?;
-            file.write_all_at(text.as_bytes(), 0).map_err(&failed)?;
-            self.read = Ok(Some(point));
-        }
-        Ok(self.file.insert(file))
+        let text = note(highest, &self.keys);
+        // A note of another length was not written by this version: nothing of it may stay.
+        file.set_len(text.len() as u64).map_err(&failed)?;
+        file.write_all_at(text.as_bytes(), 0).map_err(&failed)?;
+        (self.read, self.is_lost) = (Ok(Some(highest)), false);
+        Ok(Some(self.file.insert(file)))
+    }
+
+    /// The file may not be there any more: the next note is written anew, by its name.
+    pub(super) fn lose_file(&mut self) {
+        (self.file, self.is_lost) = (None, true);
     }
 }
 

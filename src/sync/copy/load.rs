@@ -61,7 +61,7 @@ fn read_image<F: Follower>(path: &Path, keys: &Keys, into: &mut Building<F>) -> 
             }
             match step(&mut session, line).map_err(refused(path))? {
                 Step::Begin(hello) if hello.epoch == reader.epoch() => {}
-                Step::Record(record) => into.record(Point { epoch: reader.epoch(), sequence: 0 }, record),
+                Step::Record(record) => into.record(record),
                 Step::Complete(end) => {
                     into.complete(end).map_err(refused(path))?;
                     whole = Some(end);

@@ -58,6 +58,7 @@ pub struct Copy {
     highest: Highest,
     /// Open when image and journal are of the state in force.
     journal: Option<SealedWriter>,
+    given_up: bool,
     image_bytes: u64,
     journal_bytes_min: u64,
     folding: Option<Folding>,
@@ -90,6 +91,7 @@ impl Copy {
             folder: folder.to_owned(),
             keys,
             journal: None,
+            given_up: false,
             image_bytes: 0,
             journal_bytes_min,
             folding: None,
@@ -126,13 +128,14 @@ impl Copy {
 
     /// Puts an image in the place of image and journal; `end` is its last line.
     pub(super) fn install(&mut self, image: Image, end: &str, point: Point) -> Result<(), CopyError> {
-        if let Some(folding) = &mut self.folding {
-            folding.is_stale = true;
+        if let Some(folding) = &self.folding {
+            folding.give_up();
         }
         self.journal = None;
         self.image_bytes = image.finish(end)?;
         self.put(IMAGE_NEW, IMAGE)?;
         self.journal = Some(self.new_journal(point, |_| Ok(()))?);
+        self.given_up = false;
         Ok(())
     }
 
@@ -145,20 +148,23 @@ impl Copy {
         Ok(())
     }
 
-    /// Notes what will be in force next.
+    /// Notes what will be in force next; also for a copy that is given up, if the disk allows it.
     pub(super) fn note(&mut self, point: Point) -> Result<(), CopyError> {
-        let file = self.highest.raise(point)?;
-        self.flusher.mark(1, file);
+        match self.highest.raise(point) {
+            Ok(Some(file)) => self.flusher.mark(1, file),
+            Ok(None) => {}
+            Err(_) if self.given_up => {}
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
     /// Folds a journal that has grown large into a new image, beside everything else.
     pub(super) fn tend(&mut self) -> Result<(), CopyError> {
-        if let Some(folding) = self.folding.take_if(|folding| folding.is_finished()) {
-            let (is_stale, folded) = (folding.is_stale, folding.end());
-            if !is_stale {
-                self.take_folded(folded?)?;
-            }
+        if let Some(folding) = self.folding.take_if(|folding| folding.is_finished())
+            && let Some(folded) = folding.end()?
+        {
+            self.take_folded(&folded)?;
         }
         let due = |journal: &SealedWriter| journal.mark().bytes > self.journal_bytes_min.max(self.image_bytes / 2);
         if self.folding.is_none()
@@ -171,7 +177,7 @@ impl Copy {
 
     /// Puts a folded image in place, then a journal with only what came meanwhile. Between the two the old journal stands
     /// beside the new image: its commits up to the image are skipped when it is read.
-    fn take_folded(&mut self, folded: fold::Folded) -> Result<(), CopyError> {
+    fn take_folded(&mut self, folded: &fold::Folded) -> Result<(), CopyError> {
         self.put(IMAGE_FOLDED, IMAGE)?;
         self.image_bytes = folded.bytes;
         let path = self.folder.join(JOURNAL);
@@ -189,9 +195,11 @@ impl Copy {
 
     /// Without a copy: what is there must not be taken for the state in force after a restart.
     pub(super) fn give_up(&mut self) {
+        self.given_up = true;
         self.journal = None;
-        if let Some(folding) = &mut self.folding {
-            folding.is_stale = true;
+        self.highest.lose_file();
+        if let Some(folding) = &self.folding {
+            folding.give_up();
         }
         for name in [IMAGE, JOURNAL] {
             if let Err(error) = remove(&self.folder.join(name)) {

@@ -4,7 +4,7 @@
 //! tag (16); numbers are big-endian. The key is made from the salt and the file's kind, so every file has its own.
 //! SECURITY: what is authenticated with each frame is the kind, the epoch, the frame's position and the tag of the frame
 //! before, so none can be changed, left out, doubled, moved or taken from another file;
-//! `every_cut_and_every_flipped_bit_of_a_file_is_noticed` fails when one of them is left out.
+//! `frames_open_only_in_their_file_and_place` fails when place and tag are left out.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};

@@ -41,7 +41,7 @@ pub(super) enum Lost {
     Http(#[from] hyper::Error),
     #[error("the request cannot be written: {0}")]
     Request(#[from] http::Error),
-    #[error("it answers `{0}`: is the feed key the same there, and are the clocks right?")]
+    #[error("it answers `{0}` (401 means another feed key, or clocks more than five minutes apart)")]
     Refused(String),
     #[error(transparent)]
     Chain(#[from] ChainError),

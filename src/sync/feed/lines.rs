@@ -41,7 +41,11 @@ mod tests {
         for size in 1..text.len() {
             let (mut lines, mut found) = (Lines::default(), Vec::new());
             for piece in text.chunks(size) {
-                lines.feed::<TooLong>(piece, |line| Ok(found.push(line.to_vec()))).unwrap();
+                let keep = |line: &[u8]| {
+                    found.push(line.to_vec());
+                    Ok(())
+                };
+                lines.feed::<TooLong>(piece, keep).unwrap();
             }
             assert_eq!(found, [&b"one"[..], b"", b"two"], "{size}");
         }

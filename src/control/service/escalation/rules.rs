@@ -1,0 +1,312 @@
+//! Nobody gives what they do not have: whether a caller may bring rights into force, for others or themselves (contracts C11).
+//!
+//! An action's access level does not contain escalation: whoever may attach policies, add members to groups, write policies or make
+//! keys for others could give themselves everything. Each function here is asked before the change, beside the authorisation of the
+//! action itself, and inside the same write as the change, so that the snapshot is what the change is made to.
+//! The root user of an account has everything in it, and is never refused here.
+//!
+//! Compared is what policies say ([`policy::covers`]), each policy by itself: what another policy of the receiver denies may be taken
+//! away from them later. All ids must already be known to be of the caller's account.
+
+use std::net::IpAddr;
+
+use crate::policy::{self, Holder, Policy, Uncovered, Verdict};
+use crate::snapshot::view::Policies;
+use crate::snapshot::wire::Identity;
+use crate::snapshot::{Link, Snapshot, User};
+use crate::types::{GroupId, PolicyId, PrincipalKind, Timestamp, UserId};
+
+/// Why a caller may not bring rights into force. For the `detail` of an answer: says "you" to the caller, and nothing secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The policy gives more than the caller has.
+    #[error("the policy `{policy}` gives more than you have: {uncovered}")]
+    Gives {
+        /// The policy.
+        policy: PolicyId,
+        /// What is more.
+        uncovered: Uncovered,
+    },
+    /// The new version of a policy in force gives more than the old version and the caller have.
+    #[error("the policy `{policy}` is in force, and its new version gives more than the old one and you have: {uncovered}")]
+    Widens {
+        /// The policy.
+        policy: PolicyId,
+        /// What is more.
+        uncovered: Uncovered,
+    },
+    /// The user has more than the caller.
+    #[error("the user `{user}` has more than you: in the policy `{policy}`, {uncovered}")]
+    HasMore {
+        /// The user.
+        user: UserId,
+        /// The user's policy.
+        policy: String,
+        /// What is more.
+        uncovered: Uncovered,
+    },
+    /// The policy denies something to the caller, who would lose that.
+    #[error("the policy `{0}` denies something to yourself: somebody else must take it away or change that")]
+    Frees(PolicyId),
+    /// Only root acts for root.
+    #[error("only the root user acts for the root user")]
+    ActsForRoot,
+    /// The user's policies depend on their name.
+    #[error("the policies of the user `{0}` depend on the user's name, so only the root user changes it")]
+    Renames(UserId),
+    /// There is no such policy in force that could be given.
+    #[error("the policy `{0}` is not there or cannot be read, so nobody knows what it gives")]
+    UnknownPolicy(PolicyId),
+    /// There is no such group.
+    #[error("the group `{0}` is not there or cannot be read, so nobody knows what it gives")]
+    UnknownGroup(GroupId),
+    /// There is no such user in the caller's account.
+    #[error("the user `{0}` is not there or cannot be read, so nobody knows what they have")]
+    UnknownUser(UserId),
+    /// The caller is not there, or not active.
+    #[error("you are not there any more, or not active")]
+    UnknownCaller,
+    /// What the request does beside its own action is not allowed. That is the authorisation itself: `escalation: warn` does not waive it.
+    #[error("this also needs `{action}`{on}, which you are not allowed", on = on(.resource.as_deref()))]
+    NotAllowed {
+        /// The action.
+        action: String,
+        /// On what: the ids.
+        resource: Option<String>,
+    },
+}
+
+fn on(resource: Option<&str>) -> String {
+    resource.map_or_else(String::new, |resource| format!(" on `{resource}`"))
+}
+
+/// What the caller's conditions see of the request that the gateway vouches for.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// The caller's address.
+    pub source_ip: Option<IpAddr>,
+    /// How they proved who they are: the value of `scp:AuthenticationType`.
+    pub authentication_type: &'a str,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Whether the caller may attach these policies to anybody: a user, a group or a role.
+///
+/// # Errors
+/// The first policy that gives more than the caller has.
+pub fn may_give(snapshot: &Snapshot, caller: UserId, policies: &[PolicyId]) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
+    if caller.is_root() {
+        return Ok(());
+    }
+    policies.iter().try_for_each(|policy| caller.covers(*policy))
+}
+
+/// Whether the caller may add anybody, also themselves, to a group: its policies are given by that.
+///
+/// # Errors
+/// The first policy of the group that gives more than the caller has.
+pub fn may_join(snapshot: &Snapshot, caller: UserId, group: GroupId) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
+    if caller.is_root() {
+        return Ok(());
+    }
+    let found = snapshot.group(group).filter(|group| group.known).ok_or(Refusal::UnknownGroup(group))?;
+    found.policies.iter().try_for_each(|link| if link.readable { caller.covers(link.id) } else { Err(Refusal::UnknownPolicy(link.id)) })
+}
+
+/// Whether the caller may take policies away from somebody. A Deny that holds for the caller stays, even if the caller holds it
+/// in another way too: two steps must not do what one may not. What others lose is for the action's own authorisation.
+///
+/// # Errors
+/// The first policy with a Deny that the caller holds by what is taken away.
+pub fn may_take(snapshot: &Snapshot, caller: UserId, policies: &[PolicyId], from: Identity) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
+    let concerned = match from {
+        Identity::User(user) => user == caller.user.principal.user,
+        Identity::Group(group) => caller.user.holds.groups.iter().any(|link| link.id == group),
+    };
+    if caller.is_root() || !concerned {
+        return Ok(());
+    }
+    let freed = |policy: &&PolicyId| caller.holds(**policy) && caller.may_be_denied_by(**policy);
+    policies.iter().find(freed).map_or(Ok(()), |policy| Err(Refusal::Frees(*policy)))
+}
+
+/// Whether the caller may delete a policy, and so take it away from everybody.
+///
+/// # Errors
+/// When it has a Deny and the caller holds it.
+pub fn may_delete(snapshot: &Snapshot, caller: UserId, policy: PolicyId) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
+    if !caller.is_root() && caller.holds(policy) && caller.may_be_denied_by(policy) {
+        return Err(Refusal::Frees(policy));
+    }
+    Ok(())
+}
+
+/// Whether the caller may take a member out of a group, or, with themselves as the member, delete the group.
+///
+/// # Errors
+/// When the member is the caller, and a policy of the group has a Deny.
+pub fn may_leave(snapshot: &Snapshot, caller: UserId, group: GroupId, member: UserId) -> Result<(), Refusal> {
+    let policies: Vec<PolicyId> = match snapshot.group(group) {
+        Some(found) if member == caller => found.policies.iter().map(|link| link.id).collect(),
+        Some(_) | None => Vec::new(),
+    };
+    may_take(snapshot, caller, &policies, Identity::Group(group))
+}
+
+/// Whether the caller may put a new version of a policy in the place of the old one. One that is attached to nobody may say
+/// anything: it is compared when it is attached.
+///
+/// The new version must have been compiled for the snapshot's catalogue.
+///
+/// # Errors
+/// When the new version gives what neither the old one gave nor the caller has, or no longer denies what it denied to the caller.
+pub fn may_change(snapshot: &Snapshot, caller: UserId, policy: PolicyId, new: &Policy) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
+    if caller.is_root() || !snapshot.is_attached(policy) {
+        return Ok(());
+    }
+    let (catalogue, old) = (snapshot.catalogue(), snapshot.policy(policy).ok_or(Refusal::UnknownPolicy(policy))?);
+    policy::widens_within(catalogue, &caller.holder(), &caller.policies, old, new)
+        .map_err(|uncovered| Refusal::Widens { policy, uncovered })?;
+    if caller.holds(policy) && policy::loses_deny(catalogue, old, new) {
+        return Err(Refusal::Frees(policy));
+    }
+    Ok(())
+}
+
+/// Whether the caller may get hold of a credential of a user: make a key for them, or reset their password.
+///
+/// # Errors
+/// When the user is root, or has a policy that gives more than the caller has.
+pub fn may_act_for(snapshot: &Snapshot, caller: UserId, user: UserId) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
+    let target = caller.fellow(user)?;
+    if caller.is_root() || user == caller.user.principal.user {
+        return Ok(());
+    }
+    if target.principal.kind == PrincipalKind::Root {
+        return Err(Refusal::ActsForRoot);
+    }
+    for held in snapshot.policies_of(target) {
+        policy::covers(snapshot.catalogue(), &caller.holder(), &caller.policies, held).map_err(|uncovered| Refusal::HasMore {
+            user,
+            policy: held.id().to_owned(),
+            uncovered,
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether the caller may give a user, also themselves, another name: conditions may ask for it.
+///
+/// # Errors
+/// When a policy of the user depends on the name.
+pub fn may_rename(snapshot: &Snapshot, caller: UserId, user: UserId) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
+    let target = caller.fellow(user)?;
+    if !caller.is_root() && snapshot.policies_of(target).iter().any(|policy| policy.may_depend_on_name()) {
+        return Err(Refusal::Renames(user));
+    }
+    Ok(())
+}
+
+/// Whether a group's policies deny anything to its members, or may: then whoever takes members out of it, or deletes it, takes the
+/// policies away, which is `iam:RemoveGroupPolicyBinding`.
+#[must_use]
+pub fn restricts(snapshot: &Snapshot, group: GroupId) -> bool {
+    let denies = |link: &Link<PolicyId>| !link.readable || snapshot.policy(link.id).is_none_or(|policy| policy.may_deny());
+    snapshot.group(group).is_some_and(|group| !group.known || group.policies.iter().any(denies))
+}
+
+/// Whether the caller may do an action on exactly these resources of their account (each a type, such as `iam:group`, and an id),
+/// as the gateway would decide it. For what a request does beside its own action, such as each id of a body that gives rights.
+///
+/// # Errors
+/// [`Refusal::NotAllowed`] when not. A Deny counts for root too.
+pub fn is_allowed(
+    snapshot: &Snapshot,
+    caller: UserId,
+    action: &str,
+    resources: &[(&str, &str)],
+    circumstances: &Circumstances<'_>,
+) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
+    let catalogue = snapshot.catalogue();
+    let account = &*caller.user.account_text;
+    let resource = |&(kind, id)| -> Option<policy::Resource<'_>> {
+        let (service, kind) = str::split_once(kind, ':')?;
+        Some(policy::Resource { kind: catalogue.find_resource_type(service, kind)?, account, region: "", id })
+    };
+    let found: Option<Vec<_>> = resources.iter().map(resource).collect();
+    let verdict = catalogue.action_id(action).zip(found.as_deref()).map(|(action, resources)| {
+        let request = policy::Request {
+            action,
+            resources,
+            principal_account: account,
+            root_of_account: caller.is_root(),
+            context: caller.user.context(circumstances.source_ip, circumstances.authentication_type, "", circumstances.now),
+        };
+        policy::evaluate(&request, &caller.policies)
+    });
+    match verdict {
+        Some(Verdict::Allow(_)) => Ok(()),
+        Some(Verdict::ExplicitDeny(_) | Verdict::ImplicitDeny | Verdict::InvalidPolicy { .. }) | None => {
+            let ids: Vec<&str> = resources.iter().map(|(_, id)| *id).collect();
+            Err(Refusal::NotAllowed { action: action.to_owned(), resource: Some(ids.join("`, `")).filter(|ids| !ids.is_empty()) })
+        }
+    }
+}
+
+/// Who asks, and what they hold.
+struct Caller<'s> {
+    snapshot: &'s Snapshot,
+    user: &'s User,
+    policies: Policies<'s>,
+}
+
+impl<'s> Caller<'s> {
+    fn find(snapshot: &'s Snapshot, id: UserId) -> Result<Self, Refusal> {
+        let user = snapshot.user(id).filter(|user| snapshot.is_active(user)).ok_or(Refusal::UnknownCaller)?;
+        Ok(Self { snapshot, user, policies: snapshot.policies_of(user) })
+    }
+
+    fn is_root(&self) -> bool {
+        self.user.principal.kind == PrincipalKind::Root
+    }
+
+    fn holder(&self) -> Holder<'s> {
+        Holder { account: &self.user.account_text, user_id: &self.user.id_text, user_name: &self.user.principal.name }
+    }
+
+    /// A user of the same account.
+    fn fellow(&self, user: UserId) -> Result<&'s User, Refusal> {
+        let found = self.snapshot.user(user).map(|user| &**user);
+        found.filter(|found| found.principal.account == self.user.principal.account).ok_or(Refusal::UnknownUser(user))
+    }
+
+    fn covers(&self, policy: PolicyId) -> Result<(), Refusal> {
+        let gained = self.snapshot.policy(policy).ok_or(Refusal::UnknownPolicy(policy))?;
+        policy::covers(self.snapshot.catalogue(), &self.holder(), &self.policies, gained)
+            .map_err(|uncovered| Refusal::Gives { policy, uncovered })
+    }
+
+    /// Whether they hold a policy, by themselves or by a group.
+    fn holds(&self, policy: PolicyId) -> bool {
+        let held = |links: &[Link<PolicyId>]| links.iter().any(|link| link.id == policy);
+        let by_group = |link: &Link<GroupId>| self.snapshot.group(link.id).is_some_and(|group| held(&group.policies));
+        held(&self.user.holds.policies) || self.user.holds.groups.iter().any(by_group)
+    }
+
+    /// SECURITY: a policy that cannot be read may deny anything.
+    fn may_be_denied_by(&self, policy: PolicyId) -> bool {
+        self.snapshot.policy(policy).is_none_or(|policy| policy.may_deny())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,11 @@
+//! The demo as people start it: control plane, feed and gateway of the real program, called through the gateway.
+
+#[cfg(test)]
+#[path = "demo/first.rs"]
+mod first;
+#[cfg(test)]
+#[path = "demo/harness.rs"]
+mod harness;
+#[cfg(test)]
+#[path = "demo/outage.rs"]
+mod outage;
