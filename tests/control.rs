@@ -6,6 +6,15 @@
 mod harness;
 
 #[cfg(test)]
+#[path = "control/accounts.rs"]
+mod accounts;
+#[cfg(test)]
+#[path = "control/audit.rs"]
+mod audit;
+#[cfg(test)]
+#[path = "control/definitions.rs"]
+mod definitions;
+#[cfg(test)]
 #[path = "control/groups.rs"]
 mod groups;
 #[cfg(test)]

@@ -1,6 +1,12 @@
 //! The demo as people start it: control plane, feed and gateway of the real program, called through the gateway.
 
 #[cfg(test)]
+#[path = "demo/definitions.rs"]
+mod definitions;
+#[cfg(test)]
+#[path = "demo/escalation.rs"]
+mod escalation;
+#[cfg(test)]
 #[path = "demo/first.rs"]
 mod first;
 #[cfg(test)]
@@ -9,3 +15,6 @@ mod harness;
 #[cfg(test)]
 #[path = "demo/outage.rs"]
 mod outage;
+#[cfg(test)]
+#[path = "demo/routes.rs"]
+mod routes;

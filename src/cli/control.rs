@@ -14,7 +14,7 @@ use super::Ended;
 use super::gateway::{Signal, Signals};
 use super::key_file;
 use crate::config::{ControlConfig, Files, NamedSecret, Secrets};
-use crate::control::api::Api;
+use crate::control::api::{self, Api, Escalation};
 use crate::control::feed::{self, Feed, Timing};
 use crate::control::{Names, Store, bootstrap};
 use crate::gateway::system_time;
@@ -215,13 +215,18 @@ async fn administer(configured: Configured, stopped: watch::Receiver<bool>, read
         configured.config.store.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let feed_options =
         feed::Options { key: SigningKey::new(&configured.feed_key), spool_folder, wall_clock: system_time, timing: Timing::default() };
-    let endpoints = configured.config.endpoints.clone();
+    let api_options = api::Options {
+        identity_keys: vec![identity_key],
+        endpoints: configured.config.endpoints.clone(),
+        escalation: if configured.config.refuse_escalation { Escalation::Refuse } else { Escalation::Warn },
+        clock: system_time,
+    };
     let store = configured.open_store().await?;
-    let api = Api::new(store.clone(), vec![identity_key], endpoints, system_time).await?;
+    let served = Api::new(store.clone(), api_options).await?;
     let feed = Feed::new(store.clone(), feed_options);
     let revision = store.revision(*store.head().borrow());
     let _ = ready.send((addresses.0, addresses.1, revision));
-    tokio::join!(crate::control::api::serve(api, api_socket, stopped.clone()), feed.serve(feed_socket, stopped));
+    tokio::join!(api::serve(served, api_socket, stopped.clone()), feed.serve(feed_socket, stopped));
     store.close().await;
     Ok(())
 }

@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod control;
 mod credential;
+mod definitions;
 mod demo;
 mod explain;
 mod follow;
@@ -55,6 +56,7 @@ enum Command {
     Gateway(gateway::Arguments),
     Control(control::Arguments),
     Check(check::Arguments),
+    Definitions(definitions::Arguments),
     Request(request::Arguments),
     Sign(sign::Arguments),
     Seal(seal::Arguments),
@@ -97,6 +99,7 @@ pub fn run(arguments: Arguments, out: &mut dyn Write, err: &mut dyn Write) -> an
         Command::Gateway(arguments) => gateway::run(&arguments, out, err),
         Command::Control(arguments) => control::run(&arguments, out, err),
         Command::Check(arguments) => check::run(&arguments, out, err),
+        Command::Definitions(arguments) => definitions::run(&arguments, out, err),
         Command::Request(arguments) => request::run(&arguments, out, err),
         Command::Sign(arguments) => sign::run(&arguments, out),
         Command::Seal(arguments) => seal::run(&arguments, out),

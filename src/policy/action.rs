@@ -92,6 +92,11 @@ pub(super) fn read<'a>(reader: &Reader<'a>, at: &Cursor<'a>, rule: ActionRule) -
 }
 
 impl Wording {
+    /// Whether the statement names the actions that it is not for.
+    pub(super) fn is_complement(&self) -> bool {
+        self.complement
+    }
+
     /// What of this may mean actions that are still to be defined, if anything does.
     pub(super) fn future(&self, asked: Asked) -> Option<&str> {
         if self.complement {

@@ -31,6 +31,11 @@ fn help_of_check() {
 }
 
 #[test]
+fn help_of_definitions_apply() {
+    assert_text!(help(&["definitions", "apply", "--help"]));
+}
+
+#[test]
 fn help_of_request() {
     assert_text!(help(&["request", "--help"]));
 }

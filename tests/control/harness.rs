@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use portcullis::authn::assertion::Assertion;
 use portcullis::config::Endpoint;
-use portcullis::control::api::{Api, serve};
+use portcullis::control::api::{Api, Escalation, Options, serve};
 use portcullis::control::{FirstKey, Names, Store, bootstrap, found_account};
 use portcullis::types::{SealingKey, Secret, SigningKey, Timestamp};
 use serde_json::Value as Json;
+use sqlx::Connection as _;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -60,13 +61,37 @@ impl Control {
         let folder = tempfile::tempdir().unwrap();
         let store = open(&folder.path().join("portcullis.db")).await;
         let first = bootstrap(&store, Names { account: "operator", administrator: "admin" }, now()).await.unwrap().unwrap();
+        Self::serve(folder, store, first).await
+    }
+
+    async fn serve(folder: TempDir, store: Store, first: FirstKey) -> Self {
         let key = SigningKey::new(&Secret::new(IDENTITY_KEY.as_bytes()));
-        let api = Api::new(store.clone(), vec![key], endpoints(), now).await.unwrap();
+        let api = Api::new(
+            store.clone(),
+            Options { identity_keys: vec![key], endpoints: endpoints(), escalation: Escalation::Refuse, clock: now },
+        )
+        .await
+        .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(serve(Arc::clone(&api), listener, stopped));
         Self { store, first, address, folder, stop, serving }
+    }
+
+    /// The same store with one more record, written past the API.
+    pub(crate) async fn with_record(self, key: &str, body: &str) -> Self {
+        let Self { store, first, folder, stop, serving, .. } = self;
+        stop.send(true).unwrap();
+        serving.await.unwrap();
+        store.close().await;
+        drop(store);
+        let path = folder.path().join("portcullis.db");
+        let mut writer = sqlx::SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+        let sql = "INSERT INTO records (record_key, body, revision) VALUES ($1, $2, 1)";
+        sqlx::query(sql).bind(key).bind(body).execute(&mut writer).await.unwrap();
+        writer.close().await.unwrap();
+        Self::serve(folder, open(&path).await, first).await
     }
 
     pub(crate) fn database(&self) -> PathBuf {

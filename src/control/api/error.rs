@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::body::Whole;
 use crate::control::service::ServiceError;
+use crate::control::store::StoreError;
 
 /// Why a request was not served.
 #[derive(Debug, thiserror::Error)]
@@ -80,10 +81,11 @@ impl ApiError {
                 ServiceError::NotFound(..) => (StatusCode::NOT_FOUND, "NotFound"),
                 ServiceError::Invalid(_) => (StatusCode::BAD_REQUEST, "ValidationError"),
                 ServiceError::Taken(..) => (StatusCode::CONFLICT, "Conflict"),
-                ServiceError::Fixed(_) => (StatusCode::CONFLICT, "Conflict"),
+                ServiceError::Fixed(_) | ServiceError::Widening(_) => (StatusCode::CONFLICT, "Conflict"),
                 ServiceError::Full { .. } | ServiceError::AllTaken { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
                 ServiceError::Changed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
                 ServiceError::Escalation(_) => (StatusCode::FORBIDDEN, "Forbidden"),
+                ServiceError::Store(StoreError::TooMuch) => (StatusCode::PAYLOAD_TOO_LARGE, "LimitExceeded"),
                 ServiceError::Store(_) | ServiceError::Random(_) | ServiceError::Seal(_) => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "ContactAdminForAssistance")
                 }
@@ -97,7 +99,7 @@ impl ApiError {
         let detail = if status.is_server_error() {
             tracing::error!(error = %self, request_id, "a request to the API failed");
             Detail::One("something failed inside; give the request id to the administrator".to_owned())
-        } else if let Self::Service(ServiceError::Invalid(sentences)) = self {
+        } else if let Self::Service(ServiceError::Invalid(sentences) | ServiceError::Widening(sentences)) = self {
             Detail::Many(sentences)
         } else {
             Detail::One(self.to_string())

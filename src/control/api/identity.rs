@@ -24,6 +24,7 @@ pub(super) struct Vouched {
     /// Nobody on public routes.
     user: Option<VouchedUser>,
     address: String,
+    authentication_type: String,
     /// The gateway's id of the request.
     pub(super) request_id: String,
 }
@@ -78,7 +79,12 @@ impl Api {
             (true, ..) => return None,
             (false, ..) => Some(VouchedUser::parse(principal, account)?),
         };
-        Some(Vouched { user, address: presented.address.to_owned(), request_id: request_id.to_owned() })
+        Some(Vouched {
+            user,
+            address: presented.address.to_owned(),
+            authentication_type: presented.authentication_type.to_owned(),
+            request_id: request_id.to_owned(),
+        })
     }
 
     /// The caller as the store knows it now: a user that is gone or switched off calls nothing, whatever a gateway still believes.
@@ -98,6 +104,8 @@ impl Api {
             root: user.root,
             srn: named.srn.clone(),
             address: vouched.address.clone(),
+            authentication_type: vouched.authentication_type.clone(),
+            escalation: self.escalation,
             request_id: vouched.request_id.clone(),
             action,
         })

@@ -4,8 +4,10 @@
 //! finds the route in the one table, the resource's file reads the body and prints the answer. Only here are status codes.
 
 mod accounts;
+mod audit;
 mod body;
 mod call;
+mod catalogue;
 mod definitions;
 mod endpoints;
 mod error;
@@ -19,6 +21,7 @@ mod server;
 use std::sync::Arc;
 
 use super::service::definitions::publish;
+pub use super::service::escalation::Escalation;
 use super::store::{Store, StoreError};
 use crate::config::Endpoint;
 use crate::snapshot::routes::TemplateError;
@@ -29,12 +32,23 @@ pub use server::serve;
 /// The API of one store.
 pub struct Api {
     store: Store,
-    /// One for each gateway; more while keys are changed.
     identity_keys: Vec<SigningKey>,
     router: Router,
-    /// The answer to `GET /v1/endpoints`.
     endpoints: Arc<[Endpoint]>,
+    escalation: Escalation,
     clock: fn() -> Timestamp,
+}
+
+/// What the API of a store needs to know.
+pub struct Options {
+    /// The keys that gateways sign with: one for each; more while keys are changed.
+    pub identity_keys: Vec<SigningKey>,
+    /// The answer to `GET /v1/endpoints`.
+    pub endpoints: Vec<Endpoint>,
+    /// What happens to a write that gives more than the caller has.
+    pub escalation: Escalation,
+    /// Where the time comes from.
+    pub clock: fn() -> Timestamp,
 }
 
 /// Why the API cannot be started.
@@ -49,19 +63,14 @@ pub enum StartError {
 }
 
 impl Api {
-    /// The API of a store, for the gateways that sign with one of these keys; `endpoints` is what it tells of other services.
-    /// Puts its own action definitions into the store.
+    /// The API of a store. Puts its own action definitions into the store.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn new(
-        store: Store,
-        identity_keys: Vec<SigningKey>,
-        endpoints: Vec<Endpoint>,
-        clock: fn() -> Timestamp,
-    ) -> Result<Arc<Self>, StartError> {
+    pub async fn new(store: Store, options: Options) -> Result<Arc<Self>, StartError> {
+        let Options { identity_keys, endpoints, escalation, clock } = options;
         let router = Router::new()?;
         publish(&store, &definitions::print_all(), clock()).await?;
-        Ok(Arc::new(Self { store, identity_keys, router, endpoints: endpoints.into(), clock }))
+        Ok(Arc::new(Self { store, identity_keys, router, endpoints: endpoints.into(), escalation, clock }))
     }
 }

@@ -92,7 +92,7 @@ impl Query {
     /// The page, sorted by `sort=NAME:asc` or `:desc`, several times if wanted. `orders` holds the known names and their columns;
     /// without any, the first of them, latest first.
     pub(super) fn page(&self, orders: &'static [(&'static str, &'static str)]) -> Asked {
-        let size = self.number("size", 1, PAGE_SIZE_MAX).unwrap_or(PAGE_SIZE);
+        let size = self.size();
         let number = self.number("page", 0, PAGE_MAX).unwrap_or(0);
         let (mut order, mut sort) = (Vec::new(), Vec::new());
         for text in self.texts("sort") {
@@ -120,6 +120,11 @@ impl Query {
             sort.push(format!("{name}:desc"));
         }
         Asked { page: Page { number, size, order }, sort }
+    }
+
+    /// How many items of a list.
+    pub(super) fn size(&self) -> u64 {
+        self.number("size", 1, PAGE_SIZE_MAX).unwrap_or(PAGE_SIZE)
     }
 
     fn number(&self, name: &'static str, least: u64, most: u64) -> Option<u64> {

@@ -9,12 +9,12 @@ use http::Method;
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::{accounts, endpoints, groups};
+use super::{accounts, audit, catalogue, endpoints, groups};
 use crate::config::Endpoint;
 use crate::snapshot::Routes;
 use crate::snapshot::routes::{TemplateError, parameter_names};
 use crate::types::{AccessLevel, Path};
-use AccessLevel::{Create, Delete, List, Read, Update};
+use AccessLevel::{Create, Delete, List, Permission, Read, Update};
 
 type Handled = Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send>>;
 type Handler = fn(Call) -> Handled;
@@ -48,6 +48,7 @@ pub(super) struct Route {
 
 const GROUP: (&str, &str) = ("iam:group", "path['group_id']");
 const ACCOUNT: (&str, &str) = ("portcullis:account", "path['account_id']");
+const DEFINITION: (&str, &str) = ("portcullis:definition", "path['service']");
 const USER: (&str, &str) = ("iam:user", "path['user_id']");
 
 /// THE table. Routes of one template stand together.
@@ -67,14 +68,28 @@ pub(super) static ROUTES: &[Route] = &[
     route(Method::DELETE, "/v1/groups/{group_id}/members/{user_id}", "iam:RemoveGroupMember", Delete, &[GROUP, USER], |call| {
         Box::pin(groups::remove_member(call))
     }),
+    // The audit log and the store's state.
+    route(Method::GET, "/portcullis/v1/audit", "iam:ShowAuditLog", Read, &[], |call| Box::pin(audit::list(call))),
+    route(Method::GET, "/portcullis/v1/revision", "iam:ShowRevision", Read, &[], |call| Box::pin(audit::revision(call))),
     // Accounts, for the operator.
     operator(Method::GET, "/portcullis/v1/accounts", "portcullis:ListAccounts", List, &[], |call| Box::pin(accounts::list(call))),
-    operator(Method::POST, "/portcullis/v1/accounts", "portcullis:CreateAccount", Create, &[], |call| Box::pin(accounts::create(call))),
+    operator(Method::POST, "/portcullis/v1/accounts", "portcullis:CreateAccount", Permission, &[], |call| Box::pin(accounts::create(call))),
     operator(Method::GET, "/portcullis/v1/accounts/{account_id}", "portcullis:ShowAccount", Read, &[ACCOUNT], |call| {
         Box::pin(accounts::show(call))
     }),
-    operator(Method::PUT, "/portcullis/v1/accounts/{account_id}", "portcullis:SetAccount", Update, &[ACCOUNT], |call| {
+    operator(Method::PUT, "/portcullis/v1/accounts/{account_id}", "portcullis:SetAccount", Permission, &[ACCOUNT], |call| {
         Box::pin(accounts::set(call))
+    }),
+    // Definitions, for the operator.
+    operator(Method::GET, "/portcullis/v1/definitions", "portcullis:ListDefinitions", List, &[], |call| Box::pin(catalogue::list(call))),
+    operator(Method::GET, "/portcullis/v1/definitions/{service}", "portcullis:ShowDefinition", Read, &[DEFINITION], |call| {
+        Box::pin(catalogue::show(call))
+    }),
+    operator(Method::PUT, "/portcullis/v1/definitions/{service}", "portcullis:SetDefinition", Permission, &[DEFINITION], |call| {
+        Box::pin(catalogue::put(call))
+    }),
+    operator(Method::DELETE, "/portcullis/v1/definitions/{service}", "portcullis:DeleteDefinition", Permission, &[DEFINITION], |call| {
+        Box::pin(catalogue::delete(call))
     }),
 ];
 

@@ -1,39 +1,222 @@
 //! Nobody gives more than they have (contracts C11): every write passes here before it is committed.
+//!
+//! What is judged are the records that would change, not the route: a route that is forgotten here gives nothing away.
+
+pub(crate) mod rules;
+
+use std::collections::HashSet;
 
 use super::operator::Excused;
 use super::{Caller, ServiceError};
 use crate::control::store::{Pending, Write};
-use crate::snapshot::wire::{Record, RecordKey};
+use crate::policy::{Owner, Policy};
+use crate::snapshot::Snapshot;
+use crate::snapshot::wire::{DocumentRef, Identity, Record, RecordKey};
+use crate::source::{Report, Source};
+use crate::types::{GroupId, PolicyId, Timestamp, UserId};
+use rules::{Circumstances, Refusal};
 
-/// The caller would give, or get, more than they have.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Refused(pub(crate) String);
-
-/// Whether the caller's own rights cover what the pending changes of `write` would bring into force.
-///
-/// Until rights can be compared, only root may change who has which rights.
-pub(crate) async fn covers(write: &mut Write, caller: &Caller) -> Result<(), ServiceError> {
-    let excused = Excused::of(write, caller).await?;
-    if caller.root || !write.pending().iter().any(|pending| touches_rights(pending, caller) && !excused.covers(pending)) {
-        return Ok(());
-    }
-    Err(Refused("only the root user may change who has which rights".to_owned()).into())
+/// What happens to a write that gives more than the caller has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Escalation {
+    /// It is refused.
+    Refuse,
+    /// It is logged.
+    Warn,
 }
 
-/// Taking away counts: what is taken away may deny something.
-fn touches_rights(pending: &Pending, caller: &Caller) -> bool {
-    match pending {
-        Pending::Put(record) => match record {
-            Record::Account(_) | Record::User(_) | Record::Group(_) => false,
-            Record::AccessKey(key) => key.user != caller.user,
-            Record::KeySecurity { user, .. } => *user != caller.user,
-            Record::Membership { .. } | Record::Policy(_) | Record::Attachment { .. } | Record::Definition { .. } => true,
-        },
-        Pending::Delete(key) => match key {
-            RecordKey::Account(_) | RecordKey::User(_) | RecordKey::Group(_) | RecordKey::AccessKey(_) => false,
-            RecordKey::KeySecurity(user) => *user != caller.user,
-            RecordKey::Membership(..) | RecordKey::Policy(_) | RecordKey::Attachment(..) | RecordKey::Definition(_) => true,
-        },
+/// The action that attaches and detaches in one request.
+const SET_BINDINGS: &str = "iam:SetPolicyBinding";
+const GROUP: &str = "iam:group";
+const USER: &str = "iam:user";
+const POLICY: &str = "iam:policy";
+
+/// Whether the caller's own rights cover what the pending changes of `write` would bring into force, and whether the caller may do
+/// what the write does beside the request's own action. The write's lock is held, so the snapshot is what the changes are made to.
+pub(crate) async fn judge(write: &mut Write, caller: &Caller, now: Timestamp) -> Result<(), ServiceError> {
+    let excused = Excused::of(write, caller).await?;
+    let snapshot = write.store().snapshot();
+    let judged = Judge { snapshot: &snapshot, caller, now, excused: &excused, coming: Coming::of(write.pending()) };
+    for pending in write.pending() {
+        match judged.one(pending) {
+            Ok(()) => {}
+            Err(refusal @ Refusal::NotAllowed { .. }) => return Err(refusal.into()),
+            Err(refusal) => match caller.escalation {
+                Escalation::Refuse => return Err(refusal.into()),
+                Escalation::Warn => {
+                    tracing::warn!(
+                        user = caller.user_text,
+                        action = caller.action,
+                        request_id = caller.request_id,
+                        "escalation: {refusal}"
+                    );
+                }
+            },
+        }
+    }
+    Ok(())
+}
+
+/// Whether the caller may get hold of a credential that no record shows: another user's password.
+pub(crate) fn may_act_for(write: &Write, caller: &Caller, user: UserId) -> Result<(), ServiceError> {
+    if user == caller.user {
+        return Ok(());
+    }
+    match (rules::may_act_for(&write.store().snapshot(), caller.user, user), caller.escalation) {
+        (Ok(()), _) => Ok(()),
+        (Err(refusal), Escalation::Refuse) => Err(refusal.into()),
+        (Err(refusal), Escalation::Warn) => {
+            tracing::warn!(user = caller.user_text, action = caller.action, request_id = caller.request_id, "escalation: {refusal}");
+            Ok(())
+        }
+    }
+}
+
+/// What a write makes and removes itself.
+struct Coming {
+    groups: HashSet<GroupId>,
+    users_gone: HashSet<UserId>,
+}
+
+impl Coming {
+    fn of(pending: &[Pending]) -> Self {
+        let mut coming = Self { groups: HashSet::new(), users_gone: HashSet::new() };
+        for pending in pending {
+            match pending {
+                Pending::Put(Record::Group(group)) => {
+                    coming.groups.insert(group.id);
+                }
+                Pending::Delete(RecordKey::User(user)) => {
+                    coming.users_gone.insert(*user);
+                }
+                Pending::Put(_) | Pending::Delete(_) => {}
+            }
+        }
+        coming
+    }
+}
+
+struct Judge<'a> {
+    snapshot: &'a Snapshot,
+    caller: &'a Caller,
+    now: Timestamp,
+    excused: &'a Excused,
+    coming: Coming,
+}
+
+impl Judge<'_> {
+    fn one(&self, pending: &Pending) -> Result<(), Refusal> {
+        if self.excused.covers(pending) {
+            return Ok(());
+        }
+        match pending {
+            Pending::Put(record) => self.put(record),
+            Pending::Delete(key) => self.delete(key),
+        }
+    }
+
+    fn put(&self, record: &Record) -> Result<(), Refusal> {
+        let (snapshot, caller) = (self.snapshot, self.caller.user);
+        match record {
+            Record::Attachment { policy, to } => {
+                self.attaching(*policy, *to)?;
+                rules::may_give(snapshot, caller, &[*policy])
+            }
+            Record::Membership { group, user } => {
+                if self.caller.action != "iam:AddGroupMember" {
+                    self.allowed("iam:AddGroupMember", &[(GROUP, &group.to_string()), (USER, &user.to_string())])?;
+                }
+                // What a group that is new gives is attached in this write, and judged there.
+                let is_new = self.coming.groups.contains(group) && snapshot.group(*group).is_none();
+                if is_new { Ok(()) } else { rules::may_join(snapshot, caller, *group) }
+            }
+            Record::Policy(policy) if snapshot.policy(policy.id).is_some() => {
+                let DocumentRef::Text(text, _) = &policy.document else { return Err(Refusal::UnknownPolicy(policy.id)) };
+                let owner = policy.account.map_or_else(Owner::system, |account| Owner::account(account.to_text().as_str()));
+                let source = Source::new("policy", text.as_str());
+                let new = Policy::load(&source, &policy.id.to_string(), owner, snapshot.catalogue(), &Report::new());
+                rules::may_change(snapshot, caller, policy.id, &new.ok_or(Refusal::UnknownPolicy(policy.id))?)
+            }
+            Record::AccessKey(key) if key.user != caller && key.enabled => rules::may_act_for(snapshot, caller, key.user),
+            Record::KeySecurity { user, .. } if *user != caller => rules::may_act_for(snapshot, caller, *user),
+            Record::User(user) => match snapshot.user(user.id) {
+                None if user.root => Err(Refusal::ActsForRoot),
+                None => Ok(()),
+                Some(found) => {
+                    if *found.principal.name != *user.name {
+                        rules::may_rename(snapshot, caller, user.id)?;
+                    }
+                    // Who is let in again has all their rights again.
+                    if user.active && !found.active { rules::may_act_for(snapshot, caller, user.id) } else { Ok(()) }
+                }
+            },
+            // A policy that is attached to nobody may say anything. Definitions and accounts are the operator's.
+            Record::Policy(_)
+            | Record::AccessKey(_)
+            | Record::KeySecurity { .. }
+            | Record::Account(_)
+            | Record::Group(_)
+            | Record::Definition { .. } => Ok(()),
+        }
+    }
+
+    fn delete(&self, key: &RecordKey) -> Result<(), Refusal> {
+        let (snapshot, caller) = (self.snapshot, self.caller.user);
+        match key {
+            RecordKey::Attachment(policy, from) => {
+                self.detaching(*policy, *from)?;
+                rules::may_take(snapshot, caller, &[*policy], *from)
+            }
+            RecordKey::Membership(group, user) => {
+                // Who leaves a group that denies something is freed of that; who is deleted gains nothing.
+                if rules::restricts(snapshot, *group) && !self.coming.users_gone.contains(user) {
+                    self.allowed("iam:RemoveGroupPolicyBinding", &[(GROUP, &group.to_string())])?;
+                }
+                rules::may_leave(snapshot, caller, *group, *user)
+            }
+            RecordKey::Policy(policy) => rules::may_delete(snapshot, caller, *policy),
+            RecordKey::KeySecurity(user) if *user != caller && !self.coming.users_gone.contains(user) => {
+                rules::may_act_for(snapshot, caller, *user)
+            }
+            RecordKey::KeySecurity(_)
+            | RecordKey::Account(_)
+            | RecordKey::User(_)
+            | RecordKey::Group(_)
+            | RecordKey::AccessKey(_)
+            | RecordKey::Definition(_) => Ok(()),
+        }
+    }
+
+    /// Attaching is an action of its own, also where a request does it in passing.
+    fn attaching(&self, policy: PolicyId, to: Identity) -> Result<(), Refusal> {
+        let (action, kind, id) = match to {
+            Identity::User(user) => ("iam:AddUserPolicyBinding", USER, user.to_string()),
+            Identity::Group(group) => ("iam:AddGroupPolicyBinding", GROUP, group.to_string()),
+        };
+        if self.caller.action == action || self.caller.action == SET_BINDINGS {
+            return Ok(());
+        }
+        self.allowed(action, &[(kind, &id), (POLICY, &policy.to_string())])
+    }
+
+    /// So is detaching, unless there is nobody left who gains by it.
+    fn detaching(&self, policy: PolicyId, from: Identity) -> Result<(), Refusal> {
+        let (action, kind, id, frees) = match from {
+            Identity::User(user) => ("iam:RemoveUserPolicyBinding", USER, user.to_string(), !self.coming.users_gone.contains(&user)),
+            Identity::Group(group) => ("iam:RemoveGroupPolicyBinding", GROUP, group.to_string(), rules::restricts(self.snapshot, group)),
+        };
+        if self.caller.action == action || self.caller.action == SET_BINDINGS || !frees {
+            return Ok(());
+        }
+        self.allowed(action, &[(kind, &id), (POLICY, &policy.to_string())])
+    }
+
+    fn allowed(&self, action: &str, resources: &[(&str, &str)]) -> Result<(), Refusal> {
+        let circumstances = Circumstances {
+            source_ip: self.caller.address.parse().ok(),
+            authentication_type: &self.caller.authentication_type,
+            now: self.now,
+        };
+        rules::is_allowed(self.snapshot, self.caller.user, action, resources, &circumstances)
     }
 }

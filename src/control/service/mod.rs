@@ -4,7 +4,9 @@
 //! Everything that is written goes through [`accept`].
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
 pub(crate) mod bootstrap;
+mod catalogue;
 pub(crate) mod definitions;
 pub(crate) mod escalation;
 pub(crate) mod fields;
@@ -12,8 +14,9 @@ pub(crate) mod groups;
 mod operator;
 
 use super::random::NoRandom;
+use super::store::audit::Entry;
 use super::store::authorship::Stamp;
-use super::store::{Store, StoreError, Write, audit};
+use super::store::{Store, StoreError, Write};
 use crate::types::{AccountId, Revision, SealError, Srn, Timestamp, UserId};
 
 /// Who calls, as the gateway vouched for and the store knows.
@@ -33,6 +36,10 @@ pub(crate) struct Caller {
     pub(crate) srn: String,
     /// The client's address, as the gateway saw it.
     pub(crate) address: String,
+    /// How the user proved who they are.
+    pub(crate) authentication_type: String,
+    /// What happens when they give more than they have.
+    pub(crate) escalation: escalation::Escalation,
     /// The request.
     pub(crate) request_id: String,
     /// The action that the request is.
@@ -46,8 +53,8 @@ impl Caller {
     }
 
     /// An entry of the audit log: what this call does to `resource`, as JSON before and after.
-    pub(crate) fn entry(&self, resource: String, before: Option<serde_json::Value>, after: Option<serde_json::Value>) -> audit::Entry {
-        audit::Entry {
+    pub(crate) fn entry(&self, resource: String, before: Option<serde_json::Value>, after: Option<serde_json::Value>) -> Entry {
+        Entry {
             account: self.account.to_string(),
             user: self.user_text.clone(),
             srn: self.srn.clone(),
@@ -92,12 +99,15 @@ pub(crate) enum ServiceError {
     /// It is as it must be.
     #[error("{0}")]
     Fixed(String),
+    /// Policies would restrict less; what they would lose, as sentences.
+    #[error("policies would deny or except less than now")]
+    Widening(Vec<String>),
     /// It has changed since the caller read it.
     #[error("it has changed since it was read; read it again")]
     Changed,
     /// The caller would give more than they have.
     #[error(transparent)]
-    Escalation(#[from] escalation::Refused),
+    Escalation(#[from] escalation::rules::Refusal),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -148,7 +158,7 @@ impl<T> Accepted<T> {
 
 /// The one way to end a use case that writes: refuses what gives more than the caller has, then commits.
 pub(crate) async fn accept<T>(mut write: Write, caller: &Caller, value: T, now: Timestamp) -> Result<Accepted<T>, ServiceError> {
-    escalation::covers(&mut write, caller).await?;
+    escalation::judge(&mut write, caller, now).await?;
     let revision = write.commit(now).await?;
     Ok(Accepted { value, revision })
 }

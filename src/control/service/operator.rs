@@ -12,7 +12,6 @@ use crate::types::{AccountId, UserId};
 pub(super) struct Excused {
     /// Users of accounts that this write makes.
     users: HashSet<UserId>,
-    definitions: bool,
 }
 
 impl Excused {
@@ -37,16 +36,15 @@ impl Excused {
             Pending::Put(Record::User(user)) if fresh.contains(&user.account) => Some(user.id),
             Pending::Put(_) | Pending::Delete(_) => None,
         };
-        Ok(Self { users: write.pending().iter().filter_map(user).collect(), definitions: true })
+        Ok(Self { users: write.pending().iter().filter_map(user).collect() })
     }
 
     /// Whether a change needs no rights of the caller's own.
     pub(super) fn covers(&self, pending: &Pending) -> bool {
         match pending {
+            Pending::Put(Record::User(user)) => self.users.contains(&user.id),
             Pending::Put(Record::AccessKey(key)) => self.users.contains(&key.user),
             Pending::Put(Record::Attachment { to: Identity::User(user), .. }) => self.users.contains(user),
-            // They have a check of their own, for what they take from policies.
-            Pending::Put(Record::Definition { .. }) | Pending::Delete(RecordKey::Definition(_)) => self.definitions,
             Pending::Put(_) | Pending::Delete(_) => false,
         }
     }

@@ -2,7 +2,9 @@
 
 use super::StoreError;
 use super::connection::Connection;
-use crate::types::Timestamp;
+use super::select::{Select, containing};
+use super::value::Row;
+use crate::types::{AccountId, Timestamp};
 
 /// An entry. The texts hold no secrets.
 #[derive(Debug, Clone)]
@@ -44,4 +46,81 @@ pub(super) async fn insert(
     values.extend([before.as_ref().into(), after.as_ref().into()]);
     connection.execute(sql, &values).await?;
     Ok(())
+}
+
+/// Where an entry stands: its commit, and its number within that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The commit.
+    pub(crate) sequence: u64,
+    /// The entry of the commit, from 0.
+    pub(crate) number: u64,
+}
+
+/// An entry as it was written.
+#[derive(Debug, Clone)]
+pub(crate) struct Logged {
+    /// Where it stands.
+    pub(crate) place: Place,
+    /// When.
+    pub(crate) at: Timestamp,
+    /// The entry.
+    pub(crate) entry: Entry,
+}
+
+/// Which entries to show.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Filter {
+    /// Those about this account; `None`: about any.
+    pub(crate) account: Option<AccountId>,
+    /// Those older than this one.
+    pub(crate) before: Option<Place>,
+    /// By this user.
+    pub(crate) user: Option<String>,
+    /// Of this action.
+    pub(crate) action: Option<String>,
+    /// About a thing whose SRN contains this.
+    pub(crate) resource: Option<String>,
+    /// Not before.
+    pub(crate) since: Option<Timestamp>,
+    /// Before.
+    pub(crate) until: Option<Timestamp>,
+}
+
+const COLUMNS: &str = "a.revision, a.entry, a.committed_at, a.account_id, a.user_id, a.srn, a.address, a.request_id, a.action, a.resource,
+    a.body_before, a.body_after";
+
+/// The newest entries, at most `limit`.
+pub(crate) async fn list(connection: &mut Connection, filter: &Filter, limit: u64) -> Result<Vec<Logged>, StoreError> {
+    let mut select = match filter.account {
+        Some(account) => Select::new(COLUMNS, "FROM audit a WHERE a.account_id = $", account),
+        None => Select::new(COLUMNS, "FROM audit a WHERE a.revision >= $", 0_u64),
+    };
+    if let Some(Place { sequence, number }) = filter.before {
+        let values = [sequence.into(), sequence.into(), number.into()];
+        select.and_each("(a.revision < $ OR (a.revision = $ AND a.entry < $))", values);
+    }
+    select.and_some("a.user_id = $", filter.user.as_deref());
+    select.and_some("a.action = $", filter.action.as_deref());
+    select.and_some("a.resource LIKE $ ESCAPE '\\'", filter.resource.as_deref().map(containing));
+    select.and_some("a.committed_at >= $", filter.since);
+    select.and_some("a.committed_at < $", filter.until);
+    let rows = select.first(connection, "a.revision DESC, a.entry DESC", limit).await?;
+    rows.into_iter().map(logged).collect()
+}
+
+fn logged(mut row: Row) -> Result<Logged, StoreError> {
+    let (place, at) = (Place { sequence: row.count()?, number: row.count()? }, row.time()?);
+    let entry = Entry {
+        account: row.text()?,
+        user: row.text()?,
+        srn: row.text()?,
+        address: row.text()?,
+        request_id: row.text()?,
+        action: row.text()?,
+        resource: row.text()?,
+        before: row.optional_text()?,
+        after: row.optional_text()?,
+    };
+    Ok(Logged { place, at, entry })
 }

@@ -84,6 +84,9 @@ pub enum StoreError {
         /// The reader's complaint.
         problem: String,
     },
+    /// More than a line of the feed holds.
+    #[error("this changes too much at once; do it in parts")]
+    TooMuch,
     /// A record under a key that is none.
     #[error(transparent)]
     Key(#[from] RecordKeyError),

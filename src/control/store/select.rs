@@ -55,6 +55,21 @@ impl Select {
         }
     }
 
+    /// One more condition, in which each `$` is the next of `values`.
+    pub(crate) fn and_each(&mut self, condition: &'static str, values: impl IntoIterator<Item = Value>) {
+        self.rest.push_str(" AND ");
+        let mut values = values.into_iter();
+        for piece in condition.split_inclusive('$') {
+            match piece.strip_suffix('$') {
+                Some(before) => {
+                    self.values.extend(values.next());
+                    let _ = write!(self.rest, "{before}${}", self.values.len());
+                }
+                None => self.rest.push_str(piece),
+            }
+        }
+    }
+
     /// One more condition without a value.
     pub(crate) fn and_plain(&mut self, condition: &'static str) {
         self.rest.push_str(" AND ");
@@ -87,6 +102,12 @@ impl Select {
         }
         let _ = write!(text, "{unique} LIMIT {} OFFSET {}", page.size, page.number.saturating_mul(page.size));
         Ok((connection.select(self, text).await?, count))
+    }
+
+    /// The first rows in the order of these columns.
+    pub(crate) async fn first(&self, connection: &mut Connection, order: &'static str, limit: u64) -> Result<Vec<Row>, StoreError> {
+        let text = format!("SELECT {} {} ORDER BY {order} LIMIT {limit}", self.columns, self.rest);
+        connection.select(self, text).await
     }
 
     pub(super) fn values(&self) -> &[Value] {
@@ -125,6 +146,9 @@ mod tests {
         select.and_in("g", [0_i64; 0]);
         assert_eq!(select.rest, "FROM t WHERE a = $1 AND (b = $1 OR c IS NULL) AND d = $2 AND f IN ($3, $4) AND 1 = 0");
         assert_eq!(select.values.len(), 4);
+        select.and_each("(h < $ OR h = $ AND i < $)", [Value::Integer(1), Value::Integer(1), Value::Integer(2)]);
+        assert!(select.rest.ends_with(" AND (h < $5 OR h = $6 AND i < $7)"), "{}", select.rest);
+        assert_eq!(select.values.len(), 7);
         assert_eq!(containing("50%_a\\"), "%50\\%\\_a\\\\%");
     }
 }

@@ -7,12 +7,15 @@ use super::audit::{self, Entry};
 use super::connection::{Connection, Turn};
 use super::history::{self, Position};
 use super::{Store, StoreError};
+use crate::snapshot::wire::channel::LINE_BYTES_MAX;
 use crate::snapshot::wire::frame::Commit;
 use crate::snapshot::wire::{Change, Digest, Frame, Record, RecordKey, read_json};
 use crate::types::{Revision, Timestamp};
 
 /// How many commits are kept for readers that fell behind; one that is further behind gets a snapshot.
 pub(super) const CHANGES_KEPT: u64 = 100_000;
+/// Most bytes of a commit as the feed carries it, which adds a little to each line.
+const COMMIT_BYTES_MAX: usize = LINE_BYTES_MAX - 1_024;
 
 /// A change to a record that the commit will make.
 #[derive(Debug, Clone)]
@@ -92,12 +95,15 @@ impl Write {
     /// Makes all of it last, as the next revision, and tells who listens.
     ///
     /// # Errors
-    /// When a record would not be readable, or the database fails; then nothing of it was written.
+    /// When a record would not be readable, it is too much at once, or the database fails; then nothing of it was written.
     pub(crate) async fn commit(mut self, now: Timestamp) -> Result<Revision, StoreError> {
         let sequence = self.sequence();
         let (changes, after) = self.apply(sequence).await?;
         let commit = Commit { sequence, time: now.milliseconds(), digest: after.digest, changes };
         let line = Frame::Commit(commit.clone()).to_json();
+        if line.len() > COMMIT_BYTES_MAX {
+            return Err(StoreError::TooMuch);
+        }
         let connection = &mut self.connection;
         let sql = "INSERT INTO changes (revision, committed_at, digest, body) VALUES ($1, $2, $3, $4)";
         connection.execute(sql, &[sequence.into(), now.into(), after.digest.to_string().into(), line.into()]).await?;

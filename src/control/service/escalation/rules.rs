@@ -18,7 +18,7 @@ use crate::types::{GroupId, PolicyId, PrincipalKind, Timestamp, UserId};
 
 /// Why a caller may not bring rights into force. For the `detail` of an answer: says "you" to the caller, and nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// The policy gives more than the caller has.
     #[error("the policy `{policy}` gives more than you have: {uncovered}")]
     Gives {
@@ -82,20 +82,20 @@ fn on(resource: Option<&str>) -> String {
 
 /// What the caller's conditions see of the request that the gateway vouches for.
 #[derive(Debug, Clone, Copy)]
-pub struct Circumstances<'a> {
+pub(crate) struct Circumstances<'a> {
     /// The caller's address.
-    pub source_ip: Option<IpAddr>,
+    pub(crate) source_ip: Option<IpAddr>,
     /// How they proved who they are: the value of `scp:AuthenticationType`.
-    pub authentication_type: &'a str,
+    pub(crate) authentication_type: &'a str,
     /// The time.
-    pub now: Timestamp,
+    pub(crate) now: Timestamp,
 }
 
 /// Whether the caller may attach these policies to anybody: a user, a group or a role.
 ///
 /// # Errors
 /// The first policy that gives more than the caller has.
-pub fn may_give(snapshot: &Snapshot, caller: UserId, policies: &[PolicyId]) -> Result<(), Refusal> {
+pub(crate) fn may_give(snapshot: &Snapshot, caller: UserId, policies: &[PolicyId]) -> Result<(), Refusal> {
     let caller = Caller::find(snapshot, caller)?;
     if caller.is_root() {
         return Ok(());
@@ -107,7 +107,7 @@ pub fn may_give(snapshot: &Snapshot, caller: UserId, policies: &[PolicyId]) -> R
 ///
 /// # Errors
 /// The first policy of the group that gives more than the caller has.
-pub fn may_join(snapshot: &Snapshot, caller: UserId, group: GroupId) -> Result<(), Refusal> {
+pub(crate) fn may_join(snapshot: &Snapshot, caller: UserId, group: GroupId) -> Result<(), Refusal> {
     let caller = Caller::find(snapshot, caller)?;
     if caller.is_root() {
         return Ok(());
@@ -121,7 +121,7 @@ pub fn may_join(snapshot: &Snapshot, caller: UserId, group: GroupId) -> Result<(
 ///
 /// # Errors
 /// The first policy with a Deny that the caller holds by what is taken away.
-pub fn may_take(snapshot: &Snapshot, caller: UserId, policies: &[PolicyId], from: Identity) -> Result<(), Refusal> {
+pub(crate) fn may_take(snapshot: &Snapshot, caller: UserId, policies: &[PolicyId], from: Identity) -> Result<(), Refusal> {
     let caller = Caller::find(snapshot, caller)?;
     let concerned = match from {
         Identity::User(user) => user == caller.user.principal.user,
@@ -138,7 +138,7 @@ pub fn may_take(snapshot: &Snapshot, caller: UserId, policies: &[PolicyId], from
 ///
 /// # Errors
 /// When it has a Deny and the caller holds it.
-pub fn may_delete(snapshot: &Snapshot, caller: UserId, policy: PolicyId) -> Result<(), Refusal> {
+pub(crate) fn may_delete(snapshot: &Snapshot, caller: UserId, policy: PolicyId) -> Result<(), Refusal> {
     let caller = Caller::find(snapshot, caller)?;
     if !caller.is_root() && caller.holds(policy) && caller.may_be_denied_by(policy) {
         return Err(Refusal::Frees(policy));
@@ -150,7 +150,7 @@ pub fn may_delete(snapshot: &Snapshot, caller: UserId, policy: PolicyId) -> Resu
 ///
 /// # Errors
 /// When the member is the caller, and a policy of the group has a Deny.
-pub fn may_leave(snapshot: &Snapshot, caller: UserId, group: GroupId, member: UserId) -> Result<(), Refusal> {
+pub(crate) fn may_leave(snapshot: &Snapshot, caller: UserId, group: GroupId, member: UserId) -> Result<(), Refusal> {
     let policies: Vec<PolicyId> = match snapshot.group(group) {
         Some(found) if member == caller => found.policies.iter().map(|link| link.id).collect(),
         Some(_) | None => Vec::new(),
@@ -165,7 +165,7 @@ pub fn may_leave(snapshot: &Snapshot, caller: UserId, group: GroupId, member: Us
 ///
 /// # Errors
 /// When the new version gives what neither the old one gave nor the caller has, or no longer denies what it denied to the caller.
-pub fn may_change(snapshot: &Snapshot, caller: UserId, policy: PolicyId, new: &Policy) -> Result<(), Refusal> {
+pub(crate) fn may_change(snapshot: &Snapshot, caller: UserId, policy: PolicyId, new: &Policy) -> Result<(), Refusal> {
     let caller = Caller::find(snapshot, caller)?;
     if caller.is_root() || !snapshot.is_attached(policy) {
         return Ok(());
@@ -183,7 +183,7 @@ pub fn may_change(snapshot: &Snapshot, caller: UserId, policy: PolicyId, new: &P
 ///
 /// # Errors
 /// When the user is root, or has a policy that gives more than the caller has.
-pub fn may_act_for(snapshot: &Snapshot, caller: UserId, user: UserId) -> Result<(), Refusal> {
+pub(crate) fn may_act_for(snapshot: &Snapshot, caller: UserId, user: UserId) -> Result<(), Refusal> {
     let caller = Caller::find(snapshot, caller)?;
     let target = caller.fellow(user)?;
     if caller.is_root() || user == caller.user.principal.user {
@@ -206,7 +206,7 @@ pub fn may_act_for(snapshot: &Snapshot, caller: UserId, user: UserId) -> Result<
 ///
 /// # Errors
 /// When a policy of the user depends on the name.
-pub fn may_rename(snapshot: &Snapshot, caller: UserId, user: UserId) -> Result<(), Refusal> {
+pub(crate) fn may_rename(snapshot: &Snapshot, caller: UserId, user: UserId) -> Result<(), Refusal> {
     let caller = Caller::find(snapshot, caller)?;
     let target = caller.fellow(user)?;
     if !caller.is_root() && snapshot.policies_of(target).iter().any(|policy| policy.may_depend_on_name()) {
@@ -218,7 +218,7 @@ pub fn may_rename(snapshot: &Snapshot, caller: UserId, user: UserId) -> Result<(
 /// Whether a group's policies deny anything to its members, or may: then whoever takes members out of it, or deletes it, takes the
 /// policies away, which is `iam:RemoveGroupPolicyBinding`.
 #[must_use]
-pub fn restricts(snapshot: &Snapshot, group: GroupId) -> bool {
+pub(crate) fn restricts(snapshot: &Snapshot, group: GroupId) -> bool {
     let denies = |link: &Link<PolicyId>| !link.readable || snapshot.policy(link.id).is_none_or(|policy| policy.may_deny());
     snapshot.group(group).is_some_and(|group| !group.known || group.policies.iter().any(denies))
 }
@@ -228,7 +228,7 @@ pub fn restricts(snapshot: &Snapshot, group: GroupId) -> bool {
 ///
 /// # Errors
 /// [`Refusal::NotAllowed`] when not. A Deny counts for root too.
-pub fn is_allowed(
+pub(crate) fn is_allowed(
     snapshot: &Snapshot,
     caller: UserId,
     action: &str,

@@ -1,0 +1,239 @@
+//! Every route of the API, as it is defined at the gateway, with every credential that must not be enough.
+
+use serde_json::{Value as Json, json};
+
+use portcullis::snapshot::wire::ActionDefinition;
+use portcullis::source::{Cursor, Report, Source, yaml};
+
+use super::harness::{Folder, Key};
+
+/// Routes that ask for no credential: exactly these.
+const PUBLIC: [&str; 1] = ["GET /"];
+
+/// A route, called with everything it wants, about things of the first account.
+struct Row {
+    route: &'static str,
+    path: String,
+    body: Option<Json>,
+    /// What the other account's administrator is told: 403 by the gateway or 404 by the API. `None` where nothing of the first account
+    /// is named, so that the route is about their own account.
+    foreign: Option<u16>,
+}
+
+/// What the rows are about.
+struct Things {
+    account: String,
+    user: String,
+    user_key: String,
+    own_key: String,
+    group: String,
+    policy: String,
+}
+
+/// A user with a key, who may do nothing.
+fn newcomer(folder: &Folder, admin: &Key, name: &str) -> (String, Key) {
+    let path = format!("/v1/accounts/{}/users", folder.account());
+    let made = folder.must(admin, "POST", &path, Some(&json!({"user_name": name, "password": "Correct-horse-1-battery"})), 201);
+    let user = made.text("/id");
+    let made = folder.must(
+        admin,
+        "POST",
+        &format!("/portcullis/v1/users/{user}/access-keys"),
+        Some(&json!({"access_key_type": "PERMANENT"})),
+        201,
+    );
+    (user, Key { id: made.text("/access_key/access_key"), secret: made.text("/access_key/secret_key") })
+}
+
+fn document() -> Json {
+    json!({"Version": "2024-07-01", "Statement": [{"Sid": "a", "Effect": "Allow", "Action": ["iam:ListGroups"], "Resource": ["*"]}]})
+}
+
+fn things(folder: &Folder, admin: &Key) -> (Things, Key) {
+    let (user, nobody) = newcomer(folder, admin, "nobody");
+    let group = folder.must(admin, "POST", "/v1/groups", Some(&json!({"name": "operators", "description": null, "user_ids": [user]})), 201);
+    let policy = json!({"policy_name": "looking", "policy_version": {"policy_document": document()}});
+    let policy = folder.must(admin, "POST", "/v1/policies", Some(&policy), 201).text("/id");
+    let things = Things {
+        account: folder.account(),
+        user_key: nobody.id.clone(),
+        own_key: admin.id.clone(),
+        group: group.text("/group/id"),
+        user,
+        policy,
+    };
+    (things, nobody)
+}
+
+fn rows(things: &Things) -> Vec<Row> {
+    let Things { account, user, user_key, own_key, group, policy } = things;
+    let mut rows = Vec::new();
+    let mut row =
+        |route: &'static str, path: String, body: Option<Json>, foreign: Option<u16>| rows.push(Row { route, path, body, foreign });
+    let documented = json!({"policy_name": "more", "policy_version": {"policy_document": document()}});
+
+    row("GET /v1/endpoints", "/v1/endpoints".into(), None, None);
+    row("GET /v1/groups", "/v1/groups".into(), None, None);
+    let theirs = json!({"name": "thieves", "description": null, "user_ids": [user], "policy_ids": [policy]});
+    row("POST /v1/groups", "/v1/groups".into(), Some(theirs), Some(404));
+    row("GET /v1/groups/{group_id}", format!("/v1/groups/{group}"), None, Some(404));
+    row("PUT /v1/groups/{group_id}", format!("/v1/groups/{group}"), Some(json!({"name": "mine", "description": null})), Some(404));
+    row("GET /v1/groups/{group_id}/members", format!("/v1/groups/{group}/members"), None, Some(404));
+    row("POST /v1/groups/{group_id}/members", format!("/v1/groups/{group}/members"), Some(json!({"user_id": user})), Some(404));
+    row("DELETE /v1/groups/{group_id}/members/{user_id}", format!("/v1/groups/{group}/members/{user}"), None, Some(404));
+    row("GET /v1/groups/{group_id}/policy-bindings", format!("/v1/groups/{group}/policy-bindings"), None, Some(404));
+    let bound = json!({"policy_ids": [policy]});
+    row("POST /v1/groups/{group_id}/policy-bindings", format!("/v1/groups/{group}/policy-bindings"), Some(bound.clone()), Some(404));
+    row(
+        "DELETE /v1/groups/{group_id}/policy-bindings/{policy_id}",
+        format!("/v1/groups/{group}/policy-bindings/{policy}"),
+        None,
+        Some(404),
+    );
+
+    row("GET /v1/policies", "/v1/policies".into(), None, None);
+    row("POST /v1/policies", "/v1/policies".into(), Some(documented.clone()), None);
+    row("POST /v1/policies/list", "/v1/policies/list".into(), Some(json!({"excluded_policy_ids": []})), None);
+    row("DELETE /v1/policies/bulk", "/v1/policies/bulk".into(), Some(json!({"ids": [policy]})), Some(404));
+    row("GET /v1/policies/{policy_id}", format!("/v1/policies/{policy}"), None, Some(404));
+    row("PUT /v1/policies/{policy_id}", format!("/v1/policies/{policy}"), Some(json!({"policy_name": "mine"})), Some(404));
+    row("GET /v1/policies/{policy_id}/bindings", format!("/v1/policies/{policy}/bindings"), None, Some(404));
+    let bindings = json!({"identity_type": "GROUP", "add_ids": [group], "remove_ids": []});
+    row("PUT /v1/policies/{policy_id}/bindings", format!("/v1/policies/{policy}/bindings"), Some(bindings), Some(404));
+    row("GET /v1/users/{user_id}/policy-bindings", format!("/v1/users/{user}/policy-bindings"), None, Some(404));
+    row("POST /v1/users/{user_id}/policy-bindings", format!("/v1/users/{user}/policy-bindings"), Some(bound), Some(404));
+    row("DELETE /v1/users/{user_id}/policy-bindings/{policy_id}", format!("/v1/users/{user}/policy-bindings/{policy}"), None, Some(404));
+
+    let users = format!("/v1/accounts/{account}/users");
+    let one = format!("{users}/{user}");
+    let made = json!({"user_name": "thief", "password": "Correct-horse-1-battery"});
+    row("GET /v1/accounts/{account_id}/users", users.clone(), None, Some(403));
+    row("POST /v1/accounts/{account_id}/users", users.clone(), Some(made), Some(403));
+    row("DELETE /v1/accounts/{account_id}/users/bulk", format!("{users}/bulk"), Some(json!({"user_ids": [user]})), Some(403));
+    row("GET /v1/accounts/{account_id}/users/{user_id}", one.clone(), None, Some(403));
+    row("PUT /v1/accounts/{account_id}/users/{user_id}", one.clone(), Some(json!({"password_reuse_count": 1})), Some(403));
+    let password = json!({"password": "Correct-horse-2-battery", "temporary_password": true});
+    row("PUT /v1/accounts/{account_id}/users/{user_id}/password", format!("{one}/password"), Some(password), Some(403));
+
+    row("GET /v1/access-keys", "/v1/access-keys".into(), None, None);
+    row("POST /v1/access-keys", "/v1/access-keys".into(), Some(json!({"access_key_type": "PERMANENT"})), None);
+    row("DELETE /v1/access-keys/bulk", "/v1/access-keys/bulk".into(), Some(json!({"ids": [own_key]})), Some(404));
+    row("GET /v1/access-keys/{access_key_id}", format!("/v1/access-keys/{own_key}"), None, Some(404));
+    row("PUT /v1/access-keys/{access_key_id}", format!("/v1/access-keys/{own_key}"), Some(json!({"is_enabled": false})), Some(404));
+    row("DELETE /v1/access-keys/{access_key_id}", format!("/v1/access-keys/{own_key}"), None, Some(404));
+
+    let keys = format!("/portcullis/v1/users/{user}/access-keys");
+    row("GET /portcullis/v1/users/{user_id}/access-keys", keys.clone(), None, Some(404));
+    row("POST /portcullis/v1/users/{user_id}/access-keys", keys.clone(), Some(json!({"access_key_type": "PERMANENT"})), Some(404));
+    let template = "PUT /portcullis/v1/users/{user_id}/access-keys/{access_key_id}";
+    row(template, format!("{keys}/{user_key}"), Some(json!({"is_enabled": false})), Some(404));
+    row("DELETE /portcullis/v1/users/{user_id}/access-keys/{access_key_id}", format!("{keys}/{user_key}"), None, Some(404));
+    let list = json!({"allowlist_enabled": true, "allowed_addresses": ["192.0.2.1"]});
+    for setting in ["key-security", "console-access"] {
+        let (show, set) = match setting {
+            "key-security" => ("GET /portcullis/v1/users/{user_id}/key-security", "PUT /portcullis/v1/users/{user_id}/key-security"),
+            _ => ("GET /portcullis/v1/users/{user_id}/console-access", "PUT /portcullis/v1/users/{user_id}/console-access"),
+        };
+        row(show, format!("/portcullis/v1/users/{user}/{setting}"), None, Some(404));
+        row(set, format!("/portcullis/v1/users/{user}/{setting}"), Some(list.clone()), Some(404));
+    }
+    let console = format!("/portcullis/v1/accounts/{account}/console-access");
+    row("GET /portcullis/v1/accounts/{account_id}/console-access", console.clone(), None, Some(403));
+    row("PUT /portcullis/v1/accounts/{account_id}/console-access", console, Some(list), Some(403));
+
+    row("GET /portcullis/v1/audit", "/portcullis/v1/audit".into(), None, None);
+    row("GET /portcullis/v1/revision", "/portcullis/v1/revision".into(), None, None);
+    let accounts = "/portcullis/v1/accounts";
+    row("GET /portcullis/v1/accounts", accounts.into(), None, Some(403));
+    row("POST /portcullis/v1/accounts", accounts.into(), Some(json!({"name": "x", "administrator": {"user_name": "x"}})), Some(403));
+    row("GET /portcullis/v1/accounts/{account_id}", format!("{accounts}/{account}"), None, Some(403));
+    row(
+        "PUT /portcullis/v1/accounts/{account_id}",
+        format!("{accounts}/{account}"),
+        Some(json!({"name": "mine", "active": true})),
+        Some(403),
+    );
+    let definitions = "/portcullis/v1/definitions";
+    row("GET /portcullis/v1/definitions", definitions.into(), None, Some(403));
+    row("GET /portcullis/v1/definitions/{service}", format!("{definitions}/iam"), None, Some(403));
+    row(
+        "PUT /portcullis/v1/definitions/{service}",
+        format!("{definitions}/vm"),
+        Some(json!({"document": "x", "accept_widening": true})),
+        Some(403),
+    );
+    row("DELETE /portcullis/v1/definitions/{service}", format!("{definitions}/iam"), None, Some(403));
+
+    // Last, because they would take away what the others are about.
+    row("DELETE /v1/policies/{policy_id}", format!("/v1/policies/{policy}"), None, Some(404));
+    row("DELETE /v1/accounts/{account_id}/users/{user_id}", one, None, Some(403));
+    row("DELETE /v1/groups/{group_id}", format!("/v1/groups/{group}"), None, Some(404));
+    rows
+}
+
+/// The routes as the gateway has them: each with whether it is public.
+fn defined(folder: &Folder, admin: &Key) -> Vec<(String, bool)> {
+    let mut routes = Vec::new();
+    for service in ["iam", "portcullis"] {
+        let shown = folder.must(admin, "GET", &format!("/portcullis/v1/definitions/{service}"), None, 200);
+        let source = Source::new("definition", shown.text("/document"));
+        let report = Report::new();
+        for document in yaml::parse(&source).unwrap() {
+            let definition = ActionDefinition::decode(&Cursor::new(&document, &source, &report)).unwrap_or_else(|| panic!("{report}"));
+            for path in definition.paths {
+                routes.extend(path.methods.iter().map(|method| (format!("{} {}", method.method, path.template.text), method.public)));
+            }
+        }
+    }
+    routes
+}
+
+#[test]
+fn every_route_refuses_whoever_has_no_right_to_it() {
+    let folder = Folder::new();
+    let _demo = folder.demo();
+    let (admin, other) = (folder.key("ADMIN"), folder.key("OTHER"));
+    let (things, nobody) = things(&folder, &admin);
+    let rows = rows(&things);
+
+    let mut defined = defined(&folder, &admin);
+    defined.sort();
+    let public: Vec<&str> = defined.iter().filter(|(_, public)| *public).map(|(route, _)| route.as_str()).collect();
+    assert_eq!(public, PUBLIC);
+    let mut expected: Vec<&str> = rows.iter().map(|row| row.route).chain(PUBLIC).collect();
+    expected.sort_unstable();
+    assert_eq!(
+        defined.iter().map(|(route, _)| route.as_str()).collect::<Vec<_>>(),
+        expected,
+        "a route without a row, or a row without a route"
+    );
+
+    let ids = [&things.account, &things.user, &things.user_key, &things.own_key, &things.group, &things.policy];
+    let forged = Key { secret: other.secret.clone(), ..admin.clone() };
+    for Row { route, path, body, foreign } in &rows {
+        let method = route.split(' ').next().unwrap();
+        let call = |key: Option<&Key>| folder.call(key, method, path, body.as_ref());
+        let verdict = |key: Option<&Key>| {
+            let answer = call(key);
+            (answer.status, answer.header("portcullis-reason").unwrap_or_default().to_owned())
+        };
+        assert_eq!(verdict(None), (401, "no_credential".to_owned()), "{route}");
+        assert_eq!(verdict(Some(&forged)), (401, "signature_mismatch".to_owned()), "{route}");
+        assert_eq!(verdict(Some(&nobody)), (403, "implicit_deny".to_owned()), "{route}");
+        let answer = call(Some(&other));
+        match foreign {
+            Some(status) => assert_eq!(answer.status, *status, "{route}: {}", answer.body),
+            None => assert!((200..300).contains(&answer.status), "{route}: {}", answer.body),
+        }
+        if foreign.is_none() {
+            for id in ids {
+                assert!(!answer.body.contains(id), "{route} shows {id}: {}", answer.body);
+            }
+        }
+    }
+    // Nothing of it has happened: everything is still there, and only what the other account did in its own.
+    let group = folder.must(&admin, "GET", &format!("/v1/groups/{}", things.group), None, 200);
+    assert_eq!((group.text("/group/name"), group.text("/group/members/0/user_id")), ("operators".to_owned(), things.user.clone()));
+    folder.must(&admin, "GET", &format!("/v1/policies/{}", things.policy), None, 200);
+    folder.must(&nobody, "GET", "/v1/groups", None, 403);
+}
