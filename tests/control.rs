@@ -12,6 +12,9 @@ mod accounts;
 #[path = "control/audit.rs"]
 mod audit;
 #[cfg(test)]
+#[path = "control/bindings.rs"]
+mod bindings;
+#[cfg(test)]
 #[path = "control/definitions.rs"]
 mod definitions;
 #[cfg(test)]
@@ -23,6 +26,9 @@ mod identity;
 #[cfg(test)]
 #[path = "control/members.rs"]
 mod members;
+#[cfg(test)]
+#[path = "control/policies.rs"]
+mod policies;
 #[cfg(test)]
 #[path = "control/store.rs"]
 mod store;

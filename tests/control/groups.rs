@@ -49,7 +49,7 @@ async fn a_group_is_made_shown_changed_and_removed() {
         json!({
             "created_at": NOW, "created_by": user, "creator_email": null, "creator_name": "root", "description": "on call",
             "domain_name": "scp", "id": id, "members": [], "modified_at": NOW, "modified_by": user, "modifier_email": null,
-            "modifier_name": "root", "name": "운영-ops", "policies": null, "roles": null, "resource_type": "group",
+            "modifier_name": "root", "name": "운영-ops", "policies": [], "roles": null, "resource_type": "group",
             "service_name": "Identity and Access Management", "service_type": "iam",
             "srn": format!("srn:e::{account}:::iam:group/{id}"), "type": "USER_DEFINED",
         })

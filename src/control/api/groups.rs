@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
+use super::policies::PolicyBody;
 use crate::control::service::groups::{self, Create, Details, Joined, Set, decode_member};
 use crate::control::service::srn;
 use crate::control::store::Store;
@@ -56,7 +57,7 @@ struct GroupBody {
     modifier_email: Option<String>,
     modifier_name: Option<String>,
     name: String,
-    policies: Option<Vec<()>>,
+    policies: Option<Vec<PolicyBody>>,
     roles: Option<Vec<()>>,
     resource_type: &'static str,
     service_name: &'static str,
@@ -82,7 +83,7 @@ struct MemberBody {
 }
 
 impl GroupBody {
-    fn new(store: &Store, group: Group, members: Option<Vec<Joined>>) -> Self {
+    fn new(store: &Store, group: Group, members: Option<Vec<Joined>>, policies: Option<Vec<PolicyBody>>) -> Self {
         let (created, modified) = (group.authorship.created, group.authorship.modified);
         Self {
             created_at: created.at.to_string(),
@@ -98,7 +99,7 @@ impl GroupBody {
             modifier_email: modified.email,
             modifier_name: modified.name,
             name: group.name,
-            policies: None,
+            policies,
             roles: None,
             resource_type: GROUP,
             service_name: "Identity and Access Management",
@@ -130,7 +131,8 @@ impl MemberBody {
 }
 
 fn wrapped(store: &Store, details: Details) -> Wrapped {
-    Wrapped { group: GroupBody::new(store, details.group, Some(details.members)) }
+    let policies = details.policies.into_iter().map(|policy| PolicyBody::new(store, policy)).collect();
+    Wrapped { group: GroupBody::new(store, details.group, Some(details.members), Some(policies)) }
 }
 
 pub(super) async fn list(call: Call) -> Result<Answer, ApiError> {
@@ -156,7 +158,7 @@ pub(super) async fn list(call: Call) -> Result<Answer, ApiError> {
         Some(true) => (Vec::new(), 0),
         Some(false) | None => groups::list(&call.store, &call.caller, &filter, &asked.page).await?,
     };
-    let groups = groups.into_iter().map(|group| GroupBody::new(&call.store, group, None)).collect();
+    let groups = groups.into_iter().map(|group| GroupBody::new(&call.store, group, None, None)).collect();
     Ok(Answer::ok(&GroupPage { count, page: asked.page.number, size: asked.page.size, sort: asked.sort, groups }))
 }
 

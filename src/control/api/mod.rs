@@ -5,6 +5,7 @@
 
 mod accounts;
 mod audit;
+mod bindings;
 mod body;
 mod call;
 mod catalogue;
@@ -14,6 +15,7 @@ mod error;
 pub(in crate::control) mod feed;
 mod groups;
 mod identity;
+mod policies;
 mod query;
 mod router;
 mod server;

@@ -9,7 +9,7 @@ use http::Method;
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::{accounts, audit, catalogue, endpoints, groups};
+use super::{accounts, audit, bindings, catalogue, endpoints, groups, policies};
 use crate::config::Endpoint;
 use crate::snapshot::Routes;
 use crate::snapshot::routes::{TemplateError, parameter_names};
@@ -50,6 +50,13 @@ const GROUP: (&str, &str) = ("iam:group", "path['group_id']");
 const ACCOUNT: (&str, &str) = ("portcullis:account", "path['account_id']");
 const DEFINITION: (&str, &str) = ("portcullis:definition", "path['service']");
 const USER: (&str, &str) = ("iam:user", "path['user_id']");
+const POLICY: (&str, &str) = ("iam:policy", "path['policy_id']");
+/// Whom `SetPolicyBinding` names. Which type they are of stands in the body, so each counts as both: a `Deny` about one must hold. Where
+/// one list is absent or empty, the other stands in for it.
+const ADDED: &str = "body['add_ids'][*] ?? body['remove_ids'][*]";
+const REMOVED: &str = "body['remove_ids'][*] ?? body['add_ids'][*]";
+const BOUND: [(&str, &str); 5] = [POLICY, ("iam:group", ADDED), ("iam:group", REMOVED), ("iam:user", ADDED), ("iam:user", REMOVED)];
+const GIVEN: (&str, &str) = ("iam:policy", "body['policy_ids'][*]");
 
 /// THE table. Routes of one template stand together.
 pub(super) static ROUTES: &[Route] = &[
@@ -91,6 +98,51 @@ pub(super) static ROUTES: &[Route] = &[
     operator(Method::DELETE, "/portcullis/v1/definitions/{service}", "portcullis:DeleteDefinition", Permission, &[DEFINITION], |call| {
         Box::pin(catalogue::delete(call))
     }),
+    // Policies, and who has them.
+    route(Method::GET, "/v1/policies", "iam:ListPolicies", List, &[], |call| Box::pin(policies::list(call))),
+    route(Method::POST, "/v1/policies", "iam:CreatePolicy", Permission, &[], |call| Box::pin(policies::create(call))),
+    route(Method::POST, "/v1/policies/list", "iam:ListPolicies", List, &[], |call| Box::pin(policies::query(call))),
+    route(Method::DELETE, "/v1/policies/bulk", "iam:DeleteBulkPolicy", Permission, &[("iam:policy", "body['ids'][*]")], |call| {
+        Box::pin(policies::delete_all(call))
+    }),
+    route(Method::GET, "/v1/policies/{policy_id}", "iam:ShowPolicy", Permission, &[POLICY], |call| Box::pin(policies::show(call))),
+    route(Method::PUT, "/v1/policies/{policy_id}", "iam:SetPolicy", Permission, &[POLICY], |call| Box::pin(policies::set(call))),
+    route(Method::DELETE, "/v1/policies/{policy_id}", "iam:DeletePolicy", Permission, &[POLICY], |call| Box::pin(policies::delete(call))),
+    route(Method::GET, "/v1/policies/{policy_id}/bindings", "iam:ListPolicyBindings", List, &[POLICY], |call| {
+        Box::pin(bindings::list(call))
+    }),
+    route(Method::PUT, "/v1/policies/{policy_id}/bindings", "iam:SetPolicyBinding", Permission, &BOUND, |call| {
+        Box::pin(bindings::set(call))
+    }),
+    route(Method::GET, "/v1/groups/{group_id}/policy-bindings", "iam:ListGroupPolicyBindings", List, &[GROUP], |call| {
+        Box::pin(bindings::list_of_group(call))
+    }),
+    route(Method::POST, "/v1/groups/{group_id}/policy-bindings", "iam:AddGroupPolicyBinding", Permission, &[GROUP, GIVEN], |call| {
+        Box::pin(bindings::add_to_group(call))
+    }),
+    route(
+        Method::DELETE,
+        "/v1/groups/{group_id}/policy-bindings/{policy_id}",
+        "iam:RemoveGroupPolicyBinding",
+        Permission,
+        &[GROUP, POLICY],
+        |call| Box::pin(bindings::remove_from_group(call)),
+    ),
+    route(Method::GET, "/v1/users/{user_id}/policy-bindings", "iam:ListUserPolicyBindings", List, &[USER], |call| {
+        Box::pin(bindings::list_of_user(call))
+    }),
+    route(Method::POST, "/v1/users/{user_id}/policy-bindings", "iam:AddUserPolicyBinding", Permission, &[USER, GIVEN], |call| {
+        Box::pin(bindings::add_to_user(call))
+    }),
+    route(
+        Method::DELETE,
+        "/v1/users/{user_id}/policy-bindings/{policy_id}",
+        "iam:RemoveUserPolicyBinding",
+        Permission,
+        &[USER, POLICY],
+        |call| Box::pin(bindings::remove_from_user(call)),
+    ),
+    // End of policies.
 ];
 
 const fn route(

@@ -4,10 +4,11 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Value as Json, json};
 
-use super::{Accepted, Caller, Precondition, ServiceError, accept, fields, srn};
+use super::{Accepted, Caller, Precondition, ServiceError, accept, bindings, fields, policies as policy_rules, srn};
 use crate::control::random;
 use crate::control::store::connection::Connection;
 use crate::control::store::groups::{self, Fields, Filter, Group, Member};
+use crate::control::store::policies::Policy;
 use crate::control::store::select::Page;
 use crate::control::store::tags::{self, Tag, Tagged};
 use crate::control::store::{Store, StoreError, Write, policies, users};
@@ -72,13 +73,15 @@ pub(crate) fn decode_member(cursor: &Cursor<'_>) -> Option<UserId> {
     user
 }
 
-/// A group with its members.
+/// A group with its members and policies.
 #[derive(Debug)]
 pub(crate) struct Details {
     /// The group.
     pub(crate) group: Group,
     /// Its members.
     pub(crate) members: Vec<Joined>,
+    /// Its policies.
+    pub(crate) policies: Vec<Policy>,
 }
 
 /// A member, and the names of all its groups.
@@ -98,10 +101,7 @@ pub(crate) async fn list(store: &Store, caller: &Caller, filter: &Filter, page: 
 
 /// A group with its members.
 pub(crate) async fn show(store: &Store, caller: &Caller, id: GroupId) -> Result<Details, ServiceError> {
-    let mut read = store.read().await?;
-    let group = groups::find(&mut read, caller.account, id).await?.ok_or_else(|| not_found(id))?;
-    let members = groups::all_members(&mut read, id).await?;
-    Ok(Details { group, members: joined(&mut read, id, members).await? })
+    details(&mut *store.read().await?, caller, id).await
 }
 
 /// Makes a group, with policies and members.
@@ -117,25 +117,19 @@ pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Tim
     groups::insert(&mut write, caller.account, id, written, sequence, stamp).await.map_err(|error| taken(error, &new.name))?;
     tags::set(&mut write, Tagged { kind: WHAT, id: &id.to_string() }, caller.account, &new.tags).await?;
     write.put(record(caller, id, &new.name));
-    for policy in &new.policies {
-        let to = Identity::Group(id);
-        policies::attach(&mut write, *policy, to, stamp).await?;
-        write.put(Record::Attachment { policy: *policy, to });
-    }
+    bindings::give(&mut write, caller, &new.policies, Identity::Group(id), now).await?;
     for user in &new.users {
         groups::add_member(&mut write, id, *user, stamp).await?;
         write.put(Record::Membership { group: id, user: *user });
     }
-    let group = groups::find(&mut write, caller.account, id).await?.ok_or_else(|| not_found(id))?;
-    let members = groups::all_members(&mut write, id).await?;
-    let members = joined(&mut write, id, members).await?;
+    let details = details(&mut write, caller, id).await?;
     let after = json!({
         "name": new.name, "description": new.description, "tags": new.tags,
         "policy_ids": new.policies.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "user_ids": new.users.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
     write.audit(caller.entry(srn(store, caller.account, WHAT, id), None, Some(after)));
-    accept(write, caller, Details { group, members }, now).await
+    accept(write, caller, details, now).await
 }
 
 /// Changes a group's name and description.
@@ -153,11 +147,9 @@ pub(crate) async fn set(
     let sequence = write.sequence();
     groups::update(&mut write, id, written, sequence, caller.stamp(now)).await.map_err(|error| taken(error, &set.name))?;
     write.put(record(caller, id, &set.name));
-    let group = groups::find(&mut write, caller.account, id).await?.ok_or_else(|| not_found(id))?;
-    let members = groups::all_members(&mut write, id).await?;
-    let members = joined(&mut write, id, members).await?;
-    write.audit(caller.entry(srn(store, caller.account, WHAT, id), Some(shown(&before)), Some(shown(&group))));
-    accept(write, caller, Details { group, members }, now).await
+    let details = details(&mut write, caller, id).await?;
+    write.audit(caller.entry(srn(store, caller.account, WHAT, id), Some(shown(&before)), Some(shown(&details.group))));
+    accept(write, caller, details, now).await
 }
 
 /// Removes a group, its memberships and its attachments.
@@ -241,18 +233,21 @@ async fn found(write: &mut Write, caller: &Caller, id: GroupId, precondition: &P
 
 /// Refuses ids of nobody in the account, all at once.
 async fn known(write: &mut Write, caller: &Caller, new: &Create) -> Result<(), ServiceError> {
-    let mut problems = Vec::new();
-    for (index, policy) in new.policies.iter().enumerate() {
-        if !policies::is_usable(write, caller.account, *policy).await? {
-            problems.push(format!("`policy_ids[{index}]`: there is no policy `{policy}`; write the id of a policy of this account"));
-        }
-    }
+    let mut problems = policy_rules::unknown(write, caller, "policy_ids", &new.policies).await?;
     for (index, user) in new.users.iter().enumerate() {
         if users::find(write, caller.account, *user).await?.is_none() {
             problems.push(format!("`user_ids[{index}]`: there is no user `{user}`; write the id of a user of this account"));
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(ServiceError::Invalid(problems)) }
+    policy_rules::valid((), problems)
+}
+
+async fn details(connection: &mut Connection, caller: &Caller, id: GroupId) -> Result<Details, ServiceError> {
+    let group = groups::find(connection, caller.account, id).await?.ok_or_else(|| not_found(id))?;
+    let members = groups::all_members(connection, id).await?;
+    let members = joined(connection, id, members).await?;
+    let policies = policies::held_by(connection, caller.account, Identity::Group(id)).await?;
+    Ok(Details { group, members, policies })
 }
 
 async fn joined(connection: &mut Connection, group: GroupId, members: Vec<Member>) -> Result<Vec<Joined>, ServiceError> {

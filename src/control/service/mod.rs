@@ -5,13 +5,16 @@
 
 pub(crate) mod accounts;
 pub(crate) mod audit;
+pub(crate) mod bindings;
 pub(crate) mod bootstrap;
 mod catalogue;
 pub(crate) mod definitions;
+pub(crate) mod documents;
 pub(crate) mod escalation;
 pub(crate) mod fields;
 pub(crate) mod groups;
 mod operator;
+pub(crate) mod policies;
 
 use super::random::NoRandom;
 use super::store::audit::Entry;
@@ -102,6 +105,29 @@ pub(crate) enum ServiceError {
     /// Policies would restrict less; what they would lose, as sentences.
     #[error("policies would deny or except less than now")]
     Widening(Vec<String>),
+    /// No more of these in one thing.
+    #[error("a {of} has at most {most} {what}")]
+    TooMany {
+        /// What would have too many.
+        of: &'static str,
+        /// How many it may have.
+        most: u64,
+        /// Of what.
+        what: &'static str,
+    },
+    /// Others depend on it.
+    #[error("the {what} `{name}` is attached to {by}; detach it first")]
+    InUse {
+        /// What it is.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// Who depends on it.
+        by: String,
+    },
+    /// It belongs to the system.
+    #[error("the policy `{0}` is one of the system; nobody changes it, but it may be attached")]
+    OfSystem(String),
     /// It has changed since the caller read it.
     #[error("it has changed since it was read; read it again")]
     Changed,

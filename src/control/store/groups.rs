@@ -6,7 +6,7 @@ use super::StoreError;
 use super::authorship::{Authorship, Stamp};
 use super::connection::Connection;
 use super::history::only;
-use super::select::{Page, Select, containing};
+use super::select::{Page, Select, WHOLE, containing};
 use super::value::Row;
 use crate::types::{AccountId, GroupId, PolicyId, Timestamp, UserId};
 
@@ -94,7 +94,6 @@ const MEMBER_COLUMNS: &str = "u.id, u.user_name, u.email, u.created_at, u.last_l
     c.user_name, c.email, c.created_at, c.last_login_at";
 const MEMBER_FROM: &str = "FROM memberships p JOIN users u ON u.id = p.user_id LEFT JOIN users c ON c.id = p.created_by
     WHERE p.group_id = $";
-const WHOLE: Page = Page { number: 0, size: i64::MAX as u64, order: Vec::new() };
 
 fn group(mut row: Row) -> Result<Group, StoreError> {
     let (id, account, name) = (row.parsed()?, row.parsed()?, row.text()?);

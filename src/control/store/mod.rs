@@ -16,6 +16,7 @@ pub(crate) mod access_keys;
 pub(crate) mod accounts;
 pub(crate) mod audit;
 pub(crate) mod authorship;
+pub(crate) mod bindings;
 pub(crate) mod definitions;
 pub(crate) mod groups;
 pub(crate) mod policies;

@@ -17,6 +17,9 @@ pub(crate) struct Page {
     pub(crate) order: Vec<(&'static str, Direction)>,
 }
 
+/// All of a list.
+pub(crate) const WHOLE: Page = Page { number: 0, size: i64::MAX as u64, order: Vec::new() };
+
 /// Which end comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
