@@ -1,32 +1,17 @@
 """A feed of our own: it speaks to one gateway as a control plane does, with no store behind it (snapshot::wire of the product)."""
 
-import hashlib
 import hmac
 import json
 import socket
 import threading
 import time
 
+from rig.digest import Digest
+
 FORM = b"portcullis-feed-v1\n"
 PATH = "/feed/v1"
 HEARTBEAT_SECONDS = 1
 CHUNK_BYTES = 256 << 10
-HALF = 1 << 64
-
-
-class Digest:
-    """The checksum of a whole state."""
-
-    def __init__(self):
-        self.low = self.high = 0
-
-    def change(self, key, record, sign):
-        parts = hashlib.sha256(f"{key}\n{record}".encode()).digest()
-        self.low = (self.low + sign * int.from_bytes(parts[:8], "little")) % HALF
-        self.high = (self.high + sign * int.from_bytes(parts[8:16], "little")) % HALF
-
-    def __str__(self):
-        return f"{self.low:016x}{self.high:016x}"
 
 
 class State:

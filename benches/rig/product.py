@@ -67,7 +67,7 @@ class Ports:
 class Product:
     """Control plane, gateway and backend. Each can be started, ended and killed by itself."""
 
-    def __init__(self, folder, program, proxied=False, workers=None):
+    def __init__(self, folder, program, proxied=False, decisions="decisions.jsonl"):
         self.folder, self.program = folder, program
         *ports, proxy = free_ports(6)
         self.ports = Ports(*ports, feed_seen=proxy if proxied else ports[3])
@@ -78,7 +78,7 @@ class Product:
             path.touch(mode=0o600)
             path.write_text(self.keys[name] + "\n")
         (folder / "control.yaml").write_text(self.control_yaml())
-        (folder / "gateway.yaml").write_text(self.gateway_yaml(workers))
+        (folder / "gateway.yaml").write_text(self.gateway_yaml(decisions))
         self.control = self.gateway = self.stub = None
         self.starts = 0
         self.account = self.administrator = self.credential = None
@@ -92,13 +92,12 @@ class Product:
             f"feed:\n  address: 127.0.0.1:{ports.feed}\n  credential: {{file: feed.key}}\n"
         )
 
-    def gateway_yaml(self, workers):
+    def gateway_yaml(self, decisions):
         ports = self.ports
         return (
             f"listeners:\n  - address: 127.0.0.1:{ports.gateway}\n"
             f"metrics: {{address: 127.0.0.1:{ports.metrics}}}\n"
-            + (f"workers: {workers}\n" if workers else "")
-            + "identity:\n  feed:\n"
+            "identity:\n  feed:\n"
             f"    url: http://127.0.0.1:{ports.feed_seen}\n"
             "    credential: {file: feed.key}\n    copy: gateway-copy\n"
             "  sealing_key: {file: sealing.key}\n"
@@ -107,7 +106,7 @@ class Product:
             f"    upstream: {{url: http://127.0.0.1:{ports.api}, identity_key: {{file: identity.key}}}}\n"
             f"  backend:\n    hosts: [{STUB_HOST}]\n    definitions: [iam]\n"
             f"    upstream: {{url: http://127.0.0.1:{ports.stub}, identity_key: {{file: stub.key}}}}\n"
-            "record: {path: decisions.jsonl}\n"
+            f"record: {{path: {decisions}}}\n"
         )
 
     # Processes
@@ -168,6 +167,19 @@ class Product:
         """Revision and digest in force at the gateway; `None` when there is none yet, or no gateway."""
         answer = client.get(self.ports.metrics, "/revision", 2)
         if answer is None or answer.status != 200:
+            return None
+        return parse_revision(answer.json()["revision"]), answer.json()["digest"]
+
+    def control_revision(self):
+        """Revision and digest of the store, as its API shows them; `None` when it does not answer."""
+        connection = client.Connection(self.ports.api, seconds=2)
+        try:
+            answer = connection.ask("GET", "/portcullis/v1/revision", self.administrator_vouched())
+        except (client.Cut, client.Unsent):
+            return None
+        finally:
+            connection.close()
+        if answer.status != 200:
             return None
         return parse_revision(answer.json()["revision"]), answer.json()["digest"]
 
