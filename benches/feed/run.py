@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""From the API's answer to a change until the gateway decides by it, under load. README.md says how to read it.
+"""From the API's answer to a change until the gateway decides by it, under load.
 
 Five kinds of changes, made through the gateway by an administrator. After each answer the user whom it
 concerns asks as fast as one connection can, until the decision is another. Loopback only; ends only what

@@ -96,7 +96,6 @@ class Bench:
         self.figures |= {
             "load_s": ended - began,
             "load_after_asking_s": ended - speaker.asked,
-            "sender_s": speaker.sent - speaker.asked,
             "resident_bytes": self.product.gateway.memory_bytes(),
             "copy_bytes": self.copy_bytes(),
         }
@@ -194,7 +193,7 @@ class Bench:
         mib = 1 << 20
         print(
             f"{figures['users']} users, {figures['records']} records\n"
-            f"everything from the feed    {figures['load_s']:.2f} s from the gateway's start, of which the sender took {figures['sender_s']:.2f} s\n"
+            f"everything from the feed    {figures['load_s']:.2f} s from the gateway's start\n"
             f"resident memory             {figures['resident_bytes'] / mib:.0f} MiB; "
             f"{figures['resident_bytes_after_changes'] / mib:.0f} MiB after the changes; "
             f"{figures['resident_bytes_from_copy'] / mib:.0f} MiB after a start from the disk copy\n"

@@ -1,4 +1,4 @@
-"""A feed of our own: it speaks to one gateway as a control plane does, with no store behind it (snapshot::wire of the product)."""
+"""A feed of our own: it speaks to one gateway as a control plane does, with no store behind it."""
 
 import hmac
 import json
@@ -22,7 +22,6 @@ class State:
         for key, record in self.records.items():
             self.digest.change(key, record, 1)
         self.epoch, self.head = time.time_ns() // 1_000_000, 1
-        self.first = self.head
         self.digests, self.commits = {self.head: str(self.digest)}, {}
 
     def commit(self, changes):
@@ -55,7 +54,7 @@ class Speaker:
         self.key, self.state = key.encode(), state
         self.lock = threading.Lock()
         self.stream = self.mac = None
-        self.asked = self.sent = None
+        self.asked = None
         self.socket = socket.create_server(("127.0.0.1", port))
         for work in (self.accept, self.beat):
             threading.Thread(target=work, daemon=True).start()
@@ -89,7 +88,6 @@ class Speaker:
             stream.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
             self.stream = stream
             self.begin(target)
-            self.sent = time.monotonic()
 
     def begin(self, target):
         state = self.state

@@ -214,7 +214,8 @@ class Chaos:
             + "\n".join(f"  {line}" for line in shown)
             + f"\nfeed, as it passed the proxy: {', '.join(spoiled)}\n"
             f"gateways, all together: {', '.join(sums)}\n"
-            f"digests seen at {len(self.record.digests)} revisions; {len(self.record.accepted)} accepted writes found in the audit log\n"
+            f"digests seen at {len(self.record.digests)} revisions, "
+            f"{len(self.record.accepted)} accepted writes looked up in the audit log\n"
             f"longest time without a decision {self.record.longest_silence:.2f} s, longest start {faults.longest_start:.2f} s\n"
             f"{len(self.record.violations)} violations"
         )
