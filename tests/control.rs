@@ -6,6 +6,9 @@
 mod harness;
 
 #[cfg(test)]
+#[path = "control/access_keys.rs"]
+mod access_keys;
+#[cfg(test)]
 #[path = "control/accounts.rs"]
 mod accounts;
 #[cfg(test)]
@@ -30,5 +33,11 @@ mod members;
 #[path = "control/policies.rs"]
 mod policies;
 #[cfg(test)]
+#[path = "control/settings.rs"]
+mod settings;
+#[cfg(test)]
 #[path = "control/store.rs"]
 mod store;
+#[cfg(test)]
+#[path = "control/users.rs"]
+mod users;

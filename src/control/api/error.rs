@@ -80,16 +80,19 @@ impl ApiError {
             Self::Service(error) => match error {
                 ServiceError::NotFound(..) => (StatusCode::NOT_FOUND, "NotFound"),
                 ServiceError::Invalid(_) => (StatusCode::BAD_REQUEST, "ValidationError"),
-                ServiceError::Taken(..) => (StatusCode::CONFLICT, "Conflict"),
-                ServiceError::Fixed(_) | ServiceError::Widening(_) => (StatusCode::CONFLICT, "Conflict"),
-                ServiceError::Full { .. } | ServiceError::AllTaken { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
-                ServiceError::InUse { .. } => (StatusCode::CONFLICT, "Conflict"),
-                ServiceError::TooMany { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
-                ServiceError::OfSystem(_) => (StatusCode::FORBIDDEN, "Forbidden"),
+                ServiceError::Taken(..)
+                | ServiceError::State(_)
+                | ServiceError::Fixed(_)
+                | ServiceError::Widening(_)
+                | ServiceError::InUse { .. } => (StatusCode::CONFLICT, "Conflict"),
+                ServiceError::Full { .. }
+                | ServiceError::UserFull { .. }
+                | ServiceError::AllTaken { .. }
+                | ServiceError::TooMany { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
+                ServiceError::OfSystem(_) | ServiceError::Escalation(_) => (StatusCode::FORBIDDEN, "Forbidden"),
                 ServiceError::Changed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
-                ServiceError::Escalation(_) => (StatusCode::FORBIDDEN, "Forbidden"),
                 ServiceError::Store(StoreError::TooMuch) => (StatusCode::PAYLOAD_TOO_LARGE, "LimitExceeded"),
-                ServiceError::Store(_) | ServiceError::Random(_) | ServiceError::Seal(_) => {
+                ServiceError::Store(_) | ServiceError::Random(_) | ServiceError::Seal(_) | ServiceError::Hash(_) => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "ContactAdminForAssistance")
                 }
             },

@@ -3,6 +3,7 @@
 //! A request goes one way: [`server`] reads it within limits, [`identity`] refuses what no gateway vouches for, [`router`]
 //! finds the route in the one table, the resource's file reads the body and prints the answer. Only here are status codes.
 
+mod access_keys;
 mod accounts;
 mod audit;
 mod bindings;
@@ -19,6 +20,8 @@ mod policies;
 mod query;
 mod router;
 mod server;
+mod settings;
+mod users;
 
 use std::sync::Arc;
 

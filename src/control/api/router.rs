@@ -9,7 +9,7 @@ use http::Method;
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::{accounts, audit, bindings, catalogue, endpoints, groups, policies};
+use super::{access_keys, accounts, audit, bindings, catalogue, endpoints, groups, policies, settings, users};
 use crate::config::Endpoint;
 use crate::snapshot::Routes;
 use crate::snapshot::routes::{TemplateError, parameter_names};
@@ -47,7 +47,7 @@ pub(super) struct Route {
 }
 
 const GROUP: (&str, &str) = ("iam:group", "path['group_id']");
-const ACCOUNT: (&str, &str) = ("portcullis:account", "path['account_id']");
+const TENANT: (&str, &str) = ("portcullis:account", "path['account_id']");
 const DEFINITION: (&str, &str) = ("portcullis:definition", "path['service']");
 const USER: (&str, &str) = ("iam:user", "path['user_id']");
 const POLICY: (&str, &str) = ("iam:policy", "path['policy_id']");
@@ -57,6 +57,10 @@ const ADDED: &str = "body['add_ids'][*] ?? body['remove_ids'][*]";
 const REMOVED: &str = "body['remove_ids'][*] ?? body['add_ids'][*]";
 const BOUND: [(&str, &str); 5] = [POLICY, ("iam:group", ADDED), ("iam:group", REMOVED), ("iam:user", ADDED), ("iam:user", REMOVED)];
 const GIVEN: (&str, &str) = ("iam:policy", "body['policy_ids'][*]");
+const USERS: (&str, &str) = ("iam:user", "body['user_ids'][*]");
+const KEY: (&str, &str) = ("iam:access-key", "path['access_key_id']");
+const KEYS: (&str, &str) = ("iam:access-key", "body['ids'][*]");
+const ACCOUNT: (&str, &str) = ("iam:account", "path['account_id']");
 
 /// THE table. Routes of one template stand together.
 pub(super) static ROUTES: &[Route] = &[
@@ -81,10 +85,10 @@ pub(super) static ROUTES: &[Route] = &[
     // Accounts, for the operator.
     operator(Method::GET, "/portcullis/v1/accounts", "portcullis:ListAccounts", List, &[], |call| Box::pin(accounts::list(call))),
     operator(Method::POST, "/portcullis/v1/accounts", "portcullis:CreateAccount", Permission, &[], |call| Box::pin(accounts::create(call))),
-    operator(Method::GET, "/portcullis/v1/accounts/{account_id}", "portcullis:ShowAccount", Read, &[ACCOUNT], |call| {
+    operator(Method::GET, "/portcullis/v1/accounts/{account_id}", "portcullis:ShowAccount", Read, &[TENANT], |call| {
         Box::pin(accounts::show(call))
     }),
-    operator(Method::PUT, "/portcullis/v1/accounts/{account_id}", "portcullis:SetAccount", Permission, &[ACCOUNT], |call| {
+    operator(Method::PUT, "/portcullis/v1/accounts/{account_id}", "portcullis:SetAccount", Permission, &[TENANT], |call| {
         Box::pin(accounts::set(call))
     }),
     // Definitions, for the operator.
@@ -143,6 +147,82 @@ pub(super) static ROUTES: &[Route] = &[
         |call| Box::pin(bindings::remove_from_user(call)),
     ),
     // End of policies.
+    // Users.
+    route(Method::GET, "/v1/accounts/{account_id}/users", "iam:ListUsers", List, &[], |call| Box::pin(users::list(call))),
+    route(Method::POST, "/v1/accounts/{account_id}/users", "iam:CreateUser", Create, &[], |call| Box::pin(users::create(call))),
+    route(Method::DELETE, "/v1/accounts/{account_id}/users/bulk", "iam:DeleteBulkUser", Delete, &[USERS], |call| {
+        Box::pin(users::delete_bulk(call))
+    }),
+    route(Method::GET, "/v1/accounts/{account_id}/users/{user_id}", "iam:ShowUser", Read, &[USER], |call| Box::pin(users::show(call))),
+    route(Method::PUT, "/v1/accounts/{account_id}/users/{user_id}", "iam:SetUser", Update, &[USER], |call| Box::pin(users::set(call))),
+    route(Method::DELETE, "/v1/accounts/{account_id}/users/{user_id}", "iam:DeleteUser", Delete, &[USER], |call| {
+        Box::pin(users::delete(call))
+    }),
+    route(Method::PUT, "/v1/accounts/{account_id}/users/{user_id}/password", "iam:SetUserPassword", Permission, &[USER], |call| {
+        Box::pin(users::set_password(call))
+    }),
+    // The caller's own access keys.
+    route(Method::GET, "/v1/access-keys", "iam:ListAccessKey", List, &[], |call| Box::pin(access_keys::list(call))),
+    route(Method::POST, "/v1/access-keys", "iam:CreateAccessKey", Create, &[], |call| Box::pin(access_keys::create(call))),
+    route(Method::DELETE, "/v1/access-keys/bulk", "iam:DeleteBulkAccessKey", Delete, &[KEYS], |call| {
+        Box::pin(access_keys::delete_bulk(call))
+    }),
+    route(Method::GET, "/v1/access-keys/{access_key_id}", "iam:ShowAccessKey", Read, &[KEY], |call| Box::pin(access_keys::show(call))),
+    route(Method::PUT, "/v1/access-keys/{access_key_id}", "iam:SetAccessKey", Update, &[KEY], |call| Box::pin(access_keys::set(call))),
+    route(Method::DELETE, "/v1/access-keys/{access_key_id}", "iam:DeleteAccessKey", Delete, &[KEY], |call| {
+        Box::pin(access_keys::delete(call))
+    }),
+    // Other users' access keys, and settings.
+    route(Method::GET, "/portcullis/v1/users/{user_id}/access-keys", "iam:ListUserAccessKeys", Permission, &[USER], |call| {
+        Box::pin(access_keys::list_of(call))
+    }),
+    route(Method::POST, "/portcullis/v1/users/{user_id}/access-keys", "iam:CreateUserAccessKey", Permission, &[USER], |call| {
+        Box::pin(access_keys::create_of(call))
+    }),
+    route(
+        Method::PUT,
+        "/portcullis/v1/users/{user_id}/access-keys/{access_key_id}",
+        "iam:SetUserAccessKey",
+        Permission,
+        &[USER, KEY],
+        |call| Box::pin(access_keys::set_of(call)),
+    ),
+    route(
+        Method::DELETE,
+        "/portcullis/v1/users/{user_id}/access-keys/{access_key_id}",
+        "iam:DeleteUserAccessKey",
+        Permission,
+        &[USER, KEY],
+        |call| Box::pin(access_keys::delete_of(call)),
+    ),
+    route(Method::GET, "/portcullis/v1/users/{user_id}/key-security", "iam:ShowKeySecurity", Permission, &[USER], |call| {
+        Box::pin(settings::key_security(call))
+    }),
+    route(Method::PUT, "/portcullis/v1/users/{user_id}/key-security", "iam:SetKeySecurity", Permission, &[USER], |call| {
+        Box::pin(settings::set_key_security(call))
+    }),
+    route(Method::GET, "/portcullis/v1/users/{user_id}/console-access", "iam:ShowConsoleAccess", Permission, &[USER], |call| {
+        Box::pin(settings::user_console(call))
+    }),
+    route(Method::PUT, "/portcullis/v1/users/{user_id}/console-access", "iam:SetConsoleAccess", Permission, &[USER], |call| {
+        Box::pin(settings::set_user_console(call))
+    }),
+    route(
+        Method::GET,
+        "/portcullis/v1/accounts/{account_id}/console-access",
+        "iam:ShowAccountConsoleAccess",
+        Permission,
+        &[ACCOUNT],
+        |call| Box::pin(settings::account_console(call)),
+    ),
+    route(
+        Method::PUT,
+        "/portcullis/v1/accounts/{account_id}/console-access",
+        "iam:SetAccountConsoleAccess",
+        Permission,
+        &[ACCOUNT],
+        |call| Box::pin(settings::set_account_console(call)),
+    ),
 ];
 
 const fn route(

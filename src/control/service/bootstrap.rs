@@ -159,7 +159,7 @@ async fn add_key(write: &mut Write, account: AccountId, user: UserId, stamp: Sta
     let (id, secret) = (AccessKeyId::from_bytes(random::bytes()?), random::secret()?);
     let sealed = write.store().sealing_key().seal(&secret, &seal_owner(id, user), random::bytes()?)?;
     let sequence = write.sequence();
-    access_keys::insert(write, &NewAccessKey { id, account, user, sealed: &sealed }, sequence, stamp).await?;
+    access_keys::insert(write, &NewAccessKey { id, account, user, sealed: &sealed, description: None }, sequence, stamp).await?;
     let secret_ref = SecretRef::Sealed(sealed);
     write.put(Record::AccessKey(wire::AccessKey {
         id,

@@ -101,6 +101,16 @@ pub(crate) fn ids<T: FromStr<Err: std::fmt::Display>>(cursor: &Cursor<'_>) -> Op
     Some(all)
 }
 
+/// A list of at least one id, each once.
+pub(crate) fn some_ids<T: FromStr<Err: std::fmt::Display>>(cursor: &Cursor<'_>) -> Option<Vec<T>> {
+    let ids = ids(cursor)?;
+    if ids.is_empty() {
+        cursor.error_hint("the list is empty", "write at least one id");
+        return None;
+    }
+    Some(ids)
+}
+
 /// An id.
 pub(crate) fn id<T: FromStr<Err: std::fmt::Display>>(cursor: &Cursor<'_>) -> Option<T> {
     text(cursor, "write an id: 32 lower-case hexadecimal digits")?;

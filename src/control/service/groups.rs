@@ -196,8 +196,10 @@ pub(crate) async fn add_member(
 ) -> Result<Accepted<Joined>, ServiceError> {
     let mut write = store.write().await?;
     found(&mut write, caller, id, &Precondition::None).await?;
-    if users::find(&mut write, caller.account, user).await?.is_none() {
-        return Err(ServiceError::NotFound("user", user.to_string()));
+    match users::find(&mut write, caller.account, user).await? {
+        None => return Err(ServiceError::NotFound("user", user.to_string())),
+        Some(found) if found.root => return Err(ServiceError::State("the root user cannot be in a group".to_owned())),
+        Some(_) => {}
     }
     groups::add_member(&mut write, id, user, caller.stamp(now)).await?;
     write.put(Record::Membership { group: id, user });
@@ -235,8 +237,10 @@ async fn found(write: &mut Write, caller: &Caller, id: GroupId, precondition: &P
 async fn known(write: &mut Write, caller: &Caller, new: &Create) -> Result<(), ServiceError> {
     let mut problems = policy_rules::unknown(write, caller, "policy_ids", &new.policies).await?;
     for (index, user) in new.users.iter().enumerate() {
-        if users::find(write, caller.account, *user).await?.is_none() {
-            problems.push(format!("`user_ids[{index}]`: there is no user `{user}`; write the id of a user of this account"));
+        match users::find(write, caller.account, *user).await? {
+            None => problems.push(format!("`user_ids[{index}]`: there is no user `{user}`; write the id of a user of this account")),
+            Some(found) if found.root => problems.push(format!("`user_ids[{index}]`: the root user cannot be in a group; leave it out")),
+            Some(_) => {}
         }
     }
     policy_rules::valid((), problems)

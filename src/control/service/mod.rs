@@ -3,6 +3,7 @@
 //! Each takes the [`Caller`] and works on the caller's own account: what belongs to another account does not exist here.
 //! Everything that is written goes through [`accept`].
 
+pub(crate) mod access_keys;
 pub(crate) mod accounts;
 pub(crate) mod audit;
 pub(crate) mod bindings;
@@ -14,7 +15,10 @@ pub(crate) mod escalation;
 pub(crate) mod fields;
 pub(crate) mod groups;
 mod operator;
+pub(crate) mod password;
 pub(crate) mod policies;
+pub(crate) mod settings;
+pub(crate) mod users;
 
 use super::random::NoRandom;
 use super::store::audit::Entry;
@@ -50,6 +54,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Refuses another account as one that does not exist.
+    pub(crate) fn owns(&self, account: AccountId) -> Result<(), ServiceError> {
+        if account == self.account { Ok(()) } else { Err(ServiceError::NotFound("account", account.to_string())) }
+    }
+
     /// Who writes now.
     pub(crate) fn stamp(&self, now: Timestamp) -> Stamp<'_> {
         Stamp { at: now, by: &self.user_text }
@@ -128,6 +137,17 @@ pub(crate) enum ServiceError {
     /// It belongs to the system.
     #[error("the policy `{0}` is one of the system; nobody changes it, but it may be attached")]
     OfSystem(String),
+    /// No more of these for one user.
+    #[error("a user has at most {most} {what}")]
+    UserFull {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many there may be.
+        most: usize,
+    },
+    /// Not in the state the thing is in; says what to do first.
+    #[error("{0}")]
+    State(String),
     /// It has changed since the caller read it.
     #[error("it has changed since it was read; read it again")]
     Changed,
@@ -143,6 +163,9 @@ pub(crate) enum ServiceError {
     /// A secret could not be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// A password could not be hashed.
+    #[error(transparent)]
+    Hash(#[from] password::HashError),
 }
 
 /// What the caller last saw of a thing: `If-Match`.

@@ -1,0 +1,354 @@
+//! Access keys: of the caller, and of other users for those who may.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::{Value as Json, json};
+
+use super::{Accepted, Caller, Precondition, ServiceError, accept, fields, srn, users::guard_root, users::not_found};
+use crate::control::random;
+use crate::control::store::access_keys::{self, AccessKey, NewAccessKey, PERMANENT};
+use crate::control::store::connection::Connection;
+use crate::control::store::users;
+use crate::control::store::{Store, Write};
+use crate::snapshot::wire::{self, Record, RecordKey, seal_owner};
+use crate::source::{Cursor, SecretRef, Span, Value};
+use crate::types::{AccessKeyId, AccountId, Secret, Timestamp, UserId};
+
+/// Most permanent keys of a user (seed 003, L1301).
+pub(crate) const PERMANENT_KEYS_MAX: usize = 2;
+
+const WHAT: &str = "access key";
+const KIND: &str = "access-key";
+
+/// What a permanent key is made of.
+#[derive(Debug)]
+pub(crate) struct Create {
+    account: Option<AccountId>,
+    description: Option<String>,
+}
+
+impl Create {
+    /// Reads a body.
+    pub(crate) fn decode(cursor: &Cursor<'_>) -> Option<Self> {
+        let table = cursor.table()?;
+        let kinds = [("PERMANENT", true), ("TEMPORARY", false)];
+        let permanent = table.required("access_key_type", "write PERMANENT", |value| {
+            let permanent = value.one_of(&kinds)?;
+            if !permanent {
+                let hint = "a TEMPORARY key is made with a passcode, which this version does not send yet; write PERMANENT";
+                value.error_hint("there are no temporary keys yet", hint);
+            }
+            Some(permanent)
+        });
+        let account = table.or("account_id", None, |value| fields::id(&value).map(Some));
+        let description = table.or("description", None, |value| fields::description(&value));
+        for name in ["parent_access_key_id", "passcode", "duration"] {
+            let stray = table.take(name).filter(|value| !matches!(value.node().value, Value::Null));
+            if let (Some(true), Some(value)) = (permanent, stray) {
+                value.sensitive_error("a permanent key has none", "leave it out, or write null");
+            }
+        }
+        table.finish()?;
+        Some(Self { account: account?, description: description? }).filter(|_| permanent == Some(true))
+    }
+}
+
+/// The body that switches a key on or off.
+pub(crate) fn decode_set(cursor: &Cursor<'_>) -> Option<bool> {
+    let table = cursor.table()?;
+    let enabled = table.required("is_enabled", "write true or false", |value| value.boolean());
+    table.finish()?;
+    enabled
+}
+
+/// The body that removes several keys, and which of those that are left the answer shows.
+pub(crate) fn decode_bulk(cursor: &Cursor<'_>) -> Option<(Vec<AccessKeyId>, Window)> {
+    let table = cursor.table()?;
+    let ids = table.required("ids", "write the ids of the access keys", |value| fields::some_ids(&value));
+    let null = |value: &Cursor<'_>| matches!(value.node().value, Value::Null);
+    let limit = table.or("limit", None, |value| if null(&value) { Some(None) } else { value.parse(LIMIT_HINT).map(Some) });
+    let marker = table.or("marker", None, |value| if null(&value) { Some(None) } else { fields::id(&value).map(Some) });
+    let sort = table.or("sort", None, |value| if null(&value) { Some(None) } else { value.parse(SORT_HINT).map(Some) });
+    let counted = table.or("with_count", None, |value| if null(&value) { Some(None) } else { value.parse(COUNT_HINT).map(Some) });
+    table.finish()?;
+    let window = Window { limit: limit?.unwrap_or_default(), marker: marker?, sort: sort?.unwrap_or_default(), ..Window::default() };
+    Some((ids?, Window { with_count: counted?.unwrap_or(false), ..window }))
+}
+
+/// What to write as a limit.
+pub(crate) const LIMIT_HINT: &str = "write a whole number from 1 to 1000";
+/// What to write as an order.
+pub(crate) const SORT_HINT: &str = "write created_at or modified_at, and `:asc` or `:desc`";
+const COUNT_HINT: &str = "write \"true\" or \"false\"";
+
+/// Most keys in one answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit(pub(crate) usize);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(20)
+    }
+}
+
+/// How keys are sorted: latest first unless something else is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Sort {
+    modified: bool,
+    ascending: bool,
+}
+
+/// A word that is none of those known.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` cannot stand here")]
+pub(crate) struct Unknown(String);
+
+fn unknown(text: &str) -> Unknown {
+    Unknown(text.chars().take(64).collect())
+}
+
+impl FromStr for Limit {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> Result<Self, Unknown> {
+        text.parse().ok().filter(|limit| (1..=1_000).contains(limit)).map(Self).ok_or_else(|| unknown(text))
+    }
+}
+
+impl FromStr for Sort {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> Result<Self, Unknown> {
+        match text {
+            "created_at:desc" => Ok(Self { modified: false, ascending: false }),
+            "created_at:asc" | "created_at" => Ok(Self { modified: false, ascending: true }),
+            "modified_at:desc" => Ok(Self { modified: true, ascending: false }),
+            "modified_at:asc" | "modified_at" => Ok(Self { modified: true, ascending: true }),
+            _ => Err(unknown(text)),
+        }
+    }
+}
+
+impl fmt::Display for Sort {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let column = if self.modified { "modified_at" } else { "created_at" };
+        write!(out, "{column}:{}", if self.ascending { "asc" } else { "desc" })
+    }
+}
+
+/// Which of a user's keys a list shows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Window {
+    /// At most so many.
+    pub(crate) limit: Limit,
+    /// Those after this one.
+    pub(crate) marker: Option<AccessKeyId>,
+    /// Their order.
+    pub(crate) sort: Sort,
+    /// Whether all are to be counted.
+    pub(crate) with_count: bool,
+    /// Only of this type.
+    pub(crate) kind: Option<String>,
+    /// Only those made with this key.
+    pub(crate) parent: Option<AccessKeyId>,
+    /// Only of this account.
+    pub(crate) account: Option<AccountId>,
+}
+
+/// A part of a user's keys.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// The keys.
+    pub(crate) keys: Vec<AccessKey>,
+    /// How many there are in all parts.
+    pub(crate) count: usize,
+    /// Whether there are more after these.
+    pub(crate) more: bool,
+}
+
+/// A new key and its secret, which is told once.
+#[derive(Debug)]
+pub(crate) struct Created {
+    /// The key.
+    pub(crate) key: AccessKey,
+    /// Its secret.
+    pub(crate) secret: Secret,
+}
+
+/// Keys of a user.
+pub(crate) async fn list(store: &Store, caller: &Caller, user: UserId, window: &Window) -> Result<Part, ServiceError> {
+    let mut read = store.read().await?;
+    users::find(&mut read, caller.account, user).await?.ok_or_else(|| not_found(user))?;
+    part(&mut read, caller, user, window).await
+}
+
+/// A key of a user.
+pub(crate) async fn show(store: &Store, caller: &Caller, user: UserId, id: AccessKeyId) -> Result<AccessKey, ServiceError> {
+    let mut read = store.read().await?;
+    access_keys::find(&mut read, caller.account, user, id).await?.ok_or_else(|| no_key(id))
+}
+
+/// Makes a permanent key for a user.
+pub(crate) async fn create(
+    store: &Store,
+    caller: &Caller,
+    user: UserId,
+    new: Create,
+    now: Timestamp,
+) -> Result<Accepted<Created>, ServiceError> {
+    caller.owns(new.account.unwrap_or(caller.account))?;
+    let mut write = store.write().await?;
+    let account = owner(&mut write, caller, user).await?;
+    let keys = access_keys::of_users(&mut write, account, &[user]).await?.remove(&user).unwrap_or_default();
+    if keys.iter().filter(|key| key.kind == PERMANENT).count() >= PERMANENT_KEYS_MAX {
+        return Err(ServiceError::UserFull { what: "permanent access keys", most: PERMANENT_KEYS_MAX });
+    }
+    let (id, secret) = (AccessKeyId::from_bytes(random::bytes()?), random::secret()?);
+    let sealed = store.sealing_key().seal(&secret, &seal_owner(id, user), random::bytes()?)?;
+    let (sequence, stamp) = (write.sequence(), caller.stamp(now));
+    let written = NewAccessKey { id, account, user, sealed: &sealed, description: new.description.as_deref() };
+    access_keys::insert(&mut write, &written, sequence, stamp).await?;
+    let key = access_keys::find(&mut write, account, user, id).await?.ok_or_else(|| no_key(id))?;
+    write.put(record(&key));
+    write.audit(caller.entry(srn(store, account, KIND, id), None, Some(shown(&key))));
+    accept(write, caller, Created { key, secret }, now).await
+}
+
+/// Switches a key on or off.
+pub(crate) async fn set(
+    store: &Store,
+    caller: &Caller,
+    (user, id): (UserId, AccessKeyId),
+    enabled: bool,
+    precondition: &Precondition,
+    now: Timestamp,
+) -> Result<Accepted<AccessKey>, ServiceError> {
+    let mut write = store.write().await?;
+    let account = owner(&mut write, caller, user).await?;
+    let before = found(&mut write, account, (user, id), precondition).await?;
+    let sequence = write.sequence();
+    access_keys::set_enabled(&mut write, id, enabled, sequence, caller.stamp(now)).await?;
+    let key = access_keys::find(&mut write, account, user, id).await?.ok_or_else(|| no_key(id))?;
+    write.put(record(&key));
+    write.audit(caller.entry(srn(store, account, KIND, id), Some(shown(&before)), Some(shown(&key))));
+    accept(write, caller, key, now).await
+}
+
+/// Removes a key that is switched off.
+pub(crate) async fn delete(
+    store: &Store,
+    caller: &Caller,
+    (user, id): (UserId, AccessKeyId),
+    precondition: &Precondition,
+    now: Timestamp,
+) -> Result<Accepted<()>, ServiceError> {
+    let mut write = store.write().await?;
+    let account = owner(&mut write, caller, user).await?;
+    let key = found(&mut write, account, (user, id), precondition).await?;
+    remove(&mut write, caller, &[key]).await?;
+    accept(write, caller, (), now).await
+}
+
+/// Removes several keys of the caller that are switched off, or none; those that are left.
+pub(crate) async fn delete_bulk(
+    store: &Store,
+    caller: &Caller,
+    ids: &[AccessKeyId],
+    window: &Window,
+    now: Timestamp,
+) -> Result<Accepted<Part>, ServiceError> {
+    let mut write = store.write().await?;
+    let mut keys = Vec::with_capacity(ids.len());
+    for id in ids {
+        keys.push(found(&mut write, caller.account, (caller.user, *id), &Precondition::None).await?);
+    }
+    remove(&mut write, caller, &keys).await?;
+    let left = part(&mut write, caller, caller.user, window).await?;
+    accept(write, caller, left, now).await
+}
+
+/// The account of a user whose keys the caller may change.
+async fn owner(write: &mut Write, caller: &Caller, user: UserId) -> Result<AccountId, ServiceError> {
+    let owner = users::find(write, caller.account, user).await?.ok_or_else(|| not_found(user))?;
+    guard_root(caller, &owner)?;
+    Ok(owner.account)
+}
+
+async fn found(
+    write: &mut Write,
+    account: AccountId,
+    (user, id): (UserId, AccessKeyId),
+    precondition: &Precondition,
+) -> Result<AccessKey, ServiceError> {
+    let key = access_keys::find(write, account, user, id).await?.ok_or_else(|| no_key(id))?;
+    precondition.check(write.store().revision(key.revision))?;
+    Ok(key)
+}
+
+/// A key that works is not removed by mistake: it must be switched off before (seed 003, L1399).
+async fn remove(write: &mut Write, caller: &Caller, keys: &[AccessKey]) -> Result<(), ServiceError> {
+    let working: Vec<String> = keys.iter().filter(|key| key.enabled).map(|key| format!("`{}`", key.id)).collect();
+    if !working.is_empty() {
+        let sentence = format!("switched on are {}; switch an access key off before you remove it", working.join(", "));
+        return Err(ServiceError::State(sentence));
+    }
+    for key in keys {
+        for child in access_keys::children(write, key.id).await? {
+            access_keys::delete(write, child).await?;
+            write.delete(RecordKey::AccessKey(child));
+        }
+        access_keys::delete(write, key.id).await?;
+        write.delete(RecordKey::AccessKey(key.id));
+        let resource = srn(write.store(), key.account, KIND, key.id);
+        write.audit(caller.entry(resource, Some(shown(key)), None));
+    }
+    Ok(())
+}
+
+async fn part(connection: &mut Connection, caller: &Caller, user: UserId, window: &Window) -> Result<Part, ServiceError> {
+    let mut keys = access_keys::of_users(connection, caller.account, &[user]).await?.remove(&user).unwrap_or_default();
+    keys.retain(|key| {
+        window.kind.as_ref().is_none_or(|kind| *kind == key.kind)
+            && window.account.is_none_or(|account| account == key.account)
+            && (window.parent.is_none() || window.parent == key.parent)
+    });
+    let Sort { modified, ascending } = window.sort;
+    keys.sort_by_key(|key| (if modified { key.modified_at } else { key.created_at }, key.id));
+    if !ascending {
+        keys.reverse();
+    }
+    let count = keys.len();
+    let start = match window.marker {
+        None => 0,
+        Some(marker) => {
+            let place = keys.iter().position(|key| key.id == marker);
+            let sentence =
+                || format!("`marker`: there is no access key `{marker}` in this list; write the id of the last one you have seen");
+            place.ok_or_else(|| ServiceError::Invalid(vec![sentence()]))? + 1
+        }
+    };
+    let keys: Vec<AccessKey> = keys.into_iter().skip(start).take(window.limit.0).collect();
+    let more = start + keys.len() < count;
+    Ok(Part { keys, count, more })
+}
+
+fn record(key: &AccessKey) -> Record {
+    Record::AccessKey(wire::AccessKey {
+        id: key.id,
+        user: key.user,
+        secret: SecretRef::Sealed(key.sealed.clone()),
+        secret_span: Span::default(),
+        enabled: key.enabled,
+        expires_at: key.expires_at,
+    })
+}
+
+/// A key in the audit log.
+fn shown(key: &AccessKey) -> Json {
+    json!({ "user_id": key.user.to_string(), "access_key_type": key.kind, "is_enabled": key.enabled, "description": key.description })
+}
+
+fn no_key(id: AccessKeyId) -> ServiceError {
+    ServiceError::NotFound(WHAT, id.to_string())
+}
