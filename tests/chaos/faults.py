@@ -1,5 +1,6 @@
 """What goes wrong: processes killed, ended and started again, and the feed spoiled. All in the main thread."""
 
+import shutil
 import time
 
 START_SECONDS_MAX = 15
@@ -24,13 +25,14 @@ class Faults:
     def __init__(self, product, proxy, record, random):
         self.product, self.proxy, self.record, self.random = product, proxy, record, random
         self.sums = dict.fromkeys(SUMMED, 0.0)
-        self.longest_start = 0.0
+        self.longest_start, self.damaged = 0.0, 0
         self.kinds = {
             self.spoil_feed: 10,
             self.kill_control: 4,
             self.kill_gateway: 4,
             self.kill_both: 2,
             self.gateway_alone: 2,
+            self.spoil_copy: 2,
             self.restart_control: 1,
             self.restart_gateway: 1,
         }
@@ -77,6 +79,22 @@ class Faults:
         self.record.count("starts from the disk copy alone")
         time.sleep(self.random.uniform(0, ALONE_SECONDS_MAX))
         self.start_control(True)
+
+    def spoil_copy(self):
+        """The gateway loses its disk copy, or a byte of it: everything has to come again."""
+        self.end_gateway()
+        folder = self.product.folder / "gateway-copy"
+        if self.random.random() < 0.5:
+            self.record.count("disk copies removed")
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            self.record.count("disk copies damaged")
+            self.damaged += 1
+            path = folder / self.random.choice(["image", "journal", "highest"])
+            if path.is_file() and (data := bytearray(path.read_bytes())):
+                data[self.random.randrange(len(data))] ^= 1 << self.random.randrange(8)
+                path.write_bytes(data)
+        self.start_gateway(self.random.random() > HASTE)
 
     def restart_control(self):
         self.record.count("control plane ended")

@@ -44,8 +44,8 @@ MUST_BE_ZERO = (
     "portcullis_feed_digest_mismatches_total",
     "portcullis_feed_unreadable_records_total",
     "portcullis_feed_refused_steps_total",
-    "portcullis_disk_copy_failures_total",
 )
+DISK_FAILURES = "portcullis_disk_copy_failures_total"
 
 
 def main():
@@ -145,6 +145,8 @@ class Chaos:
         self.pair_writers = [PairWriter(self.product, self.record, f"{seed} pair {pair.number}", pair) for pair in pairs]
         self.probers = [Prober(self.product, self.record, f"{seed} prober {pair.number}", pair) for pair in pairs]
         self.record.committed.raise_to(api.committed())
+        # Decided by all of that: whoever asks from now on is known.
+        api.call("GET", "/v1/groups")
 
     def slots(self, number, users, policies, keys):
         def make(random):
@@ -173,6 +175,11 @@ class Chaos:
         for name in MUST_BE_ZERO:
             if self.faults.sums[name]:
                 self.record.violation(f"{name} is {self.faults.sums[name]:g} over all gateways")
+
+        if self.faults.sums[DISK_FAILURES] > self.faults.damaged:
+            self.record.violation(
+                f"{self.faults.sums[DISK_FAILURES]:g} disk copies failed, {self.faults.damaged} were damaged"
+            )
 
     def end(self):
         """Everything ends as it is told to; then the store itself is looked at."""

@@ -13,6 +13,7 @@ PAUSE_SECONDS_MAX = 0.03
 SETTLED_SECONDS = 12
 READ_SECONDS_MAX = 30
 DIRECT_SHARE = 0.2
+DOWN_PAUSE_SECONDS = 0.1
 # Refused by the gateway itself: nothing was forwarded.
 NOT_FORWARDED = ("stale_snapshot", "revision_not_reached")
 
@@ -47,6 +48,7 @@ class Caller:
             try:
                 answer = self.ask(method, target, body, not direct)
             except Unsent:
+                time.sleep(DOWN_PAUSE_SECONDS)
                 return UNSENT, None
             except Cut:
                 return UNKNOWN, None
@@ -59,6 +61,8 @@ class Caller:
         if answer.reason in NOT_FORWARDED:
             return UNSENT, None
         if answer.status >= 500:
+            self.record.count(f"writes unknown for {answer.status} {answer.reason}")
+            time.sleep(DOWN_PAUSE_SECONDS)
             return UNKNOWN, None
         if method == "DELETE" and answer.status == 404 and generation != self.record.generation:
             # The gateway may send it again when the first answer was lost with the control plane.
