@@ -6,7 +6,7 @@ mod people;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::bail;
 
@@ -19,9 +19,7 @@ use crate::telemetry;
 use files::Files;
 
 /// How long the gateway may take to hear of everything at start.
-const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// Between two looks at whether it has.
-const START_PAUSE: Duration = Duration::from_millis(5);
+const START_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Start everything: control plane, gateway, and people to try them as.
 ///
@@ -78,7 +76,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Writ
     let first = runtime.block_on(first_people(&files, err))?;
     let Some(administration) = Administration::start(&files.control_config(), err)? else { return Ok(Ended::Badly) };
     let Some((running, _)) = Running::start(&files.gateway_config(), err)? else { return Ok(Ended::Badly) };
-    wait_until_loaded(&running)?;
+    if !running.is_loaded_within(START_PATIENCE) {
+        bail!("the gateway has heard nothing from the control plane in {} s", START_PATIENCE.as_secs());
+    }
     if let Some(first) = first {
         let keys = runtime.block_on(people::invite(*gateway, first))?;
         files.write_environment(&arguments.addresses, &keys)?;
@@ -108,16 +108,4 @@ async fn first_people(files: &Files, err: &mut dyn Write) -> anyhow::Result<Opti
         );
     }
     Ok(made)
-}
-
-#[expect(clippy::disallowed_methods, reason = "commands are where time is read")]
-fn wait_until_loaded(running: &Running) -> anyhow::Result<()> {
-    let until = Instant::now() + START_TIMEOUT;
-    while !running.is_loaded() {
-        if Instant::now() > until {
-            bail!("the gateway has heard nothing from the control plane in {} s", START_TIMEOUT.as_secs());
-        }
-        std::thread::sleep(START_PAUSE);
-    }
-    Ok(())
 }

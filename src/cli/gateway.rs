@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{self, SignalKind, signal};
@@ -18,6 +19,11 @@ use crate::gateway::{Gateway, Options, State, system_time};
 use crate::source::Report;
 use crate::sync::feed::Feed;
 use crate::telemetry::{self, Metrics, RecordWriter};
+
+/// How long a start waits for the disk copy or the feed before it says that it has neither.
+const LOAD_PATIENCE: Duration = Duration::from_secs(1);
+/// Between two looks.
+const LOAD_PAUSE: Duration = Duration::from_millis(2);
 
 /// Run the gateway.
 ///
@@ -40,7 +46,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Writ
     // Handlers stand before the first socket does: a signal right after start must not kill the process.
     let mut signals = runtime.block_on(async { Signals::new() })?;
     let Some((running, example)) = Running::start(&arguments.config, err)? else { return Ok(Ended::Badly) };
-    writeln!(out, "portcullis: ready on {}, metrics on {}; {}", running.addresses(), running.metrics_address(), running.summary())?;
+    let known =
+        if running.is_loaded_within(LOAD_PATIENCE) { running.summary() } else { "nobody is known before the feed has come".to_owned() };
+    writeln!(out, "portcullis: ready on {}, metrics on {}; {known}", running.addresses(), running.metrics_address())?;
     if let Some(example) = example {
         writeln!(out, "{example}")?;
     }
@@ -137,9 +145,17 @@ impl Running {
         self.gateway.metrics_address()
     }
 
-    /// Whether anybody is known: with a feed not before its first state, or a disk copy, is in force.
-    pub(super) fn is_loaded(&self) -> bool {
-        self.in_force.is_loaded()
+    /// Whether anybody is known: with a feed not before its first state, or a disk copy, is in force. Waits for it, but not for longer.
+    #[expect(clippy::disallowed_methods, reason = "commands are where time is read")]
+    pub(super) fn is_loaded_within(&self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        while !self.in_force.is_loaded() {
+            if Instant::now() > until {
+                return false;
+            }
+            std::thread::sleep(LOAD_PAUSE);
+        }
+        true
     }
 
     /// What is in force, for people.

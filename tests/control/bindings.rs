@@ -7,7 +7,7 @@ use portcullis::types::Path;
 use serde_json::{Value as Json, json};
 
 use super::harness::{Control, Who, members};
-use super::policies::{create, details};
+use super::policies::{create, details, document};
 
 async fn group(control: &Control, who: &Who, name: &str) -> String {
     let made = control.call(who, "POST", "/v1/groups", Some(json!({ "name": name }))).await;
@@ -53,7 +53,7 @@ async fn a_policy_is_given_to_groups_and_users_and_taken_away() {
     let head = *control.store.head().borrow();
     let swap = json!({"identity_type": "GROUP", "add_ids": [two], "remove_ids": [one]});
     let after = control.call(&root, "PUT", &target, Some(swap)).await.json(200);
-    assert_eq!(ids(&after["groups"]), [two.clone()]);
+    assert_eq!(ids(&after["groups"]), [two.as_str()]);
     assert_eq!(*control.store.head().borrow(), head + 1);
     assert!(!control.record_keys("attachment/").await.contains(&format!("attachment/{id}/group/{one}")));
 }
@@ -74,13 +74,13 @@ async fn a_group_and_a_user_get_and_lose_policies() {
         assert!(body["policies"].as_array().unwrap().contains(&shown));
         assert_eq!(body["policies"].as_array().unwrap().len(), 2);
         let again = control.call(&root, "POST", &bindings, Some(json!({"policy_ids": [one]}))).await.json(200);
-        assert_eq!(ids(&again["policies"]), [one.clone()]);
+        assert_eq!(ids(&again["policies"]), [one.as_str()]);
 
         let page = control.call(&root, "GET", &format!("{bindings}?policy_name=-policy&policy_type=USER_DEFINED"), None).await.json(200);
         assert_eq!(members(&page), ["count", "page", "policies", "size", "sort"]);
         assert_eq!((&page["count"], &page["sort"]), (&json!(2), &json!(["created_at:desc"])));
         let by_id = control.call(&root, "GET", &format!("{bindings}?policy_id={two}"), None).await.json(200);
-        assert_eq!(ids(&by_id["policies"]), [two.clone()]);
+        assert_eq!(ids(&by_id["policies"]), [two.as_str()]);
 
         let gone = control.call(&root, "DELETE", &format!("{bindings}/{one}"), None).await;
         assert_eq!((gone.status, gone.header("Portcullis-Committed-Revision").is_some()), (204, true));
@@ -138,6 +138,22 @@ async fn what_belongs_to_another_account_is_neither_given_nor_gets_anything() {
     assert_eq!((&mine["count"], &mine["users"][0]["id"]), (&json!(1), &json!(control.first.administrator.to_string())));
     let give = json!({"identity_type": "GROUP", "add_ids": [our_group]});
     assert_eq!(control.call(&root, "PUT", &target, Some(give)).await.json(200)["count"], 1);
+}
+
+#[tokio::test]
+async fn who_may_do_everything_may_give_everything() {
+    let control = Control::start().await;
+    let (admin, other) = (control.admin(), control.other_account().await);
+    let id = create(&control, &admin, "ops").await;
+    let group = group(&control, &admin, "ops").await;
+    let give = Some(json!({"policy_ids": [id]}));
+    let target = format!("/v1/groups/{group}/policy-bindings");
+    assert_eq!(control.call(&admin, "POST", &target, give.clone()).await.status, 200);
+    let wider = Some(json!({"policy_version": {"policy_document": document("*")}}));
+    assert_eq!(control.call(&admin, "PUT", &format!("/v1/policies/{id}"), wider).await.status, 200);
+    assert_eq!(control.call(&admin, "DELETE", &format!("{target}/{id}"), None).await.status, 204);
+    assert_eq!(control.call(&admin, "DELETE", &format!("/v1/policies/{id}"), None).await.status, 204);
+    assert_eq!(control.call(&other, "POST", &target, give).await.error(404).0, "NotFound");
 }
 
 #[tokio::test]

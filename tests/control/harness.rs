@@ -108,6 +108,13 @@ impl Control {
         Who::new(&self.first.account.to_string(), &self.first.administrator.to_string())
     }
 
+    /// A new user of the operator's account, who has no rights.
+    pub(crate) async fn guest(&self) -> Who {
+        let body = serde_json::json!({"user_name": "guest", "password": "Gu3st&nobody"});
+        let made = self.call(&self.root(), "POST", &format!("/v1/accounts/{}/users", self.first.account), Some(body)).await;
+        Who::new(&self.first.account.to_string(), made.json(201)["id"].as_str().unwrap())
+    }
+
     /// The root user of a new account that is not the operator's.
     pub(crate) async fn other_account(&self) -> Who {
         let other = found_account(&self.store, Names { account: "other", administrator: "admin" }, now()).await.unwrap();

@@ -93,15 +93,26 @@ async fn a_removed_group_takes_its_memberships_and_attachments_along() {
 #[tokio::test]
 async fn who_may_not_give_rights_gives_none() {
     let control = Control::start().await;
-    let admin = control.admin();
-    let user = control.first.administrator.to_string();
-    let made = control.call(&admin, "POST", "/v1/groups", Some(json!({"name": "plain"}))).await;
-    let target = format!("/v1/groups/{}/members", made.json(201)["group"]["id"].as_str().unwrap());
-    let head = *control.store.head().borrow();
-    let (code, _) = control.call(&admin, "POST", &target, Some(json!({ "user_id": user }))).await.error(403);
+    let guest = control.guest().await;
+    let user = guest.srn.rsplit_once('/').unwrap().1;
+    let held = control.record_keys("attachment/").await;
+    let powerful = held[0].split('/').nth(1).unwrap();
+    let target = format!("/v1/groups/{}/members", group(&control, json!({"name": "admins", "policy_ids": [powerful]})).await);
+    let (plain, head) = (group(&control, json!({"name": "plain"})).await, *control.store.head().borrow() + 1);
+    let (code, detail) = control.call(&guest, "POST", &target, Some(json!({ "user_id": user }))).await.error(403);
     assert_eq!(code, "Forbidden");
-    let body = json!({"name": "other", "user_ids": [user]});
-    assert_eq!(control.call(&admin, "POST", "/v1/groups", Some(body)).await.error(403).0, "Forbidden");
-    assert_eq!(*control.store.head().borrow(), head);
+    let said = detail.as_str().unwrap();
+    assert!(
+        said.starts_with(&format!("the policy `{powerful}` gives more than you have: statement 1 (Sid `AdministratorAccess`)")),
+        "{said}"
+    );
+    for body in [json!({"name": "other", "user_ids": [user]}), json!({"name": "other", "policy_ids": [powerful]})] {
+        assert_eq!(control.call(&guest, "POST", "/v1/groups", Some(body)).await.error(403).0, "Forbidden");
+    }
     assert_eq!(control.record_keys("membership/").await, [""; 0]);
+    // A group that gives nothing is anybody's, and who has everything may give it.
+    let plain = format!("/v1/groups/{plain}/members");
+    assert_eq!(control.call(&guest, "POST", &plain, Some(json!({ "user_id": user }))).await.status, 200);
+    assert_eq!(*control.store.head().borrow(), head);
+    assert_eq!(control.call(&control.admin(), "POST", &target, Some(json!({ "user_id": user }))).await.status, 200);
 }

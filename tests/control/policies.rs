@@ -294,8 +294,8 @@ async fn a_policy_in_use_stays() {
     let head = *control.store.head().borrow();
     let bulk = |ids: Json| Some(json!({ "ids": ids }));
     assert_eq!(control.call(&root, "DELETE", "/v1/policies/bulk", bulk(json!([free, id]))).await.error(409).0, "Conflict");
-    let unknown = details(control.call(&root, "DELETE", "/v1/policies/bulk", bulk(json!([free, "9".repeat(32)]))).await.error(400));
-    assert_eq!(unknown, [format!("`ids[1]`: there is no policy `{}`; write the id of a policy of this account", "9".repeat(32))]);
+    let unknown = control.call(&root, "DELETE", "/v1/policies/bulk", bulk(json!([free, "9".repeat(32)]))).await.error(404);
+    assert_eq!(unknown, ("NotFound".to_owned(), json!(format!("there is no policy `{}`", "9".repeat(32)))));
     for none in [json!([]), json!(null), json!([free, free])] {
         assert_eq!(details(control.call(&root, "DELETE", "/v1/policies/bulk", bulk(none)).await.error(400)).len(), 1);
     }
@@ -338,7 +338,7 @@ async fn policies_of_another_account_do_not_exist() {
         assert_eq!(of_another.body.replace(&id, "ID"), of_nobody.body.replace(&absent, "ID"));
     }
     let bulk = control.call(&other, "DELETE", "/v1/policies/bulk", Some(json!({"ids": [id]}))).await;
-    assert_eq!(details(bulk.error(400)).len(), 1);
+    assert_eq!(bulk.error(404).0, "NotFound");
     assert_eq!(control.call(&other, "GET", &format!("/v1/policies?id={id}"), None).await.json(200)["count"], 0);
     assert_eq!(*control.store.head().borrow(), head);
     create(&control, &other, "ours").await;

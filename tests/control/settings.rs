@@ -159,8 +159,7 @@ async fn settings_of_another_account_do_not_exist() {
         }
     }
     // Who may not decide about others' keys leaves their settings alone.
-    let made = json!({"user_name": "kim", "password": "Tr0ub&dor-9x"});
-    let made = control.call(&root, "POST", &format!("/v1/accounts/{}/users", root.account), Some(made)).await;
-    let target = format!("/portcullis/v1/users/{}/key-security", made.json(201)["id"].as_str().unwrap());
-    assert_eq!(control.call(&control.admin(), "PUT", &target, list(true, json!(["10.0.0.1"]))).await.error(403).0, "Forbidden");
+    let target = format!("/portcullis/v1/users/{}/key-security", control.first.administrator);
+    let guest = control.guest().await;
+    assert_eq!(control.call(&guest, "PUT", &target, list(true, json!(["10.0.0.1"]))).await.error(403).0, "Forbidden");
 }

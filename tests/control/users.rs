@@ -296,7 +296,7 @@ async fn the_root_user_is_protected() {
 #[tokio::test]
 async fn a_password_is_set_and_not_used_again() {
     let control = Control::start().await;
-    let (root, admin) = (control.root(), control.admin());
+    let root = control.root();
     let id = create(&control, &root, "kim").await;
     let kim = Who::new(&root.account, &id);
     let target = format!("{}/{id}", users_of(&root));
@@ -318,9 +318,31 @@ async fn a_password_is_set_and_not_used_again() {
     reused(set(&root, "U2Vjb25kJm9uZS05eA==").await, 2);
     assert_eq!(set(&root, "Third&one-9x").await.status, 204);
     assert_eq!(set(&root, PASSWORD).await.status, 204);
-    assert_eq!(set(&admin, "Fourth&one-9x").await.error(403).0, "Forbidden");
+    let theirs = format!("{}/{}/password", users_of(&root), control.first.administrator);
+    let guest = control.guest().await;
+    let taken = control.call(&guest, "PUT", &theirs, Some(json!({"password": "Fourth&one-9x"}))).await;
+    assert_eq!(taken.error(403).0, "Forbidden");
     let weak = set(&kim, "kim").await;
     assert!(details(&weak).len() >= 2);
+}
+
+#[tokio::test]
+async fn who_may_not_act_for_a_user_gets_no_hold_of_it() {
+    let control = Control::start().await;
+    let (root, guest) = (control.root(), control.guest().await);
+    let id = control.first.administrator.to_string();
+    let target = format!("{}/{id}", users_of(&root));
+    let set = |who: &Who, more: Json| {
+        let mut body = json!({ "password_reuse_count": 2 });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        control.send(Request::new(who, "PUT", &target).body(Some(body)))
+    };
+    assert_eq!(set(&guest, json!({"description": "on call"})).await.status, 200);
+    assert_eq!(set(&guest, json!({"email": "eve@example.com"})).await.error(403).0, "Forbidden");
+    assert_eq!(set(&guest, json!({"state": "INACTIVE"})).await.status, 200);
+    assert_eq!(set(&guest, json!({"state": "ACTIVE"})).await.error(403).0, "Forbidden");
+    assert_eq!(set(&root, json!({"state": "ACTIVE", "email": "kim@example.com"})).await.status, 200);
+    assert_eq!(set(&control.admin(), json!({"email": "kim.other@example.com"})).await.status, 200);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::harness::{Folder, Key};
 
-const PASSWORD: &str = "Correct-horse-1-battery";
+const PASSWORD: &str = "Correct1horse&";
 
 fn policy(folder: &Folder, admin: &Key, name: &str, effect: &str, action: &str) -> String {
     let statement = json!({"Sid": "a", "Effect": effect, "Action": [action], "Resource": ["*"]});
@@ -70,7 +70,7 @@ fn whoever_may_not_give_rights_cannot_get_any_by_any_route() {
         // Somebody else's credentials.
         ("POST", format!("/portcullis/v1/users/{boss}/access-keys"), key.clone()),
         ("PUT", format!("/portcullis/v1/users/{boss}/access-keys/{}", boss_key.id), Some(json!({"is_enabled": true}))),
-        ("PUT", format!("{users}/{boss}/password"), Some(json!({"password": "Correct-horse-3-battery", "temporary_password": false}))),
+        ("PUT", format!("{users}/{boss}/password"), Some(json!({"password": "Correct3horse&", "temporary_password": false}))),
         ("PUT", format!("/portcullis/v1/users/{boss}/key-security"), Some(open.clone())),
         ("PUT", format!("/portcullis/v1/users/{boss}/console-access"), Some(open.clone())),
         ("PUT", format!("/portcullis/v1/accounts/{account}/console-access"), Some(open)),

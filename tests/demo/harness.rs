@@ -50,8 +50,8 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts it and waits for the line that says it is ready, and for `until` after that.
-    pub(crate) fn start(arguments: &[&str], until: &str) -> Self {
+    /// Starts it and waits until it says that it is ready; `last` begins the last line of that.
+    pub(crate) fn start(arguments: &[&str], last: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
         let mut child = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::<Mutex<String>>::default();
@@ -65,9 +65,10 @@ impl Program {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut greeting = String::new();
         for line in lines.by_ref() {
-            greeting.push_str(&line.unwrap());
+            let line = line.unwrap();
+            greeting.push_str(&line);
             greeting.push('\n');
-            if greeting.contains("ready") && greeting.contains(until) {
+            if greeting.contains("ready") && line.starts_with(last) {
                 break;
             }
         }
@@ -142,7 +143,7 @@ impl Folder {
         let data = self.path().to_str().unwrap();
         let arguments =
             ["demo", "--data", data, "--gateway", &gateway, "--control", &control, "--feed", &feed, "--metrics", &metrics, "--log", "info"];
-        Program::start(&arguments, "")
+        Program::start(&arguments, "To end it")
     }
 
     /// Starts the control plane alone.

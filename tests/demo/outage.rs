@@ -63,7 +63,7 @@ fn a_damaged_disk_copy_is_refused_and_the_gateway_waits_for_the_feed() {
     std::fs::write(&image, bytes).unwrap();
 
     let gateway = folder.gateway();
-    wait("the complaint", || gateway.log().contains("`image`").then_some(()));
+    wait("the complaint", || gateway.log().contains("gateway-copy/image`: frame").then_some(()));
     assert_eq!(verdict(&folder, &admin, "GET", "/v1/groups"), (503, "stale_snapshot".to_owned()));
     let ready = super::harness::exchange(folder.addresses.metrics, "GET", "/readyz", &[], None);
     assert_eq!(ready.status, 503);

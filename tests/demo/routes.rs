@@ -33,7 +33,7 @@ struct Things {
 /// A user with a key, who may do nothing.
 fn newcomer(folder: &Folder, admin: &Key, name: &str) -> (String, Key) {
     let path = format!("/v1/accounts/{}/users", folder.account());
-    let made = folder.must(admin, "POST", &path, Some(&json!({"user_name": name, "password": "Correct-horse-1-battery"})), 201);
+    let made = folder.must(admin, "POST", &path, Some(&json!({"user_name": name, "password": "Correct1horse&"})), 201);
     let user = made.text("/id");
     let made = folder.must(
         admin,
@@ -106,13 +106,13 @@ fn rows(things: &Things) -> Vec<Row> {
 
     let users = format!("/v1/accounts/{account}/users");
     let one = format!("{users}/{user}");
-    let made = json!({"user_name": "thief", "password": "Correct-horse-1-battery"});
+    let made = json!({"user_name": "thief", "password": "Correct1horse&"});
     row("GET /v1/accounts/{account_id}/users", users.clone(), None, Some(403));
     row("POST /v1/accounts/{account_id}/users", users.clone(), Some(made), Some(403));
     row("DELETE /v1/accounts/{account_id}/users/bulk", format!("{users}/bulk"), Some(json!({"user_ids": [user]})), Some(403));
     row("GET /v1/accounts/{account_id}/users/{user_id}", one.clone(), None, Some(403));
     row("PUT /v1/accounts/{account_id}/users/{user_id}", one.clone(), Some(json!({"password_reuse_count": 1})), Some(403));
-    let password = json!({"password": "Correct-horse-2-battery", "temporary_password": true});
+    let password = json!({"password": "Correct2horse&", "temporary_password": true});
     row("PUT /v1/accounts/{account_id}/users/{user_id}/password", format!("{one}/password"), Some(password), Some(403));
 
     row("GET /v1/access-keys", "/v1/access-keys".into(), None, None);
@@ -176,7 +176,7 @@ fn defined(folder: &Folder, admin: &Key) -> Vec<(String, bool)> {
     let mut routes = Vec::new();
     for service in ["iam", "portcullis"] {
         let shown = folder.must(admin, "GET", &format!("/portcullis/v1/definitions/{service}"), None, 200);
-        let source = Source::new("definition", shown.text("/document"));
+        let source = Source::new("definition", shown.text("/definition/document"));
         let report = Report::new();
         for document in yaml::parse(&source).unwrap() {
             let definition = ActionDefinition::decode(&Cursor::new(&document, &source, &report)).unwrap_or_else(|| panic!("{report}"));

@@ -81,6 +81,7 @@ impl Files {
         let program = std::env::current_exe().context("where this program is")?;
         Ok(INVITATION
             .replace("SUMMARY", summary)
+            .replace("DATA", &quoted(&self.folder))
             .replace("ENVIRONMENT", &quoted(&self.environment()))
             .replace("PROGRAM", &quoted(&program)))
     }
@@ -104,6 +105,7 @@ To make a group, as the reader (403), then as the administrator (201):
   SCP_ACCESS_KEY=$ADMIN_ACCESS_KEY SCP_SECRET_KEY=$ADMIN_SECRET_KEY \
     PROGRAM request POST "$PORTCULLIS_URL/v1/groups" --data '{"name": "operators", "description": null}'
 
+To end it, press Ctrl-C here; DATA stays as it is, for the next start.
 "#;
 
 /// For a shell.

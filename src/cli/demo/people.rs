@@ -6,10 +6,10 @@ use ::http::{HeaderValue, Request, header};
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
+use zeroize::Zeroizing;
 
 use crate::cli::credential::{Credential, Target};
 use crate::cli::http::{Whole, exchange};
-use crate::cli::key_file;
 use crate::control::FirstKey;
 use crate::gateway::system_time;
 use crate::types::{AccessKeyId, AccountId, Secret};
@@ -44,8 +44,8 @@ pub(super) async fn invite(gateway: SocketAddr, first: FirstKey) -> anyhow::Resu
         "Statement": [{"Sid": "Look", "Effect": "Allow", "Action": ["*[List,Read]"], "Resource": ["*"]}],
     });
     let policy = admin.post("/v1/policies", &json!({"policy_name": "reader", "policy_version": {"policy_document": document}})).await?;
-    let password = format!("Demo-{}", key_file::random_hex()?.get(..24).unwrap_or_default());
-    let user = json!({"user_name": "reader", "password": password, "policy_ids": [text(&policy, "/id")?]});
+    let password = password()?;
+    let user = json!({"user_name": "reader", "password": *password, "policy_ids": [text(&policy, "/id")?]});
     let reader = admin.post(&format!("/v1/accounts/{}/users", first.account), &user).await?;
     let path = format!("/portcullis/v1/users/{}/access-keys", text(&reader, "/id")?);
     let reader = admin.post(&path, &json!({"access_key_type": "PERMANENT"})).await?;
@@ -57,6 +57,20 @@ pub(super) async fn invite(gateway: SocketAddr, first: FirstKey) -> anyhow::Resu
         reader: key(&reader)?,
         other: key(&other)?,
     })
+}
+
+/// A password that nobody knows, as the API wants one (seed 003: 9 to 20 characters of four kinds, none more than three times).
+fn password() -> anyhow::Result<Zeroizing<String>> {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyzACDEFGHK";
+    loop {
+        let mut random = Zeroizing::new([0; 16]);
+        aws_lc_rs::rand::fill(random.as_mut_slice()).context("the operating system gives no random bytes")?;
+        let letters = random.iter().filter_map(|byte| LETTERS.get(usize::from(byte % 32)).copied().map(char::from));
+        let password = Zeroizing::new(format!("Zz1&{}", letters.collect::<String>()));
+        if password.chars().all(|one| password.matches(one).count() <= 3) {
+            return Ok(password);
+        }
+    }
 }
 
 fn text<'a>(answer: &'a Json, pointer: &str) -> anyhow::Result<&'a str> {

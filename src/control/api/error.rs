@@ -85,10 +85,9 @@ impl ApiError {
                 | ServiceError::Fixed(_)
                 | ServiceError::Widening(_)
                 | ServiceError::InUse { .. } => (StatusCode::CONFLICT, "Conflict"),
-                ServiceError::Full { .. }
-                | ServiceError::UserFull { .. }
-                | ServiceError::AllTaken { .. }
-                | ServiceError::TooMany { .. } => (StatusCode::CONFLICT, "LimitExceeded"),
+                ServiceError::Full { .. } | ServiceError::AllTaken { .. } | ServiceError::TooMany { .. } => {
+                    (StatusCode::CONFLICT, "LimitExceeded")
+                }
                 ServiceError::OfSystem(_) | ServiceError::Escalation(_) => (StatusCode::FORBIDDEN, "Forbidden"),
                 ServiceError::Changed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
                 ServiceError::Store(StoreError::TooMuch) => (StatusCode::PAYLOAD_TOO_LARGE, "LimitExceeded"),

@@ -101,7 +101,6 @@ impl Api {
             operator: account.operator,
             user: user.id,
             user_text: user.id.to_string(),
-            root: user.root,
             srn: named.srn.clone(),
             address: vouched.address.clone(),
             authentication_type: vouched.authentication_type.clone(),

@@ -293,4 +293,18 @@ mod tests {
         let named: Vec<String> = public.map(|route| format!("{} {}", route.method, route.template)).collect();
         assert_eq!(named, ["GET /"]);
     }
+
+    #[test]
+    fn every_id_in_a_path_or_a_bulk_body_is_a_resource() {
+        for route in ROUTES {
+            let names = parameter_names(route.template).unwrap();
+            let (method, template) = (&route.method, route.template);
+            for name in names.iter().filter(|name| **name != "account_id") {
+                let expression = format!("path['{name}']");
+                assert!(route.resources.iter().any(|(_, id)| *id == expression), "{method} {template}: {name}");
+            }
+            let listed = route.resources.iter().any(|(_, id)| id.starts_with("body[") && id.ends_with("[*]"));
+            assert!(listed || !template.ends_with("/bulk"), "{method} {template}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ use crate::source::{Cursor, SecretRef, Span, Value};
 use crate::types::{AccessKeyId, AccountId, Secret, Timestamp, UserId};
 
 /// Most permanent keys of a user (seed 003, L1301).
-pub(crate) const PERMANENT_KEYS_MAX: usize = 2;
+pub(crate) const PERMANENT_KEYS_MAX: u64 = 2;
 
 const WHAT: &str = "access key";
 const KIND: &str = "access-key";
@@ -201,8 +201,8 @@ pub(crate) async fn create(
     let mut write = store.write().await?;
     let account = owner(&mut write, caller, user).await?;
     let keys = access_keys::of_users(&mut write, account, &[user]).await?.remove(&user).unwrap_or_default();
-    if keys.iter().filter(|key| key.kind == PERMANENT).count() >= PERMANENT_KEYS_MAX {
-        return Err(ServiceError::UserFull { what: "permanent access keys", most: PERMANENT_KEYS_MAX });
+    if keys.iter().filter(|key| key.kind == PERMANENT).count() as u64 >= PERMANENT_KEYS_MAX {
+        return Err(ServiceError::TooMany { of: "user", most: PERMANENT_KEYS_MAX, what: "permanent access keys" });
     }
     let (id, secret) = (AccessKeyId::from_bytes(random::bytes()?), random::secret()?);
     let sealed = store.sealing_key().seal(&secret, &seal_owner(id, user), random::bytes()?)?;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::policies::{not_found, unknown, valid};
+use super::policies::{not_found, srn as policy_srn, unknown, valid};
 use super::{Accepted, Caller, ServiceError, accept, fields, srn};
 use crate::control::store::bindings::{self, Bound, Filter, Kind};
 use crate::control::store::connection::Connection;
@@ -79,7 +79,9 @@ pub(crate) async fn list(
     page: &Page,
 ) -> Result<(Vec<Bound>, u64), ServiceError> {
     let mut read = store.read().await?;
-    seen(&mut read, caller, policy).await?;
+    if !policies::is_usable(&mut read, caller.account, policy).await? {
+        return Err(not_found(policy));
+    }
     Ok(bindings::list(&mut read, caller.account, policy, filter, page).await?)
 }
 
@@ -94,7 +96,7 @@ pub(crate) async fn set(
     now: Timestamp,
 ) -> Result<Accepted<(Vec<Bound>, u64)>, ServiceError> {
     let mut write = store.write().await?;
-    seen(&mut write, caller, policy).await?;
+    let account = policies::find(&mut write, caller.account, policy).await?.ok_or_else(|| not_found(policy))?.account;
     let mut problems = strangers(&mut write, caller, "add_ids", &set.add).await?;
     problems.extend(strangers(&mut write, caller, "remove_ids", &set.remove).await?);
     valid((), problems)?;
@@ -108,7 +110,7 @@ pub(crate) async fn set(
     let after = bindings::list(&mut write, caller.account, policy, &filter, page).await?;
     let ids = |all: &[Identity]| all.iter().map(|identity| shown(*identity).1).collect::<Vec<_>>();
     let done = json!({ "identity_type": word(set.kind), "add_ids": ids(&set.add), "remove_ids": ids(&set.remove) });
-    write.audit(caller.entry(srn(store, caller.account, "policy", policy), None, Some(done)));
+    write.audit(caller.entry(policy_srn(store, account, policy), None, Some(done)));
     accept(write, caller, after, now).await
 }
 
@@ -176,8 +178,9 @@ pub(super) async fn give(
     now: Timestamp,
 ) -> Result<(), ServiceError> {
     for policy in policies {
-        policies::attach(write, *policy, to, caller.stamp(now)).await?;
-        write.put(Record::Attachment { policy: *policy, to });
+        if policies::attach(write, *policy, to, caller.stamp(now)).await? {
+            write.put(Record::Attachment { policy: *policy, to });
+        }
     }
     if bindings::count(write, to).await? > ATTACHED_MAX {
         return Err(ServiceError::TooMany { of: shown(to).0, most: ATTACHED_MAX, what: "policies" });
@@ -203,10 +206,6 @@ pub(super) async fn holders(write: &mut Write, caller: &Caller, policy: PolicyId
         more => words.push(format!("{more} more")),
     }
     Ok((count > 0).then(|| words.join(", ")))
-}
-
-async fn seen(connection: &mut Connection, caller: &Caller, policy: PolicyId) -> Result<(), ServiceError> {
-    if policies::is_usable(connection, caller.account, policy).await? { Ok(()) } else { Err(not_found(policy)) }
 }
 
 async fn is_ours(connection: &mut Connection, caller: &Caller, identity: Identity) -> Result<bool, ServiceError> {

@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Value as Json, json};
 
-use super::{Accepted, Caller, Precondition, ServiceError, accept, bindings, fields, policies as policy_rules, srn};
+use super::policies::{unknown, valid};
+use super::{Accepted, Caller, Precondition, ServiceError, accept, bindings, fields, srn};
 use crate::control::random;
 use crate::control::store::connection::Connection;
 use crate::control::store::groups::{self, Fields, Filter, Group, Member};
@@ -235,7 +236,7 @@ async fn found(write: &mut Write, caller: &Caller, id: GroupId, precondition: &P
 
 /// Refuses ids of nobody in the account, all at once.
 async fn known(write: &mut Write, caller: &Caller, new: &Create) -> Result<(), ServiceError> {
-    let mut problems = policy_rules::unknown(write, caller, "policy_ids", &new.policies).await?;
+    let mut problems = unknown(write, caller, "policy_ids", &new.policies).await?;
     for (index, user) in new.users.iter().enumerate() {
         match users::find(write, caller.account, *user).await? {
             None => problems.push(format!("`user_ids[{index}]`: there is no user `{user}`; write the id of a user of this account")),
@@ -243,7 +244,7 @@ async fn known(write: &mut Write, caller: &Caller, new: &Create) -> Result<(), S
             Some(_) => {}
         }
     }
-    policy_rules::valid((), problems)
+    valid((), problems)
 }
 
 async fn details(connection: &mut Connection, caller: &Caller, id: GroupId) -> Result<Details, ServiceError> {

@@ -37,8 +37,6 @@ pub(crate) struct Caller {
     pub(crate) user: UserId,
     /// The user's id as text.
     pub(crate) user_text: String,
-    /// Whether it is the account's root user.
-    pub(crate) root: bool,
     /// The user's SRN.
     pub(crate) srn: String,
     /// The client's address, as the gateway saw it.
@@ -137,14 +135,6 @@ pub(crate) enum ServiceError {
     /// It belongs to the system.
     #[error("the policy `{0}` is one of the system; nobody changes it, but it may be attached")]
     OfSystem(String),
-    /// No more of these for one user.
-    #[error("a user has at most {most} {what}")]
-    UserFull {
-        /// What there are too many of.
-        what: &'static str,
-        /// How many there may be.
-        most: usize,
-    },
     /// Not in the state the thing is in; says what to do first.
     #[error("{0}")]
     State(String),

@@ -77,17 +77,19 @@ impl Create {
         });
         let description = table.or("description", None, |value| fields::description(&value));
         let tags = table.or("tags", Vec::new(), |value| fields::tags(&value));
-        let default = table.or("default_version_id", None, |value| {
+        let default = table.or("default_version_id", (), |value| {
             nullable(&value, |value| {
                 value.error_hint("the first version is the one in force", "leave it out, or write null");
                 None::<()>
             })
+            .map(drop)
         });
-        let category = table.or("policy_category", None, |value| nullable(&value, |value| value.one_of(&[("IDENTITY_BASED", ())])));
-        let kind = table.or("policy_type", None, |value| nullable(&value, |value| value.one_of(&[("USER_DEFINED", ())])));
-        let service = table.or("service_type", None, |value| nullable(&value, |value| value.one_of(&[("iam", ()), ("scp-iam", ())])));
+        let category = table.or("policy_category", (), |value| fixed(&value, &[("IDENTITY_BASED", ())]));
+        let kind = table.or("policy_type", (), |value| fixed(&value, &[("USER_DEFINED", ())]));
+        let service = table.or("service_type", (), |value| fixed(&value, &[("iam", ()), ("scp-iam", ())]));
         table.finish()?;
-        let ((_, _, _, _), version) = ((default?, category?, kind?, service?), version?);
+        default.and(category).and(kind).and(service)?;
+        let version = version?;
         let version_name = version.name.unwrap_or_else(|| FIRST_VERSION.to_owned());
         Some(Self { name: name?, description: description?, tags: tags?, version_name, document: version.document })
     }
@@ -140,6 +142,11 @@ pub(crate) fn decode_excluded(cursor: &Cursor<'_>) -> Option<Vec<PolicyId>> {
 
 fn nullable<T>(cursor: &Cursor<'_>, decode: impl FnOnce(&Cursor<'_>) -> Option<T>) -> Option<Option<T>> {
     if matches!(cursor.node().value, Value::Null) { Some(None) } else { decode(cursor).map(Some) }
+}
+
+/// One of these words, which all mean the only thing there is; or `null`.
+fn fixed(cursor: &Cursor<'_>, words: &[(&'static str, ())]) -> Option<()> {
+    nullable(cursor, |value| value.one_of(words)).map(drop)
 }
 
 /// A page of the policies that the account sees, and how many there are.
@@ -209,7 +216,11 @@ pub(crate) async fn set(
     let sequence = write.sequence();
     policies::update(&mut write, id, written, sequence, caller.stamp(now)).await.map_err(|error| taken(error, name))?;
     let policy = policies::find(&mut write, caller.account, id).await?.ok_or_else(|| not_found(id))?;
-    write.put(record(&policy)?);
+    let (old, new) = (record(&before)?, record(&policy)?);
+    // What does not change what the gateways have gives nobody anything.
+    if old.to_json() != new.to_json() {
+        write.put(new);
+    }
     let version = |policy: &Policy| {
         let id = target.as_ref().map_or(policy.default_version.as_str(), |target| target.id.as_str());
         shown(policy, policy.versions.iter().find(|version| version.id == id))
@@ -276,8 +287,6 @@ pub(crate) async fn delete(
 /// Removes policies that nobody has: all of them or none.
 pub(crate) async fn delete_all(store: &Store, caller: &Caller, ids: &[PolicyId], now: Timestamp) -> Result<Accepted<()>, ServiceError> {
     let mut write = store.write().await?;
-    let problems = unknown(&mut write, caller, "ids", ids).await?;
-    valid((), problems)?;
     for id in ids {
         let before = own(&mut write, caller, *id, &Precondition::None).await?;
         remove(&mut write, caller, &before).await?;

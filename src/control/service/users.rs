@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Value as Json, json};
 
 use super::password::Password;
-use super::{Accepted, Caller, Precondition, ServiceError, accept, escalation, fields, srn};
+use super::{Accepted, Caller, Precondition, ServiceError, accept, bindings, escalation, fields, srn};
 use crate::control::random;
 use crate::control::store::access_keys::{self, AccessKey};
 use crate::control::store::connection::Connection;
@@ -230,11 +230,7 @@ pub(crate) async fn create(
     users::set_password(&mut write, id, NewPassword { hash: &hash, temporary, kept: REUSE_COUNT }, sequence, stamp).await?;
     tags::set(&mut write, Tagged { kind: WHAT, id: &id.to_string() }, account, &tags).await?;
     write.put(record(user));
-    for policy in policy_ids {
-        let to = Identity::User(id);
-        policies::attach(&mut write, policy, to, stamp).await?;
-        write.put(Record::Attachment { policy, to });
-    }
+    bindings::give(&mut write, caller, &policy_ids, Identity::User(id), now).await?;
     for group in group_ids {
         groups::add_member(&mut write, group, id, stamp).await?;
         write.put(Record::Membership { group, user: id });
@@ -265,6 +261,10 @@ pub(crate) async fn set(
     };
     if before.user.root && !written.active {
         return Err(ServiceError::State("the root user cannot be switched off".to_owned()));
+    }
+    // Passcodes go to the mail address; and who is switched on again has rights again.
+    if written.email != before.email || (written.active && !before.user.active) {
+        escalation::may_act_for(&write, caller, id)?;
     }
     let sequence = write.sequence();
     users::update(&mut write, id, &written, sequence, caller.stamp(now)).await?;
