@@ -16,6 +16,9 @@ mod harness;
 #[path = "demo/outage.rs"]
 mod outage;
 #[cfg(test)]
+#[path = "demo/recover.rs"]
+mod recover;
+#[cfg(test)]
 #[path = "demo/routes.rs"]
 mod routes;
 #[cfg(test)]

@@ -16,11 +16,11 @@ use super::key_file;
 use crate::config::{ControlConfig, Files, NamedSecret, Secrets};
 use crate::control::api::{self, Api, Escalation};
 use crate::control::feed::{self, Feed, Timing};
-use crate::control::{Names, Store, bootstrap};
+use crate::control::{Names, Recovery, Store, bootstrap, recover};
 use crate::gateway::system_time;
 use crate::source::Report;
 use crate::telemetry;
-use crate::types::{Revision, SealingKey, Secret, SigningKey};
+use crate::types::{AccessKeyId, Revision, SealingKey, Secret, SigningKey, UserId};
 
 /// Run the control plane: the IAM API, and the feed that gateways follow.
 ///
@@ -56,6 +56,8 @@ struct RunArguments {
 enum Command {
     /// Make the operator's account and its administrator, in an empty store
     Bootstrap(BootstrapArguments),
+    /// Let in who is locked out, or begin a new epoch after a restore; while the control plane is stopped
+    Recover(RecoverArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -74,9 +76,36 @@ struct BootstrapArguments {
     credential_file: PathBuf,
 }
 
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Nobody gets in, because an allowlist is empty and a key is lost:
+    portcullis control recover --config control.yaml --user 0123... --credential-file new.yaml
+
+  The database was restored from a backup, and gateways refuse to go back:
+    portcullis control recover --config control.yaml --new-epoch")]
+struct RecoverArguments {
+    /// The configuration file of a control plane
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+    /// Who is let in: made active, as their account is, and let in from every address
+    #[arg(long, value_name = "ID", required_unless_present = "new_epoch")]
+    user: Option<UserId>,
+    /// Make a new access key for them, and write it into this file, which must not exist
+    #[arg(long, value_name = "FILE", requires = "user")]
+    credential_file: Option<PathBuf>,
+    /// Remove this access key of theirs, to make room for the new one
+    #[arg(long, value_name = "ID", requires = "user")]
+    remove_key: Option<AccessKeyId>,
+    /// Begin a new epoch: gateways take everything anew
+    #[arg(long)]
+    new_epoch: bool,
+}
+
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
     match (&arguments.command, &arguments.run) {
         (Some(Command::Bootstrap(arguments)), _) => run_bootstrap(arguments, out, err),
+        (Some(Command::Recover(arguments)), _) => run_recover(arguments, out, err),
         (None, Some(arguments)) => serve(arguments, out, err),
         (None, None) => anyhow::bail!("name the configuration: --config FILE"),
     }
@@ -128,6 +157,37 @@ fn run_bootstrap(arguments: &BootstrapArguments, out: &mut dyn Write, err: &mut 
             Err(error)
         }
     }
+}
+
+fn run_recover(arguments: &RecoverArguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
+    let Some(configured) = Configured::read(&arguments.config, err)? else { return Ok(Ended::Badly) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let store = runtime.block_on(configured.open_store())?;
+    if arguments.new_epoch {
+        let epoch = runtime.block_on(store.begin_epoch(system_time()))?;
+        writeln!(out, "epoch          {epoch}, from the next start on")?;
+    }
+    if let Some(user) = arguments.user {
+        let file = arguments.credential_file.as_deref().map(key_file::create).transpose()?;
+        let recovery = Recovery { user, new_key: file.is_some(), replaced: arguments.remove_key };
+        match (runtime.block_on(recover(&store, recovery, system_time())), file) {
+            (Ok(done), file) => {
+                writeln!(out, "user           {user} ({}) of the account {} is active, from every address", done.name, done.account)?;
+                if let (Some((key, secret)), Some(file), Some(path)) = (done.key, file, &arguments.credential_file) {
+                    key_file::write(file, key, &secret)?;
+                    writeln!(out, "access key     {key}, with its secret in {}", path.display())?;
+                }
+            }
+            (Err(error), _) => {
+                if let Some(path) = &arguments.credential_file {
+                    std::fs::remove_file(path)?;
+                }
+                return Err(error.into());
+            }
+        }
+    }
+    runtime.block_on(store.close());
+    Ok(Ended::Well)
 }
 
 /// A configuration with its keys.

@@ -11,6 +11,7 @@ pub mod store;
 
 use crate::types::Timestamp;
 pub use service::bootstrap::{FirstKey, Names};
+pub use service::recover::{RecoverError, Recovered, Recovery};
 pub use store::{Store, StoreError};
 
 /// Makes the first people of an empty store: the operator's account with its root user, and an administrator, whose key is the
@@ -28,4 +29,12 @@ pub async fn bootstrap(store: &Store, names: Names<'_>, now: Timestamp) -> Resul
 /// When the store fails; nothing was written then.
 pub async fn found_account(store: &Store, names: Names<'_>, now: Timestamp) -> Result<FirstKey, StoreError> {
     service::bootstrap::found_account(store, names, now).await
+}
+
+/// Lets somebody in who is locked out: active, as their account is, from everywhere, and with a new key if that is asked for.
+///
+/// # Errors
+/// When there is no such user or key, or no room for another key, or the store fails; nothing was written then.
+pub async fn recover(store: &Store, recovery: Recovery, now: Timestamp) -> Result<Recovered, RecoverError> {
+    service::recover::recover(store, recovery, now).await
 }

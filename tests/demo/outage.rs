@@ -24,9 +24,10 @@ fn the_gateway_needs_nothing_but_itself_to_decide() {
     let (control, gateway) = (folder.control(), folder.gateway());
     let [admin, reader] = ["ADMIN", "READER"].map(|who| folder.key(who));
     wait("the feed", || (sample(&folder, "portcullis_feed_connected") == 1).then_some(()));
-    folder.must(&admin, "POST", "/v1/groups", Some(&json!({"name": "before", "description": null})), 201);
+    let made = folder.must(&admin, "POST", "/v1/groups", Some(&json!({"name": "before", "description": null})), 201);
+    let before: u64 = made.header("portcullis-committed-revision").unwrap().split_once('.').unwrap().1.parse().unwrap();
     let revision = || sample(&folder, "portcullis_revision_sequence");
-    let before = revision();
+    wait("the change", || (revision() == before).then_some(()));
 
     control.kill();
     // Allowed, but nobody is there; refused, as before.

@@ -15,7 +15,8 @@ struct Row {
     route: &'static str,
     path: String,
     body: Option<Json>,
-    /// What the other account's administrator is told: 403 by the gateway or 404 by the API. `None` where nothing of the first account
+    /// What the other account's administrator is told: 403 by the gateway, 404 by the API, or 400 where a body names what does not
+    /// exist for them. `None` where nothing of the first account
     /// is named, so that the route is about their own account.
     foreign: Option<u16>,
 }
@@ -65,17 +66,24 @@ fn things(folder: &Folder, admin: &Key) -> (Things, Key) {
     (things, nobody)
 }
 
+type Rows = fn(&Things) -> Vec<Row>;
+
+/// All rows. The last ones would take away what the others are about.
 fn rows(things: &Things) -> Vec<Row> {
-    let Things { account, user, user_key, own_key, group, policy } = things;
+    let parts: [Rows; 6] = [group_rows, policy_rows, user_rows, setting_rows, operator_rows, removing_rows];
+    parts.iter().flat_map(|part| part(things)).collect()
+}
+
+/// Groups, their members and policies.
+fn group_rows(things: &Things) -> Vec<Row> {
+    let Things { user, group, policy, .. } = things;
     let mut rows = Vec::new();
     let mut row =
         |route: &'static str, path: String, body: Option<Json>, foreign: Option<u16>| rows.push(Row { route, path, body, foreign });
-    let documented = json!({"policy_name": "more", "policy_version": {"policy_document": document()}});
-
     row("GET /v1/endpoints", "/v1/endpoints".into(), None, None);
     row("GET /v1/groups", "/v1/groups".into(), None, None);
     let theirs = json!({"name": "thieves", "description": null, "user_ids": [user], "policy_ids": [policy]});
-    row("POST /v1/groups", "/v1/groups".into(), Some(theirs), Some(404));
+    row("POST /v1/groups", "/v1/groups".into(), Some(theirs), Some(400));
     row("GET /v1/groups/{group_id}", format!("/v1/groups/{group}"), None, Some(404));
     row("PUT /v1/groups/{group_id}", format!("/v1/groups/{group}"), Some(json!({"name": "mine", "description": null})), Some(404));
     row("GET /v1/groups/{group_id}/members", format!("/v1/groups/{group}/members"), None, Some(404));
@@ -90,7 +98,17 @@ fn rows(things: &Things) -> Vec<Row> {
         None,
         Some(404),
     );
+    rows
+}
 
+/// Policies and who has them.
+fn policy_rows(things: &Things) -> Vec<Row> {
+    let Things { user, group, policy, .. } = things;
+    let mut rows = Vec::new();
+    let mut row =
+        |route: &'static str, path: String, body: Option<Json>, foreign: Option<u16>| rows.push(Row { route, path, body, foreign });
+    let documented = json!({"policy_name": "more", "policy_version": {"policy_document": document()}});
+    let bound = json!({"policy_ids": [policy]});
     row("GET /v1/policies", "/v1/policies".into(), None, None);
     row("POST /v1/policies", "/v1/policies".into(), Some(documented.clone()), None);
     row("POST /v1/policies/list", "/v1/policies/list".into(), Some(json!({"excluded_policy_ids": []})), None);
@@ -103,7 +121,15 @@ fn rows(things: &Things) -> Vec<Row> {
     row("GET /v1/users/{user_id}/policy-bindings", format!("/v1/users/{user}/policy-bindings"), None, Some(404));
     row("POST /v1/users/{user_id}/policy-bindings", format!("/v1/users/{user}/policy-bindings"), Some(bound), Some(404));
     row("DELETE /v1/users/{user_id}/policy-bindings/{policy_id}", format!("/v1/users/{user}/policy-bindings/{policy}"), None, Some(404));
+    rows
+}
 
+/// Users, and the caller's own keys.
+fn user_rows(things: &Things) -> Vec<Row> {
+    let Things { account, user, own_key, .. } = things;
+    let mut rows = Vec::new();
+    let mut row =
+        |route: &'static str, path: String, body: Option<Json>, foreign: Option<u16>| rows.push(Row { route, path, body, foreign });
     let users = format!("/v1/accounts/{account}/users");
     let one = format!("{users}/{user}");
     let made = json!({"user_name": "thief", "password": "Correct1horse&"});
@@ -121,7 +147,15 @@ fn rows(things: &Things) -> Vec<Row> {
     row("GET /v1/access-keys/{access_key_id}", format!("/v1/access-keys/{own_key}"), None, Some(404));
     row("PUT /v1/access-keys/{access_key_id}", format!("/v1/access-keys/{own_key}"), Some(json!({"is_enabled": false})), Some(404));
     row("DELETE /v1/access-keys/{access_key_id}", format!("/v1/access-keys/{own_key}"), None, Some(404));
+    rows
+}
 
+/// Other users' keys, and settings.
+fn setting_rows(things: &Things) -> Vec<Row> {
+    let Things { account, user, user_key, .. } = things;
+    let mut rows = Vec::new();
+    let mut row =
+        |route: &'static str, path: String, body: Option<Json>, foreign: Option<u16>| rows.push(Row { route, path, body, foreign });
     let keys = format!("/portcullis/v1/users/{user}/access-keys");
     row("GET /portcullis/v1/users/{user_id}/access-keys", keys.clone(), None, Some(404));
     row("POST /portcullis/v1/users/{user_id}/access-keys", keys.clone(), Some(json!({"access_key_type": "PERMANENT"})), Some(404));
@@ -140,7 +174,15 @@ fn rows(things: &Things) -> Vec<Row> {
     let console = format!("/portcullis/v1/accounts/{account}/console-access");
     row("GET /portcullis/v1/accounts/{account_id}/console-access", console.clone(), None, Some(403));
     row("PUT /portcullis/v1/accounts/{account_id}/console-access", console, Some(list), Some(403));
+    rows
+}
 
+/// Tokens, the log, and what is the operator's.
+fn operator_rows(things: &Things) -> Vec<Row> {
+    let Things { account, .. } = things;
+    let mut rows = Vec::new();
+    let mut row =
+        |route: &'static str, path: String, body: Option<Json>, foreign: Option<u16>| rows.push(Row { route, path, body, foreign });
     row("POST /portcullis/v1/tokens", "/portcullis/v1/tokens".into(), Some(json!({})), None);
     row("GET /portcullis/v1/audit", "/portcullis/v1/audit".into(), None, None);
     row("GET /portcullis/v1/revision", "/portcullis/v1/revision".into(), None, None);
@@ -164,10 +206,17 @@ fn rows(things: &Things) -> Vec<Row> {
         Some(403),
     );
     row("DELETE /portcullis/v1/definitions/{service}", format!("{definitions}/iam"), None, Some(403));
+    rows
+}
 
-    // Last, because they would take away what the others are about.
+/// What removes.
+fn removing_rows(things: &Things) -> Vec<Row> {
+    let Things { account, user, group, policy, .. } = things;
+    let mut rows = Vec::new();
+    let mut row =
+        |route: &'static str, path: String, body: Option<Json>, foreign: Option<u16>| rows.push(Row { route, path, body, foreign });
     row("DELETE /v1/policies/{policy_id}", format!("/v1/policies/{policy}"), None, Some(404));
-    row("DELETE /v1/accounts/{account_id}/users/{user_id}", one, None, Some(403));
+    row("DELETE /v1/accounts/{account_id}/users/{user_id}", format!("/v1/accounts/{account}/users/{user}"), None, Some(403));
     row("DELETE /v1/groups/{group_id}", format!("/v1/groups/{group}"), None, Some(404));
     rows
 }

@@ -59,14 +59,18 @@ pub(super) async fn invite(gateway: SocketAddr, first: FirstKey) -> anyhow::Resu
     })
 }
 
-/// A password that nobody knows, as the API wants one (seed 003: 9 to 20 characters of four kinds, none more than three times).
+/// A password that nobody knows, as the API wants one (seed 003: 9 to 20 characters of four kinds, none more than three times, no
+/// neighbours of the alphabet in a row).
 fn password() -> anyhow::Result<Zeroizing<String>> {
-    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyzACDEFGHK";
+    const LETTERS: &[u8; 16] = b"abcdefghijkmnpqr";
     loop {
-        let mut random = Zeroizing::new([0; 16]);
+        let mut random = Zeroizing::new([0u8; 8]);
         aws_lc_rs::rand::fill(random.as_mut_slice()).context("the operating system gives no random bytes")?;
-        let letters = random.iter().filter_map(|byte| LETTERS.get(usize::from(byte % 32)).copied().map(char::from));
-        let password = Zeroizing::new(format!("Zz1&{}", letters.collect::<String>()));
+        let mut password = Zeroizing::new(String::from("Zz&"));
+        for byte in random.iter() {
+            password.push(LETTERS.get(usize::from(byte / 16)).copied().map_or('z', char::from));
+            password.push(char::from(b'0' + byte % 10));
+        }
         if password.chars().all(|one| password.matches(one).count() <= 3) {
             return Ok(password);
         }

@@ -2,23 +2,35 @@
 
 use std::fmt::Write as _;
 
-use super::router::{Audience, ROUTES, Route};
+use super::router::{Audience, ROUTES};
 use crate::snapshot::wire::ACTION_DEFINITION;
 
-/// Our services: the prefix of the actions, the service type, other spellings.
-const SERVICES: [(&str, &str, &[&str]); 2] = [("iam", "scp-iam", &["iam"]), ("portcullis", "portcullis", &[])];
-
-/// The definitions of the services that have routes, as YAML.
-pub(super) fn print_all() -> Vec<(&'static str, String)> {
-    let of = |service: &str, route: &&Route| route.action.split_once(':').is_some_and(|(prefix, _)| prefix == service);
-    let routes = |service: &'static str| ROUTES.iter().filter(move |route| of(service, route));
-    let used = SERVICES.iter().filter(|(service, ..)| routes(service).next().is_some());
-    used.map(|(service, service_type, aliases)| (*service, print(service, service_type, aliases, routes(service)))).collect()
+struct Service {
+    /// The prefix of the actions.
+    name: &'static str,
+    service_type: &'static str,
+    /// Another spelling of the service type.
+    alias: &'static str,
+    /// Whose a resource is. The operator works on all accounts, in the operator's own.
+    account: &'static str,
 }
 
-fn print<'a>(service: &str, service_type: &str, aliases: &[&str], routes: impl Iterator<Item = &'a Route>) -> String {
-    let aliases = aliases.join(", ");
-    let mut text = format!("kind: {ACTION_DEFINITION}\nservice: {service}\nservice_type: {service_type}\naliases: [{aliases}]\npaths:\n");
+const SERVICES: [Service; 2] = [
+    Service { name: "iam", service_type: "scp-iam", alias: "iam", account: "path['account_id'] ?? principal" },
+    Service { name: "portcullis", service_type: "portcullis", alias: "scp-portcullis", account: "principal" },
+];
+
+/// The definitions of our own services, as YAML.
+pub(super) fn print_all() -> Vec<(&'static str, String)> {
+    SERVICES.iter().map(|service| (service.name, print(service))).collect()
+}
+
+fn print(service: &Service) -> String {
+    let Service { name, service_type, alias, account } = service;
+    let mut text = format!(
+        "kind: {ACTION_DEFINITION}\nservice: {name}\nservice_type: {service_type}\naliases: [{alias}]\naccount: \"{account}\"\npaths:\n"
+    );
+    let routes = ROUTES.iter().filter(|route| route.action.split_once(':').is_some_and(|(prefix, _)| prefix == *name));
     let mut template = "";
     for route in routes {
         if route.template != template {

@@ -3,7 +3,7 @@
 use super::{Caller, ServiceError};
 use crate::control::store::Store;
 use crate::control::store::audit::{self, Filter, Logged};
-use crate::types::AccountId;
+use crate::types::{AccountId, Srn};
 
 /// Whose log to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,5 +25,23 @@ pub(crate) async fn list(store: &Store, caller: &Caller, whose: Whose, filter: F
         (true, Whose::Own) | (false, _) => Some(caller.account),
     };
     let mut read = store.read().await?;
-    Ok(audit::list(&mut read, &Filter { account, ..filter }, limit).await?)
+    let mut found = audit::list(&mut read, &Filter { account, ..filter }, limit).await?;
+    if !caller.operator {
+        let own = caller.account.to_text();
+        found.iter_mut().filter(|logged| !is_of(&logged.entry.srn, own.as_str())).for_each(conceal);
+    }
+    Ok(found)
+}
+
+/// Whether an SRN, if there is one, is of this account.
+fn is_of(srn: &str, account: &str) -> bool {
+    srn.is_empty() || Srn::parse(srn).is_ok_and(|srn| srn.account == account)
+}
+
+/// That the operator did it is the account's business; which of the operator's people, and from where, is not.
+fn conceal(logged: &mut Logged) {
+    "operator".clone_into(&mut logged.entry.user);
+    logged.entry.srn.clear();
+    logged.entry.address.clear();
+    logged.entry.resource.clear();
 }

@@ -155,7 +155,12 @@ async fn add_system_policy(write: &mut Write, name: &str, description: &str, doc
 }
 
 /// A new key that is switched on and never ends; its secret goes to nobody but the caller.
-async fn add_key(write: &mut Write, account: AccountId, user: UserId, stamp: Stamp<'_>) -> Result<(AccessKeyId, Secret), StoreError> {
+pub(super) async fn add_key(
+    write: &mut Write,
+    account: AccountId,
+    user: UserId,
+    stamp: Stamp<'_>,
+) -> Result<(AccessKeyId, Secret), StoreError> {
     let (id, secret) = (AccessKeyId::from_bytes(random::bytes()?), random::secret()?);
     let sealed = write.store().sealing_key().seal(&secret, &seal_owner(id, user), random::bytes()?)?;
     let sequence = write.sequence();

@@ -17,6 +17,7 @@ pub(crate) mod groups;
 mod operator;
 pub(crate) mod password;
 pub(crate) mod policies;
+pub(crate) mod recover;
 pub(crate) mod settings;
 pub(crate) mod tokens;
 pub(crate) mod users;

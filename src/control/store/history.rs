@@ -6,6 +6,7 @@ use super::connection::Connection;
 use super::value::Row;
 use super::write::CHANGES_KEPT;
 use crate::snapshot::wire::Digest;
+use crate::types::Timestamp;
 
 /// Where a store stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +86,19 @@ impl Store {
     /// When the database fails, or all connections stay busy.
     pub async fn state(&self) -> Result<StateReader, StoreError> {
         self.0.database.read().await.map(StateReader)
+    }
+
+    /// Begins a new epoch, after the store was restored from a backup: gateways take everything anew. It counts from the next opening on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn begin_epoch(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let (mut connection, turn) = self.0.database.write().await?;
+        let epoch = u64::try_from(now.milliseconds()).unwrap_or(0).max(self.0.epoch.saturating_add(1));
+        connection.execute("UPDATE meta SET epoch = $1", &[epoch.into()]).await?;
+        connection.commit().await?;
+        drop(turn);
+        Ok(epoch)
     }
 
     /// The commits after `sequence`, at most `limit`, each as its line for the feed; empty when there is none.
