@@ -31,6 +31,18 @@ typos:
 bench-load *arguments:
     python3 benches/load/run.py {{ arguments }}
 
+# from the API's answer to a change until the gateway decides by it, under load; arguments go to the script
+bench-feed *arguments:
+    python3 benches/feed/run.py {{ arguments }}
+
+# what 100,000 users cost a gateway: memory, disk copy, starts, changes; arguments go to the script
+bench-size *arguments:
+    python3 benches/feed/size.py {{ arguments }}
+
+# ten minutes of kills, cuts and spoiled feeds; CI runs it with `--seconds 20 --seed 1`
+chaos *arguments:
+    python3 tests/chaos/run.py {{ arguments }}
+
 # profile-guided release build: target/pgo/portcullis
 pgo:
     python3 benches/load/pgo.py

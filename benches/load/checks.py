@@ -7,7 +7,7 @@ of the full gateway has to refuse a request made for it, and every answer has to
 import time
 
 import traffic
-from processes import BenchError
+from rig.processes import BenchError
 
 RECORD_SECONDS_MAX = 5
 HOUR_MS = 3_600_000

@@ -16,13 +16,14 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
 
 import checks
 import fixture
 import options
 import report
 import traffic
-from processes import (
+from rig.processes import (
     BenchError,
     Child,
     core_distance_ns,
@@ -53,7 +54,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def main():
     args = options.parse(__doc__)
-    # From here on every way out but SIGKILL goes through `finally`; for SIGKILL see processes.py.
+    # From here on every way out but SIGKILL goes through `finally`; for SIGKILL see rig/processes.py.
     for number in SIGNALS:
         signal.signal(number, _interrupt)
     folder = None

@@ -9,7 +9,7 @@ import re
 import socket
 import time
 
-from processes import BenchError, run_to_end
+from rig.processes import BenchError, run_to_end
 
 HOST = "gateway.example.internal"
 TARGET = "/api/v1/svc42/items/10023?limit=50&cursor=abc123"

@@ -23,7 +23,7 @@ pub struct GatewayConfig {
     pub workers: usize,
     /// Where requests come in.
     pub listeners: Vec<Listener>,
-    /// Where `/metrics`, `/livez` and `/readyz` are served.
+    /// Where `/metrics`, `/livez`, `/readyz` and `/revision` are served.
     pub metrics: SocketAddr,
     /// Where accounts, policies and definitions come from.
     pub identity: Identity,

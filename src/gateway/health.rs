@@ -1,4 +1,4 @@
-//! The listener for machines that look after us: `/metrics`, `/livez`, `/readyz`. On a thread of its own.
+//! The listener for machines that look after us: `/metrics`, `/livez`, `/readyz`, `/revision`. On a thread of its own.
 
 use std::convert::Infallible;
 use std::io;
@@ -18,6 +18,7 @@ use tokio::task::spawn_local;
 use super::server::{Shared, Stage};
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Longest time to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// After a connection could not be accepted.
@@ -60,24 +61,43 @@ pub(super) fn run(shared: &Arc<Shared>, socket: StdListener) -> io::Result<()> {
 }
 
 fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<Text> {
-    let stage = *shared.stage.borrow();
-    let (status, body) = match (request.method(), request.uri().path()) {
+    let path = request.uri().path();
+    let (status, body) = match (request.method(), path) {
         (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, shared.metrics.page()),
         (&Method::GET | &Method::HEAD, "/livez") => (StatusCode::OK, b"live\n".to_vec()),
-        (&Method::GET | &Method::HEAD, "/readyz") if stage != Stage::Serving => (StatusCode::SERVICE_UNAVAILABLE, b"stopping\n".to_vec()),
-        (&Method::GET | &Method::HEAD, "/readyz") => match &shared.state.load().feed {
-            Some(feed) if feed.is_stale((shared.wall_clock)()) => {
-                (StatusCode::SERVICE_UNAVAILABLE, b"stale: nothing comes from the control plane\n".to_vec())
-            }
-            Some(_) | None => (StatusCode::OK, b"ready\n".to_vec()),
-        },
-        (_, "/metrics" | "/livez" | "/readyz") => (StatusCode::METHOD_NOT_ALLOWED, b"only GET\n".to_vec()),
-        (_, _) => (StatusCode::NOT_FOUND, b"/metrics, /livez and /readyz are here\n".to_vec()),
+        (&Method::GET | &Method::HEAD, "/readyz") => ready(shared),
+        (&Method::GET | &Method::HEAD, "/revision") => revision(shared),
+        (_, "/metrics" | "/livez" | "/readyz" | "/revision") => (StatusCode::METHOD_NOT_ALLOWED, b"only GET\n".to_vec()),
+        (_, _) => (StatusCode::NOT_FOUND, b"/metrics, /livez, /readyz and /revision are here\n".to_vec()),
     };
     let mut response = Response::new(Text(Some(Bytes::from(body))));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, TEXT);
+    let kind = if path == "/revision" && status == StatusCode::OK { JSON } else { TEXT };
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
+}
+
+fn ready(shared: &Shared) -> (StatusCode, Vec<u8>) {
+    if *shared.stage.borrow() != Stage::Serving {
+        return (StatusCode::SERVICE_UNAVAILABLE, b"stopping\n".to_vec());
+    }
+    match &shared.state.load().feed {
+        Some(feed) if feed.is_stale((shared.wall_clock)()) => {
+            (StatusCode::SERVICE_UNAVAILABLE, b"stale: nothing comes from the control plane\n".to_vec())
+        }
+        Some(_) | None => (StatusCode::OK, b"ready\n".to_vec()),
+    }
+}
+
+/// What is in force and its digest, to be compared with what the control plane shows.
+fn revision(shared: &Shared) -> (StatusCode, Vec<u8>) {
+    match shared.state.load().feed.as_ref().map(|feed| feed.status.checksum()) {
+        Some(Some((revision, digest))) => {
+            (StatusCode::OK, format!("{{\"revision\":\"{revision}\",\"digest\":\"{digest}\"}}\n").into_bytes())
+        }
+        Some(None) => (StatusCode::SERVICE_UNAVAILABLE, b"nothing has come from the control plane yet\n".to_vec()),
+        None => (StatusCode::NOT_FOUND, b"this gateway follows no control plane\n".to_vec()),
+    }
 }
 
 /// A body that is all there.

@@ -24,7 +24,7 @@ const BACKLOG: i32 = 4096;
 pub struct Options {
     /// Listening addresses, in the order of the state's entrances.
     pub listeners: Vec<SocketAddr>,
-    /// Where `/metrics`, `/livez` and `/readyz` are served.
+    /// Where `/metrics`, `/livez`, `/readyz` and `/revision` are served.
     pub metrics_address: SocketAddr,
     /// How many workers.
     pub workers: usize,

@@ -261,7 +261,7 @@ impl<F: Follower> Follow<F> {
         }
         self.resume = Some(whole);
         self.highest = self.highest.max(Some(whole.point));
-        self.status.in_force(whole.point.epoch, whole.point.sequence);
+        self.status.in_force(whole.point.epoch, whole.point.sequence, whole.digest.to_string());
     }
 
     /// Does something to the disk copy. A copy that cannot be written is given up: deciding goes on without it.

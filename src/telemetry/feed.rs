@@ -1,6 +1,7 @@
 //! How a gateway's copy of the store is doing. Written by the thread that follows the feed, read by the metrics page.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 use super::counters::{Counter, DURATION_BOUNDS, Histogram};
 use crate::types::{Revision, Timestamp};
@@ -11,6 +12,7 @@ pub struct FeedStatus {
     loaded: AtomicBool,
     epoch: AtomicU64,
     sequence: AtomicU64,
+    checksum: Mutex<Option<(Revision, String)>>,
     head: AtomicU64,
     last_contact_ms: AtomicI64,
     connected: AtomicBool,
@@ -38,6 +40,7 @@ impl Default for FeedStatus {
             loaded: AtomicBool::default(),
             epoch: AtomicU64::default(),
             sequence: AtomicU64::default(),
+            checksum: Mutex::default(),
             head: AtomicU64::default(),
             last_contact_ms: AtomicI64::new(i64::MIN),
             connected: AtomicBool::default(),
@@ -64,8 +67,9 @@ impl FeedStatus {
         self.head.store(head, Relaxed);
     }
 
-    /// A state is in force.
-    pub fn in_force(&self, epoch: u64, sequence: u64) {
+    /// A state is in force; `digest` is that of its records.
+    pub fn in_force(&self, epoch: u64, sequence: u64, digest: String) {
+        *self.checksum.lock().unwrap_or_else(PoisonError::into_inner) = Some((Revision::Store { epoch, sequence }, digest));
         self.epoch.store(epoch, Relaxed);
         self.sequence.store(sequence, Relaxed);
         self.loaded.store(true, Relaxed);
@@ -86,6 +90,12 @@ impl FeedStatus {
         self.loaded.load(Relaxed).then_some(Revision::Store { epoch, sequence })
     }
 
+    /// What is in force, with the digest of its records: the store shows the same for the same state. Not for requests' ways.
+    #[must_use]
+    pub fn checksum(&self) -> Option<(Revision, String)> {
+        self.checksum.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// How far the store said it is.
     #[must_use]
     pub fn head(&self) -> u64 {
@@ -102,5 +112,19 @@ impl FeedStatus {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.connected.load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_told_with_the_revision_it_is_of() {
+        let status = FeedStatus::default();
+        assert_eq!(status.checksum(), None, "before anything is in force");
+        status.in_force(3, 41, "0a".repeat(16));
+        assert_eq!(status.checksum(), Some((Revision::Store { epoch: 3, sequence: 41 }, "0a".repeat(16))));
+        assert_eq!(status.revision(), Some(Revision::Store { epoch: 3, sequence: 41 }));
     }
 }

@@ -47,6 +47,9 @@ fn the_gateway_needs_nothing_but_itself_to_decide() {
     wait("the control plane", || (sample(&folder, "portcullis_feed_connected") == 1).then_some(()));
     folder.must(&admin, "POST", "/v1/groups", Some(&json!({"name": "after", "description": null})), 201);
     wait("the change", || (revision() > before).then_some(()));
+    let ours = || super::harness::exchange(folder.addresses.metrics, "GET", "/revision", &[], None).json();
+    let store = folder.must(&admin, "GET", "/portcullis/v1/revision", None, 200).json();
+    wait("the digest of the store", || (ours() == store).then_some(()));
     assert_eq!(sample(&folder, "portcullis_feed_snapshots_total"), 0);
     assert!(sample(&folder, "portcullis_feed_commits_total") >= 1);
     drop((control, gateway));
@@ -66,8 +69,9 @@ fn a_damaged_disk_copy_is_refused_and_the_gateway_waits_for_the_feed() {
     let gateway = folder.gateway();
     wait("the complaint", || gateway.log().contains("gateway-copy/image`: frame").then_some(()));
     assert_eq!(verdict(&folder, &admin, "GET", "/v1/groups"), (503, "stale_snapshot".to_owned()));
-    let ready = super::harness::exchange(folder.addresses.metrics, "GET", "/readyz", &[], None);
-    assert_eq!(ready.status, 503);
+    for path in ["/readyz", "/revision"] {
+        assert_eq!(super::harness::exchange(folder.addresses.metrics, "GET", path, &[], None).status, 503, "{path}");
+    }
     let _control = folder.control();
     wait("everything", || (folder.call(Some(&admin), "GET", "/v1/groups", None).status == 200).then_some(()));
     assert_eq!(sample(&folder, "portcullis_feed_snapshots_total"), 1);

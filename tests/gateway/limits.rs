@@ -373,6 +373,7 @@ fn readiness_ends_with_the_order_to_stop() {
     let metrics = world.metrics_address;
     let status = |path: &str| Client::open(metrics).ask(format!("GET {path} HTTP/1.1\r\nHost: {metrics}\r\n\r\n")).status;
     assert_eq!((status("/livez"), status("/metrics"), status("/other")), (200, 200, 404));
+    assert_eq!(status("/revision"), 404, "there is a digest only where there is a feed");
     let gateway = world.take_gateway();
     let stopping = std::thread::spawn(move || gateway.stop());
     wait("readiness to end", || (status("/readyz") == 503).then_some(()));

@@ -1,7 +1,8 @@
-"""The bench's own child processes: started pinned, ended for certain, their CPU time read.
+"""A script's own child processes: started pinned, ended for certain, their CPU time read.
 
-Every child leads a session of its own, so a Ctrl-C on the terminal reaches run.py alone and ending
-a child's process group ends exactly what that child started. Nothing else is ever signalled.
+Every child leads a session of its own, so a Ctrl-C on the terminal reaches the script alone and ending
+a child's process group ends exactly what that child started. Nothing else is ever signalled. A child
+ends with the thread that started it: start children in the main thread.
 """
 
 import contextlib
@@ -23,18 +24,18 @@ _running = []
 
 
 class BenchError(Exception):
-    """The bench cannot go on, or what it measured is not valid; the text says why."""
+    """The script cannot go on, or what it measured is not valid; the text says why."""
 
 
 class Child:
-    """A process started by this bench."""
+    """A process started by this script."""
 
     def __init__(self, command, log, cores=None):
         self.command = [str(word) for word in command]
         self.log = pathlib.Path(log)
 
         def prepare():
-            # If run.py itself is killed, its children must not outlive it.
+            # If the script itself is killed, its children must not outlive it.
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
             if cores is not None:
                 os.sched_setaffinity(0, cores)
@@ -83,6 +84,24 @@ class Child:
         if self in _running:
             _running.remove(self)
         return self.process.returncode
+
+    def kill(self):
+        """Ends the process as a crash does, with SIGKILL; returns whether it still ran."""
+        ran = not self.ended()
+        self.process.kill()
+        self.process.wait()
+        if self in _running:
+            _running.remove(self)
+        return ran
+
+    def memory_bytes(self):
+        """Resident bytes of the process."""
+        found = [line.split() for line in _read(f"/proc/{self.pid}/status").splitlines()]
+        return sum(int(fields[1]) << 10 for fields in found if fields and fields[0] == "VmRSS:")
+
+    def thread_ns(self, name):
+        """On-CPU nanoseconds of the threads of this name."""
+        return sum(_thread_ns(task) for task in _tasks(self.pid) if _read(task + "/comm").strip() == name)
 
     def finish(self, seconds):
         """Waits for a good end and returns what the process wrote."""
