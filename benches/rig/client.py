@@ -55,14 +55,15 @@ class Gateway:
         """The headers of a request that the gateway has let pass now."""
         principal = f"srn:e::{self.account}:::scp-iam:user/{self.user}"
         request_id, moment = os.urandom(16).hex(), str(time.time_ns() // 1_000_000)
-        kind, mfa, address = "AuthenticationKey", "false", "127.0.0.1"
+        kind, key, mfa, address = "AuthenticationKey", "", "false", "127.0.0.1"
         lines = [
-            "portcullis-v1",
+            "portcullis-v2",
             method,
             target,
             principal,
             self.account,
             kind,
+            key,
             mfa,
             address,
             request_id,
@@ -72,8 +73,8 @@ class Gateway:
         signature = base64.urlsafe_b64encode(mac).decode().rstrip("=")
         return (
             f"Host: {host}\r\nPortcullis-Principal: {principal}\r\nPortcullis-Account: {self.account}\r\n"
-            f"Portcullis-Request-Id: {request_id}\r\nPortcullis-Assertion: v1;time={moment};type={kind};"
-            f"mfa={mfa};address={address};signature={signature}\r\n"
+            f"Portcullis-Request-Id: {request_id}\r\nPortcullis-Assertion: v2;time={moment};type={kind};"
+            f"key={key};mfa={mfa};address={address};signature={signature}\r\n"
         )
 
 
