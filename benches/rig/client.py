@@ -73,8 +73,8 @@ class Gateway:
         signature = base64.urlsafe_b64encode(mac).decode().rstrip("=")
         return (
             f"Host: {host}\r\nPortcullis-Principal: {principal}\r\nPortcullis-Account: {self.account}\r\n"
-            f"Portcullis-Request-Id: {request_id}\r\nPortcullis-Assertion: v2;time={moment};type={kind};"
-            f"key={key};mfa={mfa};address={address};signature={signature}\r\n"
+            f"Portcullis-Request-Id: {request_id}\r\nPortcullis-Assertion: v2;time={moment};type={kind};key={key};"
+            f"mfa={mfa};address={address};signature={signature}\r\n"
         )
 
 
