@@ -177,7 +177,7 @@ fn setting_rows(things: &Things) -> Vec<Row> {
     rows
 }
 
-/// The log, and what is the operator's.
+/// Tokens, the log, and what is the operator's.
 fn operator_rows(things: &Things) -> Vec<Row> {
     let Things { account, .. } = things;
     let mut rows = Vec::new();
