@@ -107,7 +107,7 @@ mod tests {
             ("??", "?", false, false),
             ("a?", "??", false, false),
             ("abc", "abc", true, false),
-            ("abc", "abd", false, true),
+            ("abc", "abx", false, true),
             ("abc", "ab", false, true),
             ("a*", "b*", false, true),
             ("*a", "*b", false, true),

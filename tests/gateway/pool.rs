@@ -127,7 +127,7 @@ fn what_is_sent_again_is_the_same_to_the_byte() {
             lines
         };
         assert_eq!((lines(met_the_close), again.whole, &*again.body), (lines(again), true, &[][..]));
-        assert!(again.head.contains("portcullis-assertion: v1;") && !again.head.contains("root"), "{}", again.head);
+        assert!(again.head.contains("portcullis-assertion: v2;") && !again.head.contains("root"), "{}", again.head);
     }
 }
 
