@@ -5,7 +5,6 @@ Raw sockets: what is measured is the product, and http.client costs more than th
 
 import base64
 import dataclasses
-import hashlib
 import hmac
 import json
 import os
@@ -50,31 +49,22 @@ class Gateway:
     identity_key: str
     account: str
     user: str
+    access_key: str
 
     def sign(self, method, host, target):
         """The headers of a request that the gateway has let pass now."""
         principal = f"srn:e::{self.account}:::scp-iam:user/{self.user}"
         request_id, moment = os.urandom(16).hex(), str(time.time_ns() // 1_000_000)
-        kind, key, mfa, address = "AuthenticationKey", "", "false", "127.0.0.1"
-        lines = [
-            "portcullis-v2",
-            method,
-            target,
-            principal,
-            self.account,
-            kind,
-            key,
-            mfa,
-            address,
-            request_id,
-            moment,
-        ]
-        mac = hmac.digest(self.identity_key.encode(), "\n".join(lines).encode(), hashlib.sha256)
+        caller = [method, target, principal, self.account]
+        facts = {"type": "AuthenticationKey", "key": self.access_key, "mfa": "false", "address": "127.0.0.1"}
+        lines = ["portcullis-v2", *caller, *facts.values(), request_id, moment]
+        mac = hmac.digest(self.identity_key.encode(), "\n".join(lines).encode(), "sha256")
         signature = base64.urlsafe_b64encode(mac).decode().rstrip("=")
+        said = ";".join(f"{name}={value}" for name, value in facts.items())
         return (
-            f"Host: {host}\r\nPortcullis-Principal: {principal}\r\nPortcullis-Account: {self.account}\r\n"
-            f"Portcullis-Request-Id: {request_id}\r\nPortcullis-Assertion: v2;time={moment};type={kind};key={key};"
-            f"mfa={mfa};address={address};signature={signature}\r\n"
+            f"Host: {host}\r\nPortcullis-Principal: {principal}\r\n"
+            f"Portcullis-Account: {self.account}\r\nPortcullis-Request-Id: {request_id}\r\n"
+            f"Portcullis-Assertion: v2;time={moment};{said};signature={signature}\r\n"
         )
 
 

@@ -124,6 +124,11 @@ class Product:
         written = dict(line.split(": ") for line in path.read_text().splitlines())
         self.credential = client.Credential(written["access-key"], written["secret-key"])
 
+    def begin_epoch(self):
+        """As after a restore; the control plane must not run."""
+        command = [self.program, "control", "recover", "--config", self.folder / "control.yaml", "--new-epoch"]
+        run_to_end(command, self.folder / "recover.log", READY_SECONDS_MAX)
+
     def start(self, name, *command):
         self.starts += 1
         log = self.folder / f"{self.starts:04}-{name}.log"
@@ -193,7 +198,8 @@ class Product:
 
     def administrator_vouched(self):
         """The administrator, vouched for as the gateway would."""
-        return client.Gateway(self.keys["identity"], self.account, self.administrator)
+        key, caller = self.keys["identity"], (self.account, self.administrator)
+        return client.Gateway(key, *caller, self.credential.access_key)
 
 
 def parse_revision(text):

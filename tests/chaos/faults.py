@@ -25,7 +25,9 @@ class Faults:
     def __init__(self, product, proxy, record, random):
         self.product, self.proxy, self.record, self.random = product, proxy, record, random
         self.sums = dict.fromkeys(SUMMED, 0.0)
-        self.longest_start, self.damaged = 0.0, 0
+        self.longest_start = 0.0
+        # Whether the disk copy on the disk is one that must be refused, and how often a gateway has met such a one.
+        self.is_damaged, self.damaged_met = False, 0
         self.kinds = {
             self.spoil_feed: 10,
             self.kill_control: 4,
@@ -33,6 +35,7 @@ class Faults:
             self.kill_both: 2,
             self.gateway_alone: 2,
             self.spoil_copy: 2,
+            self.new_epoch: 1,
             self.restart_control: 1,
             self.restart_gateway: 1,
         }
@@ -86,15 +89,23 @@ class Faults:
         folder = self.product.folder / "gateway-copy"
         if self.random.random() < 0.5:
             self.record.count("disk copies removed")
+            self.is_damaged = False
             shutil.rmtree(folder, ignore_errors=True)
         else:
             self.record.count("disk copies damaged")
-            self.damaged += 1
+            self.is_damaged = True
             path = folder / self.random.choice(["image", "journal", "highest"])
             if path.is_file() and (data := bytearray(path.read_bytes())):
                 data[self.random.randrange(len(data))] ^= 1 << self.random.randrange(8)
                 path.write_bytes(data)
         self.start_gateway(self.random.random() > HASTE)
+
+    def new_epoch(self):
+        """As after a restore: every gateway has to take everything anew, and never to go back to the epoch before."""
+        self.record.count("new epochs")
+        self.end_control()
+        self.product.begin_epoch()
+        self.start_control(self.random.random() > HASTE)
 
     def restart_control(self):
         self.record.count("control plane ended")
@@ -137,6 +148,7 @@ class Faults:
             self.await_ready("control plane", self.product.control, self.product.control_ready)
 
     def start_gateway(self, wait):
+        self.damaged_met += self.is_damaged
         self.product.start_gateway(ready=False)
         if wait:
             self.await_ready("gateway", self.product.gateway, self.product.gateway_ready)
@@ -167,6 +179,9 @@ class Faults:
 
     def sum_up(self):
         """The gateway's counters, which end with it."""
+        if self.product.gateway_revision():
+            # Whatever it had to refuse is replaced.
+            self.is_damaged = False
         metrics = self.product.metrics()
         for name in SUMMED:
             self.sums[name] += metrics.get(name, 0)

@@ -176,10 +176,9 @@ class Chaos:
             if self.faults.sums[name]:
                 self.record.violation(f"{name} is {self.faults.sums[name]:g} over all gateways")
 
-        if self.faults.sums[DISK_FAILURES] > self.faults.damaged:
-            self.record.violation(
-                f"{self.faults.sums[DISK_FAILURES]:g} disk copies failed, {self.faults.damaged} were damaged"
-            )
+        failed, damaged = self.faults.sums[DISK_FAILURES], self.faults.damaged_met
+        if failed > damaged:
+            self.record.violation(f"{failed:g} disk copies failed, {damaged} were damaged")
 
     def end(self):
         """Everything ends as it is told to; then the store itself is looked at."""
