@@ -3,16 +3,20 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, bail};
 
 use super::load::configure;
 use super::{Ended, counted};
-use crate::config::RecordPath;
+use crate::config::{FeedIdentity, GatewayConfig, Identity, RecordPath};
 use crate::policy::{self, Effect, Outcome, Resource};
 use crate::snapshot::{Snapshot, User};
 use crate::source::json::{self, Limits};
 use crate::source::{Node, Report, Value};
+use crate::sync::copy;
+use crate::sync::follow::Publishing;
+use crate::sync::keys::FeedKeys;
 use crate::types::{PrincipalKind, Reason, Srn, Timestamp};
 
 /// Longest line of a decision log.
@@ -21,8 +25,9 @@ const LINE_BYTES_MAX: usize = 1 << 20;
 /// Explain a decision: who asked for what, and why it was allowed or refused.
 ///
 /// Finds the record of a request in the decision log. The request's id stands in every answer: in the header
-/// Portcullis-Request-Id, and in the body of a refusal. When the files still are as they were at the time, the
-/// caller's policies are evaluated once more, and each statement says what it did, or which of its elements failed.
+/// Portcullis-Request-Id, and in the body of a refusal. When the files still are as they were at the time, or
+/// from the disk copy of a gateway that follows a feed, the caller's policies are evaluated once more, and each statement says what it
+/// did, or which of its elements failed.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -64,14 +69,42 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Writ
     describe(&record, out)?;
     let text = |name: &str| text(&record, name);
     let Some(configured) = configured else { return Ok(Ended::Well) };
-    let snapshot = &configured.state.view.snapshot;
-    let revision = snapshot.revision().to_string();
-    if text("action").is_some() && text("revision") == Some(&revision) {
-        evaluate_again(&record, snapshot, out)?;
-    } else if text("action").is_some() {
-        writeln!(out, "\nThe files are at revision {revision} by now; the policies of that time cannot be evaluated again.")?;
+    if text("action").is_none() {
+        return Ok(Ended::Well);
+    }
+    match (&configured.config.identity, &configured.feed) {
+        (Identity::Feed(identity), Some(keys)) => {
+            let Some(snapshot) = from_copy(&configured.config, identity, keys)? else {
+                writeln!(out, "\nThis gateway has no disk copy; the policies cannot be evaluated again.")?;
+                return Ok(Ended::Well);
+            };
+            let revision = snapshot.revision().to_string();
+            if text("revision") != Some(&revision) {
+                writeln!(out, "\nThe gateway is at revision {revision} by now. By that one:")?;
+            }
+            evaluate_again(&record, &snapshot, out)?;
+        }
+        (Identity::Files(_) | Identity::Feed(_), _) => {
+            let snapshot = &configured.state.view.snapshot;
+            let revision = snapshot.revision().to_string();
+            if text("revision") == Some(&revision) {
+                evaluate_again(&record, snapshot, out)?;
+            } else {
+                writeln!(out, "\nThe files are at revision {revision} by now; the policies of that time cannot be evaluated again.")?;
+            }
+        }
     }
     Ok(Ended::Well)
+}
+
+/// What a gateway that follows a feed has, from its disk copy.
+fn from_copy(config: &GatewayConfig, identity: &FeedIdentity, keys: &FeedKeys) -> anyhow::Result<Option<Snapshot>> {
+    let found: Arc<Mutex<Option<Snapshot>>> = Arc::default();
+    let kept = Arc::clone(&found);
+    let keep = move |snapshot| *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(snapshot);
+    let follower = Publishing::new(config.offering.clone(), Arc::clone(&keys.sealing_key), Arc::new(keep));
+    copy::read(&identity.copy, &keys.sealing_key, follower).context("the policies cannot be evaluated again")?;
+    Ok(found.lock().unwrap_or_else(PoisonError::into_inner).take())
 }
 
 fn find(log: &PathBuf, request_id: &str) -> anyhow::Result<Option<Node>> {
@@ -156,7 +189,7 @@ fn describe(record: &Node, out: &mut dyn Write) -> anyhow::Result<()> {
 fn evaluate_again(record: &Node, snapshot: &Snapshot, out: &mut dyn Write) -> anyhow::Result<()> {
     let catalogue = snapshot.catalogue();
     let user = text(record, "principal").and_then(|srn| Srn::parse(srn).ok()).and_then(|srn| srn.resource_id.parse().ok());
-    let user: Option<&std::sync::Arc<User>> = user.and_then(|id| snapshot.user(id));
+    let user: Option<&Arc<User>> = user.and_then(|id| snapshot.user(id));
     let action = text(record, "action").and_then(|action| catalogue.action_id(action));
     let (Some(user), Some(action)) = (user, action) else { return Ok(()) };
     let srns: Vec<Srn<'_>> = texts(record, "resources").into_iter().filter_map(|srn| Srn::parse(srn).ok()).collect();

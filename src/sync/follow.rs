@@ -120,6 +120,11 @@ impl<F: Follower> Building<F> {
         self.complete(Resume { point, digest: commit.digest })
     }
 
+    /// Puts a complete state in force, for a reader that goes no further.
+    pub(super) fn publish(mut self, revision: Revision) {
+        self.follower.publish(revision);
+    }
+
     fn apply(&mut self) {
         self.follower.apply(&std::mem::take(&mut self.batch));
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use super::harness::Folder;
+use super::harness::{Folder, wait};
 
 /// Runs printed commands as they stand, in a shell.
 fn paste(commands: &str) -> String {
@@ -38,6 +38,14 @@ fn the_three_people_may_do_what_the_contract_says() {
     folder.must(&reader, "GET", "/v1/groups", None, 200);
     let refused = folder.must(&reader, "POST", "/v1/groups", Some(&group), 403);
     assert_eq!(refused.header("portcullis-reason"), Some("implicit_deny"));
+    // Why, from the log and the copy of the gateway that runs.
+    let id = refused.header("portcullis-request-id").unwrap();
+    let told = wait("the record", || {
+        let mut explain = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        let done = explain.args(["explain", "--config", folder.file("gateway.yaml").to_str().unwrap(), id]).output().unwrap();
+        done.status.success().then(|| String::from_utf8_lossy(&done.stdout).into_owned())
+    });
+    assert!(told.contains("reader holds 1 policy:") && told.contains("`Look`"), "{told}");
     let made = folder.must(&admin, "POST", "/v1/groups", Some(&group), 201);
     let id = made.text("/group/id");
     assert_eq!(folder.must(&reader, "GET", "/v1/groups", None, 200).json()["count"], 1);

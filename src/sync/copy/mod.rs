@@ -228,6 +228,19 @@ impl Copy {
     }
 }
 
+/// Reads the copy of a gateway, which may be running, into a follower and has it publish that. `Ok(false)` when there is none.
+///
+/// # Errors
+/// When the copy is refused: cut, changed, of another key, or older than what was in force.
+pub fn read<F: Follower>(folder: &Path, key: &SealingKey, follower: F) -> Result<bool, CopyError> {
+    let keys = Keys::new(&key.subkey(LABEL));
+    let highest = Highest::open(folder.join(HIGHEST), keys.clone());
+    let mut building = Building::new(follower);
+    let Some(loaded) = load::load(folder, &keys, &highest, &mut building)? else { return Ok(false) };
+    building.publish(loaded.resume.point.revision());
+    Ok(true)
+}
+
 fn remove(path: &Path) -> Result<(), CopyError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(disk(path)(error)),
