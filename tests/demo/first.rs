@@ -53,7 +53,9 @@ fn the_three_people_may_do_what_the_contract_says() {
     // What was changed decides the very next request of who asks for that.
     let revision = made.header("portcullis-committed-revision").unwrap();
     let wanted = [format!("Portcullis-Min-Revision: {revision}")];
-    let shown = folder.call_with(Some(&reader), "GET", &format!("/v1/groups/{id}"), None, &wanted);
+    let path = format!("/v1/groups/{id}");
+    let shown =
+        wait("the revision", || Some(folder.call_with(Some(&reader), "GET", &path, None, &wanted)).filter(|shown| shown.status != 503));
     assert_eq!((shown.status, shown.text("/group/name")), (200, "operators".to_owned()));
 
     // The other account sees nothing of it.

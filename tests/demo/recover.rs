@@ -63,7 +63,7 @@ fn a_restored_backup_is_refused_until_it_begins_a_new_epoch() {
     let made = folder.must(&admin, "POST", "/v1/groups", Some(&json!({"name": "later", "description": null})), 201);
     // The gateway has to have been further than the backup.
     let wanted = [format!("Portcullis-Min-Revision: {}", made.header("portcullis-committed-revision").unwrap())];
-    assert_eq!(folder.call_with(Some(&admin), "GET", "/v1/groups", None, &wanted).status, 200);
+    wait("the change", || (folder.call_with(Some(&admin), "GET", "/v1/groups", None, &wanted).status == 200).then_some(()));
     drop(demo.end());
 
     for name in ["portcullis.db-wal", "portcullis.db-shm"] {
