@@ -72,6 +72,8 @@ class Faults:
 
     def gateway_alone(self):
         """The gateway starts while the control plane is away: it has to decide by its disk copy."""
+        # Which is whole once anything is in force, whatever was done to the one before.
+        self.both_ready()
         highest = self.record.served.now()
         for end in self.shuffled(self.end_control, self.end_gateway):
             end()

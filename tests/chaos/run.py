@@ -37,6 +37,7 @@ POLICIES = 3
 GROUP_SLOTS = 6
 POLICY_SLOTS = 4
 USER_SLOTS = 2
+QUIET_SECONDS = 4
 JOIN_SECONDS_MAX = 60
 EQUAL_SECONDS_MAX = 20
 VIOLATIONS_MAX = 50
@@ -117,6 +118,8 @@ class Chaos:
         while time.monotonic() < began + self.args.seconds and len(self.record.violations) < VIOLATIONS_MAX:
             self.faults.step()
         self.faults.end()
+        # What is not known yet is looked up, and written to again.
+        time.sleep(QUIET_SECONDS)
         self.record.stop.set()
         for thread in threads:
             thread.join(JOIN_SECONDS_MAX)
