@@ -78,7 +78,7 @@ fn decide<'b>(client: &Client, bound: &'b Bound, parts: &mut Parts, now: Timesta
     };
     let request = read::canonical_target(parts, entrance).and_then(|()| read::request(parts, entrance, client.peer, None));
     match request {
-        Ok(request) => match bound.state.feed.as_ref().and_then(|feed| feed.refusal(now)) {
+        Ok(request) => match bound.state.feed.as_ref().and_then(|feed| feed.refusal(bound.state.view.snapshot.revision(), now)) {
             None => access::decide(&bound.state.view, &request, now),
             Some(denial) => access::deny(&bound.state.view, &request, denial),
         },

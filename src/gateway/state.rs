@@ -10,7 +10,10 @@ use super::upstream::Pool;
 use super::worker::Worker;
 use crate::access::{Denial, Entrance, Service, View};
 use crate::telemetry::{FeedStatus, ServiceCounters};
-use crate::types::{Reason, SigningKey, Timestamp};
+use crate::types::{Reason, Revision, SigningKey, Timestamp};
+
+/// Of a gateway that follows a feed, before anything has come.
+const NOTHING: Revision = Revision::Store { epoch: 0, sequence: 0 };
 
 /// Everything a worker needs to serve, at one revision.
 #[derive(Debug, Clone)]
@@ -38,9 +41,10 @@ pub struct Feed {
 
 impl Feed {
     /// Why nothing may be decided now, if so.
-    pub(super) fn refusal(&self, now: Timestamp) -> Option<Denial> {
+    pub(super) fn refusal(&self, in_force: Revision, now: Timestamp) -> Option<Denial> {
         let denial = |detail: &'static str| Some(Denial::with(Reason::StaleSnapshot, detail));
-        if self.status.revision().is_none() {
+        // Of the state that decides, not of the newest one: it may have come in between.
+        if in_force == NOTHING {
             return denial("nothing has come from the control plane yet");
         }
         let deny_after = self.deny_after.filter(|limit| self.is_silent(now, *limit))?;

@@ -107,13 +107,15 @@ impl<S: Source> Stream<S> {
     async fn begin(&mut self, resume: Option<Resume>) -> Result<u64, Ended> {
         let feed = Arc::clone(&self.feed);
         let (epoch, head) = (feed.source.epoch(), *self.heads.borrow());
-        let known = match resume.filter(|resume| resume.point.epoch == epoch && resume.point.sequence <= head) {
+        let known = match resume.filter(|resume| resume.point.epoch == epoch) {
             Some(resume) => {
                 let digest = feed.source.digest_at(resume.point.sequence).await.map_err(|error| Ended::Store(error.to_string()))?;
                 digest.filter(|digest| *digest == resume.digest).map(|_| resume.point.sequence)
             }
             None => None,
         };
+        // A commit can be read from the store a moment before it is announced.
+        let head = head.max(known.unwrap_or(0));
         let mode = if known.is_some() { Mode::Changes } else { Mode::Snapshot };
         self.out.frame(&Frame::Hello(Hello { format: FORMAT, epoch, head, mode })).await?;
         match known {
@@ -130,7 +132,7 @@ impl<S: Source> Stream<S> {
                 tokio::select! {
                     spool = &mut filled => break spool?,
                     () = self.out.pieces.closed() => return Err(Ended::Gone),
-                    _ = self.heartbeat.tick() => self.out.frame(&head_now(&self.heads)).await?,
+                    _ = self.heartbeat.tick() => self.out.frame(&head_now(&self.heads, 0)).await?,
                 }
             }
         };
@@ -159,7 +161,7 @@ impl<S: Source> Stream<S> {
                         Ok(()) => continue,
                         Err(_) => Ended::Closed,
                     },
-                    _ = self.heartbeat.tick() => match self.out.frame(&head_now(&self.heads)).await {
+                    _ = self.heartbeat.tick() => match self.out.frame(&head_now(&self.heads, sequence)).await {
                         Ok(()) => continue,
                         Err(ended) => ended,
                     },
@@ -188,6 +190,7 @@ impl<S: Source> Stream<S> {
     }
 }
 
-fn head_now(heads: &watch::Receiver<u64>) -> Frame {
-    Frame::Head(*heads.borrow())
+/// How far the store is: `sent` may be read from it a moment before it is announced.
+fn head_now(heads: &watch::Receiver<u64>, sent: u64) -> Frame {
+    Frame::Head((*heads.borrow()).max(sent))
 }
