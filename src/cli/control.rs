@@ -190,6 +190,9 @@ fn run_recover(arguments: &RecoverArguments, out: &mut dyn Write, err: &mut dyn 
     Ok(Ended::Well)
 }
 
+/// Threads of a control plane.
+const THREADS: usize = 4;
+
 /// A configuration with its keys.
 pub(super) struct Configured {
     config: ControlConfig,
@@ -239,7 +242,8 @@ impl Administration {
         let (stop, stopped) = watch::channel(false);
         let (ready, started) = mpsc::channel();
         let run = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            // Threads of its own: comparing one tenant's policies must not keep the feed, or other tenants, waiting.
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
             runtime.block_on(administer(configured, stopped, &ready))
         };
         let thread = std::thread::Builder::new().name("control".to_owned()).spawn(run)?;
@@ -286,7 +290,9 @@ async fn administer(configured: Configured, stopped: watch::Receiver<bool>, read
     let feed = Feed::new(store.clone(), feed_options);
     let revision = store.revision(*store.head().borrow());
     let _ = ready.send((addresses.0, addresses.1, revision));
-    tokio::join!(api::serve(served, api_socket, stopped.clone()), feed.serve(feed_socket, stopped));
+    let feeding = tokio::spawn(feed.serve(feed_socket, stopped.clone()));
+    api::serve(served, api_socket, stopped).await;
+    feeding.await.context("the feed")?;
     store.close().await;
     Ok(())
 }

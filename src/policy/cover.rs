@@ -72,8 +72,14 @@ pub enum Why {
 ///
 /// # Errors
 /// The first statement that allows more, or may allow more.
-pub fn covers<P: Borrow<Policy>>(catalogue: &Catalogue, holder: &Holder<'_>, held: &[P], gained: &Policy) -> Result<(), Uncovered> {
-    let cover = Cover { catalogue, holder: Some(holder), work: Work::new() };
+pub fn covers<P: Borrow<Policy>>(
+    catalogue: &Catalogue,
+    holder: &Holder<'_>,
+    held: &[P],
+    gained: &Policy,
+    work: &Work,
+) -> Result<(), Uncovered> {
+    let cover = Cover { catalogue, holder: Some(holder), work };
     cover.check(&cover.readable(held)?, None, gained)
 }
 
@@ -87,15 +93,16 @@ pub fn widens_within<P: Borrow<Policy>>(
     held: &[P],
     old: &Policy,
     new: &Policy,
+    work: &Work,
 ) -> Result<(), Uncovered> {
-    let cover = Cover { catalogue, holder: Some(holder), work: Work::new() };
+    let cover = Cover { catalogue, holder: Some(holder), work };
     cover.check(&cover.readable(held)?, Some(old), new)
 }
 
 /// Whether something that the old version of a policy denies is not surely denied by the new one.
 #[must_use]
-pub fn loses_deny(catalogue: &Catalogue, old: &Policy, new: &Policy) -> bool {
-    let cover = Cover { catalogue, holder: None, work: Work::new() };
+pub fn loses_deny(catalogue: &Catalogue, old: &Policy, new: &Policy, work: &Work) -> bool {
+    let cover = Cover { catalogue, holder: None, work };
     let (Some(old), Some(new)) = (cover.body(old), cover.body(new)) else { return true };
     denies(old).any(|lost| {
         let kept = |kept: &&Statement| cover.denies_as_well(kept, lost);
@@ -125,7 +132,7 @@ struct Cover<'c> {
     catalogue: &'c Catalogue,
     /// `None`: whoever it is, the same principal before and after.
     holder: Option<&'c Holder<'c>>,
-    work: Work,
+    work: &'c Work,
 }
 
 /// What of a statement is not covered.
@@ -151,7 +158,7 @@ impl<'c> Cover<'c> {
     fn check(&self, held: &Held<'_>, old: Option<&Policy>, gained: &Policy) -> Result<(), Uncovered> {
         let body = self.body(gained).ok_or_else(|| unreadable(gained))?;
         let before: Option<Held<'_>> = old.and_then(|old| Some(vec![(old, self.body(old)?)]));
-        let same = Cover { catalogue: self.catalogue, holder: None, work: Work::new() };
+        let same = Cover { catalogue: self.catalogue, holder: None, work: self.work };
         for (index, statement) in body.statements.iter().enumerate() {
             let is_old = || before.as_ref().is_some_and(|before| same.statement(before, body, statement).is_ok());
             if statement.effect == Effect::Deny || is_old() {
@@ -207,9 +214,9 @@ impl<'c> Cover<'c> {
     /// Whether a Deny of the holder takes nothing from what is allowed that the policy given would not deny by itself.
     fn not_denied(&self, denied: &Statement, gained: &Body, allowed: &Statement) -> Result<(), Option<ActionName>> {
         let both = denied.actions.intersection(&allowed.actions);
-        let waiting = !denied.wording.avoids(&allowed.wording, self.catalogue, &self.work);
+        let waiting = !denied.wording.avoids(&allowed.wording, self.catalogue, self.work);
         self.work.spend(both.words());
-        if both.is_empty() && !waiting || denied.resources.avoids(&allowed.resources, self.account(), &self.work) {
+        if both.is_empty() && !waiting || denied.resources.avoids(&allowed.resources, self.account(), self.work) {
             return Ok(());
         }
         let fitting = denies(gained).filter(|outer| self.denies_as_well(outer, denied));
@@ -233,9 +240,11 @@ impl<'c> Cover<'c> {
             Effect::Allow => Asked::NewServices,
             Effect::Deny => Asked::Everything,
         };
-        let includes = |outer: &Statement| outer.wording.includes(&inner.wording, asked, self.catalogue, &self.work);
+        let includes = |outer: &Statement| outer.wording.includes(&inner.wording, asked, self.catalogue, self.work);
         for outer in outers {
-            self.work.spend(actions.words());
+            if !self.work.spend(actions.words()) || (actions.is_empty() && future.is_none()) {
+                break;
+            }
             actions.remove_all(&outer.actions);
             if future.is_some() && (std::ptr::eq(outer, inner) || includes(outer)) {
                 future = None;
@@ -251,7 +260,7 @@ impl<'c> Cover<'c> {
     }
 
     fn is_on_all_of(&self, outer: &Statement, inner: &Statement) -> bool {
-        std::ptr::eq(outer, inner) || outer.resources.includes(&inner.resources, self.account(), &self.work)
+        std::ptr::eq(outer, inner) || outer.resources.includes(&inner.resources, self.account(), self.work)
     }
 
     fn account(&self) -> Option<&'c str> {

@@ -4,15 +4,23 @@ use std::cell::Cell;
 
 use super::glob::Symbol;
 
-/// How much one comparison of policies may cost, in steps of about one symbol.
-const WORK_MAX: usize = 50_000_000;
+/// How much all comparisons for one purpose may cost, in steps of about one symbol: milliseconds.
+const WORK_MAX: usize = 4_000_000;
 
-/// What is left to be spent on one comparison of policies: documents are written by callers, and lists of patterns multiply.
+/// What is left to be spent on comparing policies: documents are written by callers, and lists of patterns multiply.
 #[derive(Debug)]
-pub(super) struct Work(Cell<usize>);
+pub struct Work(Cell<usize>);
+
+impl Default for Work {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Work {
-    pub(super) const fn new() -> Self {
+    /// For one purpose, such as one write.
+    #[must_use]
+    pub const fn new() -> Self {
         Self(Cell::new(WORK_MAX))
     }
 

@@ -35,5 +35,6 @@ pub use cover::{Holder, Uncovered, Why, covers, loses_deny, widens_within};
 pub use document::{DOCUMENT_BYTES_MAX, Effect, LANGUAGE_VERSION, NESTING_MAX, Owner, Policy, STATEMENTS_MAX};
 pub use evaluate::{Context, Deciding, Request, Resource, Verdict, evaluate};
 pub use explain::{Finding, Outcome, explain};
+pub use inclusion::Work;
 pub use loss::{Loss, Lost, lost};
 pub use reader::LIST_ENTRIES_MAX;

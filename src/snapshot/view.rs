@@ -270,6 +270,18 @@ impl Snapshot {
         self.users.values().any(|user| held(&user.holds.policies)) || self.groups.values().any(|group| held(&group.policies))
     }
 
+    /// The users who hold a policy, by themselves or by a group. Looks at everybody: for the control plane, not for decisions.
+    pub fn holders_of(&self, policy: PolicyId) -> impl Iterator<Item = &User> {
+        let held = move |links: &[Link<PolicyId>]| links.iter().any(|link| link.id == policy);
+        let by_group = move |link: &Link<GroupId>| self.group(link.id).is_some_and(|group| held(&group.policies));
+        self.users.values().map(|user| &**user).filter(move |user| held(&user.holds.policies) || user.holds.groups.iter().any(by_group))
+    }
+
+    /// The members of a group. Looks at everybody: for the control plane, not for decisions.
+    pub fn members_of(&self, group: GroupId) -> impl Iterator<Item = &User> {
+        self.users.values().map(|user| &**user).filter(move |user| user.holds.groups.iter().any(|link| link.id == group))
+    }
+
     /// The group with this id.
     #[must_use]
     pub fn group(&self, id: GroupId) -> Option<&Group> {

@@ -220,7 +220,7 @@ fn feed_families(status: &FeedStatus) -> Vec<MetricFamily> {
     let contact = status.last_contact().map_or(0.0, |last| last.milliseconds() as f64 / 1e3);
     let mut latency = family(
         "portcullis_change_to_enforce_seconds",
-        "From a change's commit at the control plane to its being in force here, by both clocks.",
+        "From the request that changed something at the control plane to its being in force here, by both clocks.",
         MetricType::HISTOGRAM,
     );
     latency.mut_metric().push(histogram(&[], std::iter::once(&status.latency)));

@@ -20,7 +20,9 @@ fn user(folder: &Folder, admin: &Key, name: &str, policies: &[&str]) -> (String,
     let user = made.text("/id");
     let path = format!("/portcullis/v1/users/{user}/access-keys");
     let made = folder.must(admin, "POST", &path, Some(&json!({"access_key_type": "PERMANENT"})), 201);
-    (user, Key { id: made.text("/access_key/access_key"), secret: made.text("/access_key/secret_key") })
+    let key = Key { id: made.text("/access_key/access_key"), secret: made.text("/access_key/secret_key") };
+    folder.settle(&key);
+    (user, key)
 }
 
 fn group(folder: &Folder, admin: &Key, name: &str, policy: &str, users: &[&str]) -> String {
@@ -97,6 +99,38 @@ fn whoever_may_not_give_rights_cannot_get_any_by_any_route() {
     folder.must(&climber, "POST", "/v1/policies", Some(&json!({"policy_name": "x", "policy_version": {"policy_document": document}})), 403);
     // Nor does an administrator take away what denies them something.
     folder.must(&admin, "POST", &format!("/v1/groups/{fenced}/members"), Some(&json!({"user_id": colleague})), 200);
+}
+
+#[test]
+fn an_accomplice_with_few_rights_frees_nobody_and_definitions_are_for_who_may_do_everything() {
+    let folder = Folder::new();
+    let _demo = folder.demo();
+    let admin = folder.key("ADMIN");
+    let everything = policy(&folder, &admin, "everything", "Allow", "*");
+    let document =
+        json!({"Version": "2024-07-01", "Statement": [{"Sid": "a", "Effect": "Allow", "Action": ["iam:ListGroups"], "Resource": ["*"]}]});
+    let bound = policy(&folder, &admin, "bound", "Deny", "iam:ShowAuditLog");
+    let (alice, alice_key) = user(&folder, &admin, "alice", &[&everything, &bound]);
+    let statement = json!({"Sid": "a", "Effect": "Allow", "Action": ["iam:RemoveUserPolicyBinding", "iam:SetPolicy"], "Resource": ["*"]});
+    let body =
+        json!({"policy_name": "strings", "policy_version": {"policy_document": {"Version": "2024-07-01", "Statement": [statement]}}});
+    let strings = folder.must(&alice_key, "POST", "/v1/policies", Some(&body), 201).text("/id");
+    let (_, puppet) = user(&folder, &alice_key, "puppet", &[&strings]);
+    let detached = folder.must(&puppet, "DELETE", &format!("/v1/users/{alice}/policy-bindings/{bound}"), None, 403);
+    assert!(detached.body.contains("denies something to others"), "{}", detached.body);
+    let body = json!({"policy_version": {"policy_document": document}});
+    folder.must(&puppet, "PUT", &format!("/v1/policies/{bound}"), Some(&body), 403);
+    folder.must(&alice_key, "GET", "/portcullis/v1/audit", None, 403);
+    folder.must(&admin, "DELETE", &format!("/v1/users/{alice}/policy-bindings/{bound}"), None, 204);
+
+    let fresh = json!({"document": "kind: scp-iam:action-definition\nservice: vm\npaths:\n  /v1/vms:\n    get: {action: vm:List, access_level: List}\n", "accept_widening": true});
+    let defined = folder.must(&alice_key, "PUT", "/portcullis/v1/definitions/vm", Some(&fresh), 201);
+    let bounded = policy(&folder, &admin, "bounded", "Deny", "iam:ShowAuditLog");
+    folder.must(&admin, "POST", &format!("/v1/users/{alice}/policy-bindings"), Some(&json!({"policy_ids": [bounded]})), 200);
+    let wanted = [format!("Portcullis-Min-Revision: {}", defined.header("portcullis-committed-revision").unwrap())];
+    let changed = json!({"document": fresh["document"].as_str().unwrap().replace("vm:List", "vm:ListAll"), "accept_widening": true});
+    let refused = folder.call_with(Some(&alice_key), "PUT", "/portcullis/v1/definitions/vm", Some(&changed), &wanted);
+    assert!(refused.status == 403 && refused.body.contains("only who may do everything"), "{}", refused.body);
 }
 
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {

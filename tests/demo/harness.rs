@@ -193,6 +193,11 @@ impl Folder {
         answer
     }
 
+    /// Waits until the gateway knows a key that was made a moment ago.
+    pub(crate) fn settle(&self, key: &Key) {
+        wait("the key", || (self.call(Some(key), "GET", "/v1/access-keys", None).status != 401).then_some(()));
+    }
+
     /// A page of the metrics listener.
     pub(crate) fn metrics(&self) -> String {
         exchange(self.addresses.metrics, "GET", "/metrics", &[], None).body

@@ -43,7 +43,9 @@ fn newcomer(folder: &Folder, admin: &Key, name: &str) -> (String, Key) {
         Some(&json!({"access_key_type": "PERMANENT"})),
         201,
     );
-    (user, Key { id: made.text("/access_key/access_key"), secret: made.text("/access_key/secret_key") })
+    let key = Key { id: made.text("/access_key/access_key"), secret: made.text("/access_key/secret_key") };
+    folder.settle(&key);
+    (user, key)
 }
 
 fn document() -> Json {

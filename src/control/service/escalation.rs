@@ -9,12 +9,12 @@ use std::collections::HashSet;
 use super::operator::Excused;
 use super::{Caller, ServiceError};
 use crate::control::store::{Pending, Write};
-use crate::policy::{Owner, Policy};
+use crate::policy::{Owner, Policy, Work};
 use crate::snapshot::Snapshot;
 use crate::snapshot::wire::{DocumentRef, Identity, Record, RecordKey};
 use crate::source::{Report, Source};
 use crate::types::{GroupId, PolicyId, Timestamp, UserId};
-use rules::{Circumstances, Refusal};
+use rules::{Asker, Circumstances, Refusal};
 
 /// What happens to a write that gives more than the caller has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,8 @@ const POLICY: &str = "iam:policy";
 pub(crate) async fn judge(write: &mut Write, caller: &Caller, now: Timestamp) -> Result<(), ServiceError> {
     let excused = Excused::of(write, caller).await?;
     let snapshot = write.store().snapshot();
-    let judged = Judge { snapshot: &snapshot, caller, now, excused: &excused, coming: Coming::of(write.pending()) };
+    let work = Work::new();
+    let judged = Judge { snapshot: &snapshot, caller, now, excused: &excused, coming: Coming::of(write.pending()), work: &work };
     for pending in write.pending() {
         match judged.one(pending) {
             Ok(()) => {}
@@ -102,6 +103,8 @@ struct Judge<'a> {
     now: Timestamp,
     excused: &'a Excused,
     coming: Coming,
+    /// For the whole write: whoever sends it must not keep others waiting.
+    work: &'a Work,
 }
 
 impl Judge<'_> {
@@ -116,11 +119,11 @@ impl Judge<'_> {
     }
 
     fn put(&self, record: &Record) -> Result<(), Refusal> {
-        let (snapshot, caller) = (self.snapshot, self.caller.user);
+        let (snapshot, caller, asker) = (self.snapshot, self.caller.user, Asker::new(self.caller.user, self.work));
         match record {
             Record::Attachment { policy, to } => {
                 self.attaching(*policy, *to)?;
-                rules::may_give(snapshot, caller, &[*policy])
+                rules::may_give(snapshot, asker, &[*policy])
             }
             Record::Membership { group, user } => {
                 if self.caller.action != "iam:AddGroupMember" {
@@ -128,65 +131,61 @@ impl Judge<'_> {
                 }
                 // What a group that is new gives is attached in this write, and judged there.
                 let is_new = self.coming.groups.contains(group) && snapshot.group(*group).is_none();
-                if is_new { Ok(()) } else { rules::may_join(snapshot, caller, *group) }
+                if is_new { Ok(()) } else { rules::may_join(snapshot, asker, *group) }
             }
             Record::Policy(policy) if snapshot.policy(policy.id).is_some() => {
                 let DocumentRef::Text(text, _) = &policy.document else { return Err(Refusal::UnknownPolicy(policy.id)) };
                 let owner = policy.account.map_or_else(Owner::system, |account| Owner::account(account.to_text().as_str()));
                 let source = Source::new("policy", text.as_str());
                 let new = Policy::load(&source, &policy.id.to_string(), owner, snapshot.catalogue(), &Report::new());
-                rules::may_change(snapshot, caller, policy.id, &new.ok_or(Refusal::UnknownPolicy(policy.id))?)
+                rules::may_change(snapshot, asker, policy.id, &new.ok_or(Refusal::UnknownPolicy(policy.id))?)
             }
-            Record::AccessKey(key) if key.user != caller && key.enabled => rules::may_act_for(snapshot, caller, key.user),
-            Record::KeySecurity { user, .. } if *user != caller => rules::may_act_for(snapshot, caller, *user),
+            Record::AccessKey(key) if key.user != caller && key.enabled => rules::may_act_for(snapshot, asker, key.user),
+            Record::KeySecurity { user, .. } if *user != caller => rules::may_act_for(snapshot, asker, *user),
             Record::User(user) => match snapshot.user(user.id) {
                 None if user.root => Err(Refusal::ActsForRoot),
                 None => Ok(()),
                 Some(found) => {
                     if *found.principal.name != *user.name {
-                        rules::may_rename(snapshot, caller, user.id)?;
+                        rules::may_rename(snapshot, asker, user.id)?;
                     }
                     // Who is let in again has all their rights again.
-                    if user.active && !found.active { rules::may_act_for(snapshot, caller, user.id) } else { Ok(()) }
+                    if user.active && !found.active { rules::may_act_for(snapshot, asker, user.id) } else { Ok(()) }
                 }
             },
             // Whoever has it is everybody; no route writes it.
             Record::TokenKey(_) => Err(Refusal::ActsForRoot),
-            // A policy that is attached to nobody may say anything. Definitions and accounts are the operator's.
-            Record::Policy(_)
-            | Record::AccessKey(_)
-            | Record::KeySecurity { .. }
-            | Record::Account(_)
-            | Record::Group(_)
-            | Record::Definition { .. } => Ok(()),
+            Record::Definition { .. } => rules::may_define(snapshot, asker),
+            // A policy that is attached to nobody may say anything. Accounts are the operator's.
+            Record::Policy(_) | Record::AccessKey(_) | Record::KeySecurity { .. } | Record::Account(_) | Record::Group(_) => Ok(()),
         }
     }
 
     fn delete(&self, key: &RecordKey) -> Result<(), Refusal> {
-        let (snapshot, caller) = (self.snapshot, self.caller.user);
+        let (snapshot, caller, asker) = (self.snapshot, self.caller.user, Asker::new(self.caller.user, self.work));
         match key {
             RecordKey::Attachment(policy, from) => {
                 self.detaching(*policy, *from)?;
-                rules::may_take(snapshot, caller, &[*policy], *from)
+                rules::may_take(snapshot, asker, &[*policy], *from)
             }
             RecordKey::Membership(group, user) => {
                 // Who leaves a group that denies something is freed of that; who is deleted gains nothing.
                 if rules::restricts(snapshot, *group) && !self.coming.users_gone.contains(user) {
                     self.allowed("iam:RemoveGroupPolicyBinding", &[(GROUP, &group.to_string())])?;
                 }
-                rules::may_leave(snapshot, caller, *group, *user)
+                rules::may_leave(snapshot, asker, *group, *user)
             }
-            RecordKey::Policy(policy) => rules::may_delete(snapshot, caller, *policy),
+            RecordKey::Policy(policy) => rules::may_delete(snapshot, asker, *policy),
             RecordKey::KeySecurity(user) if *user != caller && !self.coming.users_gone.contains(user) => {
-                rules::may_act_for(snapshot, caller, *user)
+                rules::may_act_for(snapshot, asker, *user)
             }
             RecordKey::KeySecurity(_)
             | RecordKey::Account(_)
             | RecordKey::User(_)
             | RecordKey::Group(_)
             | RecordKey::AccessKey(_)
-            | RecordKey::TokenKey(_)
-            | RecordKey::Definition(_) => Ok(()),
+            | RecordKey::TokenKey(_) => Ok(()),
+            RecordKey::Definition(_) => rules::may_define(snapshot, asker),
         }
     }
 

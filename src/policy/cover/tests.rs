@@ -7,6 +7,24 @@ use crate::policy::sample::{ACCOUNT, OTHER, policy};
 use crate::policy::{Owner, Request, Resource, Verdict, evaluate};
 use crate::types::AccessLevel;
 
+fn covers<P: Borrow<Policy>>(catalogue: &Catalogue, holder: &Holder<'_>, held: &[P], gained: &Policy) -> Result<(), Uncovered> {
+    super::covers(catalogue, holder, held, gained, &Work::new())
+}
+
+fn widens_within<P: Borrow<Policy>>(
+    catalogue: &Catalogue,
+    holder: &Holder<'_>,
+    held: &[P],
+    old: &Policy,
+    new: &Policy,
+) -> Result<(), Uncovered> {
+    super::widens_within(catalogue, holder, held, old, new, &Work::new())
+}
+
+fn loses_deny(catalogue: &Catalogue, old: &Policy, new: &Policy) -> bool {
+    super::loses_deny(catalogue, old, new, &Work::new())
+}
+
 const HOLDER: Holder<'static> = Holder { account: ACCOUNT, user_id: "u1", user_name: "foo" };
 
 /// Two services, and a third one that may still have to be defined.

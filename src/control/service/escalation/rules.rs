@@ -10,11 +10,14 @@
 
 use std::net::IpAddr;
 
-use crate::policy::{self, Holder, Policy, Uncovered, Verdict};
+use crate::policy::{self, Holder, Owner, Policy, Uncovered, Verdict, Work};
 use crate::snapshot::view::Policies;
 use crate::snapshot::wire::Identity;
 use crate::snapshot::{Link, Snapshot, User};
+use crate::source::{Report, Source};
 use crate::types::{GroupId, PolicyId, PrincipalKind, Timestamp, UserId};
+
+const EVERYTHING: &str = r#"{"Version":"2024-07-01","Statement":[{"Effect":"Allow","Action":["*"],"Resource":["*"]}]}"#;
 
 /// Why a caller may not bring rights into force. For the `detail` of an answer: says "you" to the caller, and nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +51,17 @@ pub(crate) enum Refusal {
     /// The policy denies something to the caller, who would lose that.
     #[error("the policy `{0}` denies something to yourself: somebody else must take it away or change that")]
     Frees(PolicyId),
+    /// The policy keeps others from what the caller does not have.
+    #[error("the policy `{policy}` denies something to others, who would have more than you without it: {uncovered}")]
+    FreesOthers {
+        /// The policy.
+        policy: PolicyId,
+        /// What is more.
+        uncovered: Uncovered,
+    },
+    /// What actions mean is not for everybody to say.
+    #[error("only who may do everything changes what actions are: everything {}", .0.why)]
+    Defines(Uncovered),
     /// Only root acts for root.
     #[error("only the root user acts for the root user")]
     ActsForRoot,
@@ -91,12 +105,32 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// Who asks, and what is left to be spent on answers. A user's id alone asks one question.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asker<'w> {
+    user: UserId,
+    work: Option<&'w Work>,
+}
+
+impl<'w> Asker<'w> {
+    /// Who asks several questions about one write.
+    pub(crate) fn new(user: UserId, work: &'w Work) -> Self {
+        Self { user, work: Some(work) }
+    }
+}
+
+impl From<UserId> for Asker<'_> {
+    fn from(user: UserId) -> Self {
+        Self { user, work: None }
+    }
+}
+
 /// Whether the caller may attach these policies to anybody: a user, a group or a role.
 ///
 /// # Errors
 /// The first policy that gives more than the caller has.
-pub(crate) fn may_give(snapshot: &Snapshot, caller: UserId, policies: &[PolicyId]) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller)?;
+pub(crate) fn may_give<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, policies: &[PolicyId]) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller.into())?;
     if caller.is_root() {
         return Ok(());
     }
@@ -107,8 +141,8 @@ pub(crate) fn may_give(snapshot: &Snapshot, caller: UserId, policies: &[PolicyId
 ///
 /// # Errors
 /// The first policy of the group that gives more than the caller has.
-pub(crate) fn may_join(snapshot: &Snapshot, caller: UserId, group: GroupId) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller)?;
+pub(crate) fn may_join<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, group: GroupId) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller.into())?;
     if caller.is_root() {
         return Ok(());
     }
@@ -117,45 +151,58 @@ pub(crate) fn may_join(snapshot: &Snapshot, caller: UserId, group: GroupId) -> R
 }
 
 /// Whether the caller may take policies away from somebody. A Deny that holds for the caller stays, even if the caller holds it
-/// in another way too: two steps must not do what one may not. What others lose is for the action's own authorisation.
+/// in another way too: two steps must not do what one may not. Who is freed of a Deny must not have more than the caller then:
+/// otherwise an accomplice without rights would free their maker.
 ///
 /// # Errors
-/// The first policy with a Deny that the caller holds by what is taken away.
-pub(crate) fn may_take(snapshot: &Snapshot, caller: UserId, policies: &[PolicyId], from: Identity) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller)?;
-    let concerned = match from {
-        Identity::User(user) => user == caller.user.principal.user,
-        Identity::Group(group) => caller.user.holds.groups.iter().any(|link| link.id == group),
-    };
-    if caller.is_root() || !concerned {
+/// The first policy with a Deny that the caller holds by what is taken away, or that keeps others from more than the caller has.
+pub(crate) fn may_take<'w>(
+    snapshot: &Snapshot,
+    caller: impl Into<Asker<'w>>,
+    policies: &[PolicyId],
+    from: Identity,
+) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller.into())?;
+    if caller.is_root() {
         return Ok(());
     }
-    let freed = |policy: &&PolicyId| caller.holds(**policy) && caller.may_be_denied_by(**policy);
-    policies.iter().find(freed).map_or(Ok(()), |policy| Err(Refusal::Frees(*policy)))
+    for policy in policies.iter().filter(|policy| caller.may_be_denied_by(**policy)) {
+        match from {
+            Identity::User(user) => {
+                let holds = |user: &&User| user.holds.policies.iter().any(|link| link.id == *policy);
+                caller.may_free(*policy, snapshot.user(user).map(|user| &**user).filter(holds).into_iter())?;
+            }
+            Identity::Group(group) => caller.may_free(*policy, snapshot.members_of(group))?,
+        }
+    }
+    Ok(())
 }
 
 /// Whether the caller may delete a policy, and so take it away from everybody.
 ///
 /// # Errors
 /// When it has a Deny and the caller holds it.
-pub(crate) fn may_delete(snapshot: &Snapshot, caller: UserId, policy: PolicyId) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller)?;
+pub(crate) fn may_delete<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, policy: PolicyId) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller.into())?;
     if !caller.is_root() && caller.holds(policy) && caller.may_be_denied_by(policy) {
         return Err(Refusal::Frees(policy));
     }
     Ok(())
 }
 
-/// Whether the caller may take a member out of a group, or, with themselves as the member, delete the group.
+/// Whether the caller may take a member out of a group.
 ///
 /// # Errors
-/// When the member is the caller, and a policy of the group has a Deny.
-pub(crate) fn may_leave(snapshot: &Snapshot, caller: UserId, group: GroupId, member: UserId) -> Result<(), Refusal> {
-    let policies: Vec<PolicyId> = match snapshot.group(group) {
-        Some(found) if member == caller => found.policies.iter().map(|link| link.id).collect(),
-        Some(_) | None => Vec::new(),
-    };
-    may_take(snapshot, caller, &policies, Identity::Group(group))
+/// When a policy of the group has a Deny, and the member is the caller, or would have more than the caller.
+pub(crate) fn may_leave<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, group: GroupId, member: UserId) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller.into())?;
+    let is_member = |user: &&User| user.holds.groups.iter().any(|link| link.id == group);
+    let member = snapshot.user(member).map(|user| &**user).filter(is_member);
+    let (Some(group), Some(member), false) = (snapshot.group(group), member, caller.is_root()) else { return Ok(()) };
+    for link in group.policies.iter().filter(|link| caller.may_be_denied_by(link.id)) {
+        caller.may_free(link.id, std::iter::once(member))?;
+    }
+    Ok(())
 }
 
 /// Whether the caller may put a new version of a policy in the place of the old one. One that is attached to nobody may say
@@ -165,26 +212,25 @@ pub(crate) fn may_leave(snapshot: &Snapshot, caller: UserId, group: GroupId, mem
 ///
 /// # Errors
 /// When the new version gives what neither the old one gave nor the caller has, or no longer denies what it denied to the caller.
-pub(crate) fn may_change(snapshot: &Snapshot, caller: UserId, policy: PolicyId, new: &Policy) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller)?;
+pub(crate) fn may_change<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, policy: PolicyId, new: &Policy) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller.into())?;
     if caller.is_root() || !snapshot.is_attached(policy) {
         return Ok(());
     }
     let (catalogue, old) = (snapshot.catalogue(), snapshot.policy(policy).ok_or(Refusal::UnknownPolicy(policy))?);
-    policy::widens_within(catalogue, &caller.holder(), &caller.policies, old, new)
-        .map_err(|uncovered| Refusal::Widens { policy, uncovered })?;
-    if caller.holds(policy) && policy::loses_deny(catalogue, old, new) {
-        return Err(Refusal::Frees(policy));
-    }
-    Ok(())
+    caller.with_work(|work| {
+        policy::widens_within(catalogue, &caller.holder(), &caller.policies, old, new, work)
+            .map_err(|uncovered| Refusal::Widens { policy, uncovered })?;
+        if policy::loses_deny(catalogue, old, new, work) { caller.may_free(policy, snapshot.holders_of(policy)) } else { Ok(()) }
+    })
 }
 
 /// Whether the caller may get hold of a credential of a user: make a key for them, or reset their password.
 ///
 /// # Errors
 /// When the user is root, or has a policy that gives more than the caller has.
-pub(crate) fn may_act_for(snapshot: &Snapshot, caller: UserId, user: UserId) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller)?;
+pub(crate) fn may_act_for<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, user: UserId) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller.into())?;
     let target = caller.fellow(user)?;
     if caller.is_root() || user == caller.user.principal.user {
         return Ok(());
@@ -193,21 +239,31 @@ pub(crate) fn may_act_for(snapshot: &Snapshot, caller: UserId, user: UserId) -> 
         return Err(Refusal::ActsForRoot);
     }
     for held in snapshot.policies_of(target) {
-        policy::covers(snapshot.catalogue(), &caller.holder(), &caller.policies, held).map_err(|uncovered| Refusal::HasMore {
-            user,
-            policy: held.id().to_owned(),
-            uncovered,
-        })?;
+        caller.covers_all_of(held).map_err(|uncovered| Refusal::HasMore { user, policy: held.id().to_owned(), uncovered })?;
     }
     Ok(())
+}
+
+/// Whether the caller may say which route is which action: every policy means something else then.
+///
+/// # Errors
+/// When the caller may not do everything.
+pub(crate) fn may_define<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller.into())?;
+    if caller.is_root() {
+        return Ok(());
+    }
+    let everything = Policy::load(&Source::new("policy", EVERYTHING), "everything", Owner::system(), snapshot.catalogue(), &Report::new());
+    let everything = everything.unwrap_or_else(|| Policy::invalid("everything"));
+    caller.covers_all_of(&everything).map_err(Refusal::Defines)
 }
 
 /// Whether the caller may give a user, also themselves, another name: conditions may ask for it.
 ///
 /// # Errors
 /// When a policy of the user depends on the name.
-pub(crate) fn may_rename(snapshot: &Snapshot, caller: UserId, user: UserId) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller)?;
+pub(crate) fn may_rename<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, user: UserId) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller.into())?;
     let target = caller.fellow(user)?;
     if !caller.is_root() && snapshot.policies_of(target).iter().any(|policy| policy.may_depend_on_name()) {
         return Err(Refusal::Renames(user));
@@ -235,7 +291,7 @@ pub(crate) fn is_allowed(
     resources: &[(&str, &str)],
     circumstances: &Circumstances<'_>,
 ) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller)?;
+    let caller = Caller::find(snapshot, caller.into())?;
     let catalogue = snapshot.catalogue();
     let account = &*caller.user.account_text;
     let resource = |&(kind, id)| -> Option<policy::Resource<'_>> {
@@ -263,16 +319,53 @@ pub(crate) fn is_allowed(
 }
 
 /// Who asks, and what they hold.
-struct Caller<'s> {
+struct Caller<'s, 'w> {
     snapshot: &'s Snapshot,
+    work: Option<&'w Work>,
     user: &'s User,
     policies: Policies<'s>,
 }
 
-impl<'s> Caller<'s> {
-    fn find(snapshot: &'s Snapshot, id: UserId) -> Result<Self, Refusal> {
-        let user = snapshot.user(id).filter(|user| snapshot.is_active(user)).ok_or(Refusal::UnknownCaller)?;
-        Ok(Self { snapshot, user, policies: snapshot.policies_of(user) })
+impl<'s, 'w> Caller<'s, 'w> {
+    fn find(snapshot: &'s Snapshot, Asker { user, work }: Asker<'w>) -> Result<Self, Refusal> {
+        let user = snapshot.user(user).filter(|user| snapshot.is_active(user)).ok_or(Refusal::UnknownCaller)?;
+        Ok(Self { snapshot, work, user, policies: snapshot.policies_of(user) })
+    }
+
+    fn with_work<T>(&self, ask: impl FnOnce(&Work) -> T) -> T {
+        match self.work {
+            Some(work) => ask(work),
+            None => ask(&Work::new()),
+        }
+    }
+
+    fn covers_all_of(&self, gained: &Policy) -> Result<(), Uncovered> {
+        self.with_work(|work| policy::covers(self.snapshot.catalogue(), &self.holder(), &self.policies, gained, work))
+    }
+
+    /// Whether these users may lose a policy that denies, or may.
+    fn may_free<'u>(&self, policy: PolicyId, freed: impl Iterator<Item = &'u User>) -> Result<(), Refusal>
+    where
+        's: 'u,
+    {
+        let freed: Vec<&User> = freed.collect();
+        if freed.iter().any(|user| user.principal.user == self.user.principal.user) {
+            return Err(Refusal::Frees(policy));
+        }
+        if freed.iter().any(|user| user.principal.kind == PrincipalKind::Root) {
+            return Err(Refusal::ActsForRoot);
+        }
+        let mut compared: Vec<*const Policy> = Vec::new();
+        for user in freed {
+            for held in self.snapshot.policies_of(user) {
+                if compared.contains(&std::ptr::from_ref(held)) {
+                    continue;
+                }
+                compared.push(std::ptr::from_ref(held));
+                self.covers_all_of(held).map_err(|uncovered| Refusal::FreesOthers { policy, uncovered })?;
+            }
+        }
+        Ok(())
     }
 
     fn is_root(&self) -> bool {
@@ -291,8 +384,7 @@ impl<'s> Caller<'s> {
 
     fn covers(&self, policy: PolicyId) -> Result<(), Refusal> {
         let gained = self.snapshot.policy(policy).ok_or(Refusal::UnknownPolicy(policy))?;
-        policy::covers(self.snapshot.catalogue(), &self.holder(), &self.policies, gained)
-            .map_err(|uncovered| Refusal::Gives { policy, uncovered })
+        self.covers_all_of(gained).map_err(|uncovered| Refusal::Gives { policy, uncovered })
     }
 
     /// Whether they hold a policy, by themselves or by a group.

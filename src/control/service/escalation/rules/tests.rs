@@ -239,18 +239,20 @@ fn nobody_joins_or_fills_a_group_beyond_their_own() {
 #[test]
 fn nobody_takes_from_themselves_what_denies_them_something() {
     let snapshot = world();
-    let denied = "denies something to yourself";
+    let (denied, others) = ("denies something to yourself", "denies something to others, who would have more than you without it");
     let by_user = |number| Identity::User(user(number));
     let by_group = |number| Identity::Group(group(number));
     for (caller, number, from, expected) in [
         (GUARDED, NO_VM_DELETE, by_user(GUARDED), denied),
         (GUARDED, ALL, by_user(GUARDED), ""),
         (GUARDED, NO_VM_DELETE, by_user(MEMBER), ""),
-        (GUARDED, NO_VM_DELETE, by_group(GUARDED_ONES), ""),
+        (GUARDED, NO_VM_DELETE, by_group(GUARDED_ONES), others),
         (MEMBER, NO_VM_DELETE, by_group(GUARDED_ONES), denied),
-        (MEMBER, NO_VM_DELETE, by_user(GUARDED), ""),
+        (MEMBER, NO_VM_DELETE, by_user(GUARDED), others),
         (ADMIN, NO_VM_DELETE, by_user(GUARDED), ""),
         (ROOT, NO_VM_DELETE, by_user(ROOT), ""),
+        (NOBODY, NO_VM_DELETE, by_user(GUARDED), others),
+        (NOBODY, NO_VM_DELETE, by_user(DELEGATE), ""),
     ] {
         check(&format!("{caller} takes {number}"), may_take(&snapshot, user(caller), &[policy(IAM), policy(number)], from), expected);
     }
@@ -290,7 +292,7 @@ fn nobody_writes_a_policy_in_force_beyond_their_own() {
         (GUARDED, NO_VM_DELETE, &["*"], DENIED),
         (GUARDED, NO_VM_DELETE, &["-vm:DeleteServer"], "denies something to yourself"),
         (GUARDED, NO_VM_DELETE, &["-vm:*"], ""),
-        (DELEGATE, NO_VM_DELETE, &["-vm:DeleteServer"], ""),
+        (DELEGATE, NO_VM_DELETE, &["-vm:DeleteServer"], "denies something to others"),
         (MEMBER, NO_VM_DELETE, &["iam:*"], "denies something to yourself"),
     ] {
         let new = compiled(&snapshot, number, statements);
