@@ -4,11 +4,11 @@ mod files;
 mod people;
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use super::Ended;
 use super::control::{Administration, Configured};
@@ -62,6 +62,17 @@ struct Addresses {
     metrics: SocketAddr,
 }
 
+impl Addresses {
+    /// Complains about an address that is taken, before anything is made that would then not be finished.
+    fn check_free(&self) -> anyhow::Result<()> {
+        let mut sockets = Vec::new();
+        for address in [self.gateway, self.control, self.feed, self.metrics] {
+            sockets.push(TcpListener::bind(address).with_context(|| format!("cannot listen on `{address}`"))?);
+        }
+        Ok(())
+    }
+}
+
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
     telemetry::log::start(&arguments.log);
     let Addresses { gateway, control, feed, metrics } = &arguments.addresses;
@@ -79,9 +90,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Writ
     if !running.is_loaded_within(START_PATIENCE) {
         bail!("the gateway has heard nothing from the control plane in {} s", START_PATIENCE.as_secs());
     }
-    if let Some(first) = first {
-        let keys = runtime.block_on(people::invite(*gateway, first))?;
-        files.write_environment(&arguments.addresses, &keys)?;
+    match first {
+        Some(first) => files.write_environment(&arguments.addresses, &runtime.block_on(people::invite(*gateway, first))?)?,
+        None => files.renew_environment(&arguments.addresses)?,
     }
     write!(out, "{}", files.invitation(&running.summary())?)?;
     out.flush()?;
@@ -103,7 +114,8 @@ async fn first_people(files: &Files, err: &mut dyn Write) -> anyhow::Result<Opti
     let made = made?;
     if made.is_none() && !files.has_environment() {
         bail!(
-            "`{}` is gone, and the secrets that were in it are nowhere else: start with another folder, or remove this one",
+            "`{}` is missing: it was removed, or the first start did not get so far. The secrets in it are nowhere else: start with \
+             another folder, or remove this one",
             files.environment().display()
         );
     }

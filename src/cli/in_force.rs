@@ -48,7 +48,7 @@ impl InForce {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Some(fresh), Some(running)) = (&state.feed, &current.state.feed) {
             let Feed { stale_after, deny_after, .. } = *fresh;
-            state.feed = Some(Feed { status: Arc::clone(&running.status), stale_after, deny_after });
+            state.feed = Some(Feed { status: Arc::clone(&running.status), since: running.since, stale_after, deny_after });
             let snapshot = Arc::clone(&current.state.view.snapshot);
             state.view.services = Arc::new(bind(&config, &snapshot));
             state.view.snapshot = snapshot;

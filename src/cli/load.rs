@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::access::{Entrance, ErrorProtocol, ForwardedHeader, Mode, ServiceSettings, Services, View};
 use crate::config::listener::ForwardedBy;
 use crate::config::{Files, GatewayConfig, Identity, Listener, Service};
-use crate::gateway::{Feed, State, UpstreamSettings};
+use crate::gateway::{Feed, State, UpstreamSettings, system_time};
 use crate::snapshot::{Roster, Snapshot};
 use crate::source::Report;
 use crate::sync;
@@ -45,7 +45,8 @@ pub fn configure(path: &Path, report: &Report) -> Option<Configured> {
             let keys = sync::keys::open(identity, &config.services, config.loopback_only(), &files, report)?;
             let nobody =
                 Roster::new(config.offering.clone(), Arc::clone(&keys.sealing_key)).snapshot(Revision::Store { epoch: 0, sequence: 0 });
-            let feed = Feed { status: Arc::default(), stale_after: identity.stale_after, deny_after: identity.deny_after };
+            let feed =
+                Feed { status: Arc::default(), since: system_time(), stale_after: identity.stale_after, deny_after: identity.deny_after };
             Some(Configured { state: state(&config, nobody, &keys.identity_keys, Some(feed)), config, feed: Some(keys) })
         }
     }

@@ -34,7 +34,7 @@ pub use load::{Configured, configure};
 #[command(after_long_help = "\
 First steps:
   Run the demo; it needs nothing else, and prints a request to try:
-    portcullis gateway --config config/demo/gateway.yaml
+    portcullis demo --data /tmp/portcullis
 
   See everything that is wrong with a configuration of your own:
     portcullis check --config gateway.yaml

@@ -33,9 +33,11 @@ pub struct State {
 pub struct Feed {
     /// How it is doing.
     pub status: Arc<FeedStatus>,
+    /// When the gateway started: until the first word from the control plane, `stale_after` counts from here.
+    pub since: Timestamp,
     /// Without a word from the control plane for this long, the gateway is not ready.
     pub stale_after: Duration,
-    /// Without a word for this long, everything is refused; `None` for never.
+    /// Without a word for this long, or since the start, everything is refused; `None` for never.
     pub deny_after: Option<Duration>,
 }
 
@@ -47,18 +49,21 @@ impl Feed {
         if in_force == NOTHING {
             return denial("nothing has come from the control plane yet");
         }
-        let deny_after = self.deny_after.filter(|limit| self.is_silent(now, *limit))?;
+        // SECURITY: how long the silence was before a restart is not known, so nothing is decided until the first word.
+        let is_over = |limit: &Duration| self.status.last_contact().is_none_or(|last| is_longer(last, now, *limit));
+        let deny_after = self.deny_after.filter(is_over)?;
         Some(Denial::with(Reason::StaleSnapshot, format!("nothing has come from the control plane for {} s", deny_after.as_secs())))
     }
 
-    /// Whether the gateway decides by what may be old.
+    /// Whether the gateway decides by what may be old, or not at all.
     pub(super) fn is_stale(&self, now: Timestamp) -> bool {
-        self.status.revision().is_none() || self.is_silent(now, self.stale_after)
+        let last = self.status.last_contact().unwrap_or(self.since);
+        self.refusal(now).is_some() || is_longer(last, now, self.stale_after)
     }
+}
 
-    fn is_silent(&self, now: Timestamp, limit: Duration) -> bool {
-        self.status.last_contact().is_none_or(|last| u128::from(now.distance_ms(last)) > limit.as_millis())
-    }
+fn is_longer(from: Timestamp, to: Timestamp, limit: Duration) -> bool {
+    u128::from(to.distance_ms(from)) > limit.as_millis()
 }
 
 /// A backend.
@@ -134,4 +139,28 @@ fn bind(service: &Service, settings: &UpstreamSettings, worker: &Worker) -> Rc<B
     let host = HeaderValue::from_str(&settings.authority).ok();
     let upstream = host.map(|host| BoundUpstream { pool: worker.pool(&settings.authority), host, settings: settings.clone() });
     Rc::new(BoundService { counters: worker.service_counters(&service.name), upstream })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readiness_counts_from_the_start_and_refusal_from_the_last_word() {
+        let at = |seconds: i64| Timestamp::from_milliseconds(seconds * 1_000);
+        let seconds = Duration::from_secs;
+        let feed = Feed { status: Arc::default(), since: at(100), stale_after: seconds(10), deny_after: None };
+        assert!(feed.is_stale(at(100)) && feed.refusal(at(100)).is_some(), "nothing is known");
+        feed.status.in_force(1, 1, String::new());
+        for (now, stale) in [(100, false), (110, false), (111, true)] {
+            assert_eq!(feed.is_stale(at(now)), stale, "{now}");
+            assert!(feed.refusal(at(now)).is_none(), "{now}");
+        }
+        let strict = Feed { deny_after: Some(seconds(20)), ..feed.clone() };
+        assert!(strict.is_stale(at(100)) && strict.refusal(at(100)).is_some(), "how old the copy is, is not known");
+        feed.status.contact(at(150));
+        for (now, stale, refused) in [(160, false, false), (161, true, false), (170, true, false), (171, true, true)] {
+            assert_eq!((strict.is_stale(at(now)), strict.refusal(at(now)).is_some()), (stale, refused), "{now}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::harness::{Answer, Control, NOW_MS, Request, Who, members};
 
+const UNSIGNED: &str = "a token is not enough for this; sign the request with an access key";
 const TOKENS: &str = "/portcullis/v1/tokens";
 
 async fn ask(control: &Control, who: &Who, body: Json) -> Answer {
@@ -103,7 +104,7 @@ async fn a_token_begets_no_token() {
     };
     for kind in ["ApiToken", "ConsoleLogin", "TemporaryKey", "authenticationkey", ""] {
         let request = Request::signed(&admin, kind, "POST", TOKENS, NOW_MS, "identity key of the only gateway").body(Some(json!({})));
-        assert_eq!(refused(control.send(request).await), "a token is asked for with a signed request", "{kind}");
+        assert_eq!(refused(control.send(request).await), UNSIGNED, "{kind}");
     }
     // A gateway that names no key, or one that is not the caller's.
     let stranger = control.other_account().await;
@@ -120,6 +121,28 @@ async fn a_token_begets_no_token() {
     refused(ask(&control, &admin, json!({})).await);
     assert_eq!(control.call(&admin, "PUT", &target, Some(json!({"is_enabled": true}))).await.status, 200);
     assert_eq!(ask(&control, &admin, json!({})).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_token_begets_neither_keys_nor_passwords() {
+    let control = Control::start().await;
+    let (root, admin, guest) = (control.root(), control.admin(), control.guest().await);
+    let user = guest.srn.rsplit('/').next().unwrap().to_owned();
+    let head = *control.store.head().borrow();
+    let (key, password) = (json!({"access_key_type": "PERMANENT"}), json!({"password": "0ther&Secret"}));
+    for (method, target, body) in [
+        ("POST", "/v1/access-keys".to_owned(), &key),
+        ("POST", format!("/portcullis/v1/users/{user}/access-keys"), &key),
+        ("PUT", format!("/v1/accounts/{}/users/{user}/password", admin.account), &password),
+    ] {
+        for who in [&admin, &root] {
+            let request = Request::signed(who, "ApiToken", method, &target, NOW_MS, "identity key of the only gateway");
+            let (code, detail) = control.send(request.body(Some(body.clone()))).await.error(403);
+            assert_eq!((code.as_str(), &detail), ("Forbidden", &json!(UNSIGNED)), "{method} {target}");
+        }
+        assert!(control.call(&root, method, &target, Some(body.clone())).await.status < 300, "{method} {target}");
+    }
+    assert_eq!(*control.store.head().borrow(), head + 3);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What a newcomer does: start it, paste what it prints, start it again.
 
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
@@ -85,4 +86,80 @@ fn data_stay_between_starts_and_the_end_is_clean() {
     assert_eq!(shown.text("/group/name"), "operators");
     let decisions = std::fs::read_to_string(folder.file("decisions.jsonl")).unwrap();
     assert!(decisions.lines().count() >= 2);
+}
+
+#[test]
+fn a_taken_address_is_named_before_anything_is_made() {
+    let folder = Folder::new();
+    let addresses = folder.addresses;
+    for address in [addresses.gateway, addresses.control, addresses.feed, addresses.metrics] {
+        let taken = TcpListener::bind(address).unwrap();
+        let said = folder.refused_demo();
+        assert!(said.contains(&format!("cannot listen on `{address}`")), "{said}");
+        assert_eq!(folder.files().into_keys().collect::<Vec<_>>(), [""; 0].map(std::path::PathBuf::from));
+        drop(taken);
+    }
+    let _demo = folder.demo();
+    folder.must(&folder.key("READER"), "GET", "/v1/groups", None, 200);
+}
+
+#[test]
+fn a_second_demo_in_the_same_folder_changes_nothing() {
+    let folder = Folder::new();
+    let demo = folder.demo();
+    let (first, before) = (folder.addresses, folder.files());
+    let mut folder = folder.moved();
+    let said = folder.refused_demo();
+    assert!(said.contains("another demo runs in `"), "{said}");
+    assert_eq!(folder.files(), before);
+    folder.addresses = first;
+    folder.must(&folder.key("READER"), "GET", "/v1/groups", None, 200);
+    drop(demo);
+}
+
+#[test]
+fn new_addresses_stand_in_the_environment_and_the_keys_stay() {
+    let folder = Folder::new();
+    drop(folder.demo().end());
+    let before = folder.environment();
+    let folder = folder.moved();
+    let _demo = folder.demo();
+    let mut expected = before;
+    for (name, url) in [
+        ("PORTCULLIS_URL", format!("http://{}", folder.addresses.gateway)),
+        ("PORTCULLIS_CONTROL_URL", format!("http://{}", folder.addresses.control)),
+        ("PORTCULLIS_METRICS_URL", format!("http://{}/metrics", folder.addresses.metrics)),
+    ] {
+        assert!(expected.insert(name.to_owned(), url).is_some());
+    }
+    assert_eq!(folder.environment(), expected);
+    folder.must(&folder.key("ADMIN"), "GET", "/v1/groups", None, 200);
+}
+
+#[test]
+fn a_folder_with_parts_missing_is_explained_or_begun_anew() {
+    let folder = Folder::new();
+    drop(folder.demo().end());
+    let old = folder.key("ADMIN");
+    let key = std::fs::read(folder.file("sealing.key")).unwrap();
+    std::fs::remove_file(folder.file("sealing.key")).unwrap();
+    let before = folder.files();
+    let said = folder.refused_demo();
+    assert!(said.contains("sealing.key` is missing"), "{said}");
+    assert_eq!(folder.files(), before);
+    std::fs::write(folder.file("sealing.key"), key).unwrap();
+
+    let environment = std::fs::read(folder.file("demo.env")).unwrap();
+    std::fs::remove_file(folder.file("demo.env")).unwrap();
+    let said = folder.refused_demo();
+    assert!(said.contains("demo.env` is missing: it was removed, or the first start did not get so far."), "{said}");
+    std::fs::write(folder.file("demo.env"), environment).unwrap();
+
+    // Without the store, nobody of it is known any more, in the gateway's copy neither.
+    std::fs::remove_file(folder.file("portcullis.db")).unwrap();
+    let demo = folder.demo();
+    assert_ne!(folder.key("ADMIN"), old);
+    folder.must(&old, "GET", "/v1/groups", None, 401);
+    folder.must(&folder.key("ADMIN"), "GET", "/v1/groups", None, 200);
+    assert!(!demo.log().contains("ERROR"), "{}", demo.log());
 }

@@ -1,6 +1,6 @@
 //! A running demo in a folder of its own, on ports of its own, and its people.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -136,14 +136,38 @@ impl Folder {
         self.folder.path().join(name)
     }
 
+    fn arguments(&self) -> Vec<String> {
+        let Addresses { gateway, control, feed, metrics } = self.addresses;
+        let addresses = [("--gateway", gateway), ("--control", control), ("--feed", feed), ("--metrics", metrics)];
+        let mut arguments = ["demo", "--data", self.path().to_str().unwrap(), "--log", "info"].map(str::to_owned).to_vec();
+        arguments.extend(addresses.into_iter().flat_map(|(name, address)| [name.to_owned(), address.to_string()]));
+        arguments
+    }
+
     /// Starts the whole demo.
     pub(crate) fn demo(&self) -> Program {
-        let Addresses { gateway, control, feed, metrics } = self.addresses;
-        let [gateway, control, feed, metrics] = [gateway, control, feed, metrics].map(|address| address.to_string());
-        let data = self.path().to_str().unwrap();
-        let arguments =
-            ["demo", "--data", data, "--gateway", &gateway, "--control", &control, "--feed", &feed, "--metrics", &metrics, "--log", "info"];
-        Program::start(&arguments, "To end it")
+        let arguments = self.arguments();
+        Program::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), "To end it")
+    }
+
+    /// Starts the whole demo, which ends at once; what it says.
+    pub(crate) fn refused_demo(&self) -> String {
+        let done = Command::new(env!("CARGO_BIN_EXE_portcullis")).args(self.arguments()).stdin(Stdio::null()).output().unwrap();
+        assert!(!done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+        String::from_utf8(done.stderr).unwrap()
+    }
+
+    /// The same with other ports.
+    pub(crate) fn moved(self) -> Self {
+        Self { addresses: Addresses::free(), ..self }
+    }
+
+    /// Every file with what is in it, less those that a demo writes while it runs.
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let entries = std::fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path());
+        let still =
+            entries.filter(|path| path.extension().is_some_and(|kind| ["key", "yaml", "env", "db"].iter().any(|known| kind == *known)));
+        still.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
     }
 
     /// Starts the control plane alone.

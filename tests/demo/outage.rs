@@ -39,6 +39,7 @@ fn the_gateway_needs_nothing_but_itself_to_decide() {
     gateway.kill();
     let gateway = folder.gateway();
     wait("the disk copy", || (revision() == before).then_some(()));
+    assert_eq!(super::harness::exchange(folder.addresses.metrics, "GET", "/readyz", &[], None).status, 200);
     assert_eq!(verdict(&folder, &admin, "GET", "/v1/groups").1, "upstream_unavailable");
     assert_eq!(verdict(&folder, &reader, "DELETE", "/v1/groups/0123456789abcdef0123456789abcdef"), (403, "implicit_deny".to_owned()));
 

@@ -1,39 +1,73 @@
 //! The folder of a demo: keys, configurations, and the file that tells people how to call.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write as _;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use zeroize::Zeroizing;
 
 use super::Addresses;
 use super::people::Keys;
 use crate::cli::key_file;
 
+/// The lines of demo.env that are written anew at every start.
+const REWRITTEN: [&str; 4] = ["PORTCULLIS_URL", "PORTCULLIS_CONTROL_URL", "PORTCULLIS_METRICS_URL", "PORTCULLIS_DECISION_LOG"];
+
+/// How the first line of demo.env begins.
+const TITLE: &str = "# For a shell:";
+
 /// The folder.
 pub(super) struct Files {
     folder: PathBuf,
+    /// Held as long as the demo runs.
+    _lock: File,
 }
 
 impl Files {
-    /// Makes what is missing: the folder, keys. The configurations are written anew.
+    /// Makes what is missing: the folder, keys. The configurations are written anew. Nothing is changed where another demo runs, where
+    /// an address is taken, or where the store's key is gone.
     pub(super) fn prepare(folder: &Path, addresses: &Addresses) -> anyhow::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
         let folder = folder.canonicalize().with_context(|| format!("`{}`", folder.display()))?;
+        let files = Self { _lock: lock(&folder)?, folder };
+        addresses.check_free()?;
+        let has_store = files.folder.join("portcullis.db").try_exists()?;
+        if has_store && !files.folder.join("sealing.key").try_exists()? {
+            bail!(
+                "`{}` is missing, and the secrets in the store beside it cannot be read without it: put it back, or start with another folder",
+                files.folder.join("sealing.key").display()
+            );
+        }
+        if !has_store {
+            files.forget()?;
+        }
         for name in ["sealing.key", "control.key", "feed.key"] {
-            let path = folder.join(name);
+            let path = files.folder.join(name);
             if !path.exists() {
                 let mut file = key_file::create(&path)?;
                 writeln!(file, "{}", *key_file::random_hex()?)?;
                 file.sync_all()?;
             }
         }
-        let files = Self { folder };
         fs::write(files.control_config(), control_config(addresses)).context("cannot write control.yaml")?;
         fs::write(files.gateway_config(), gateway_config(addresses)).context("cannot write gateway.yaml")?;
         Ok(files)
+    }
+
+    /// Removes what is left of a store that is gone: the gateway's copy of it, and the keys that were in it.
+    fn forget(&self) -> anyhow::Result<()> {
+        let copy = self.folder.join("gateway-copy");
+        for (path, removed) in [(&copy, fs::remove_dir_all(&copy)), (&self.environment(), fs::remove_file(self.environment()))] {
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot remove `{}`", path.display()));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn control_config(&self) -> PathBuf {
@@ -52,23 +86,42 @@ impl Files {
         self.environment().exists()
     }
 
-    /// Writes demo.env, whole or not at all.
+    /// Writes demo.env for the first time.
     pub(super) fn write_environment(&self, addresses: &Addresses, keys: &Keys) -> anyhow::Result<()> {
-        let mut text = Zeroizing::new(format!(
-            "# For a shell: `. {}`. The keys work only with this demo.\n\
-             PORTCULLIS_URL=http://{}\nPORTCULLIS_CONTROL_URL=http://{}\nPORTCULLIS_METRICS_URL=http://{}/metrics\n\
-             PORTCULLIS_ACCOUNT_ID={}\nPORTCULLIS_DECISION_LOG={}\n",
-            self.environment().display(),
-            addresses.gateway,
-            addresses.control,
-            addresses.metrics,
-            keys.account,
-            self.folder.join("decisions.jsonl").display(),
-        ));
+        let mut lines = Zeroizing::new(format!("PORTCULLIS_ACCOUNT_ID={}\n", keys.account));
         for (name, key) in [("ADMIN", &keys.admin), ("READER", &keys.reader), ("OTHER", &keys.other)] {
             let secret = std::str::from_utf8(key.secret.expose()).context("a secret is not text")?;
-            text.push_str(&format!("{name}_ACCESS_KEY={}\n{name}_SECRET_KEY={secret}\n", key.access_key));
+            lines.push_str(&format!("{name}_ACCESS_KEY={}\n{name}_SECRET_KEY={secret}\n", key.access_key));
         }
+        self.replace_environment(addresses, &lines)
+    }
+
+    /// Writes demo.env with the addresses of this start, and everything else as it was.
+    pub(super) fn renew_environment(&self, addresses: &Addresses) -> anyhow::Result<()> {
+        let before = Zeroizing::new(fs::read_to_string(self.environment()).context("cannot read demo.env")?);
+        let mut lines = Zeroizing::new(String::with_capacity(before.len() + 1));
+        for line in before.lines().filter(|line| !line.starts_with(TITLE)) {
+            if !line.split_once('=').is_some_and(|(name, _)| REWRITTEN.contains(&name)) {
+                lines.push_str(line);
+                lines.push('\n');
+            }
+        }
+        self.replace_environment(addresses, &lines)
+    }
+
+    /// Writes demo.env, whole or not at all.
+    fn replace_environment(&self, addresses: &Addresses, lines: &str) -> anyhow::Result<()> {
+        let values = [
+            format!("http://{}", addresses.gateway),
+            format!("http://{}", addresses.control),
+            format!("http://{}/metrics", addresses.metrics),
+            self.folder.join("decisions.jsonl").display().to_string(),
+        ];
+        let mut text = Zeroizing::new(format!("{TITLE} `. {}`. The keys work only with this demo.\n", self.environment().display()));
+        for (name, value) in REWRITTEN.iter().zip(values) {
+            text.push_str(&format!("{name}={value}\n"));
+        }
+        text.push_str(lines);
         let fresh = self.folder.join("demo.env.new");
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
         file.write_all(text.as_bytes())?;
@@ -84,6 +137,18 @@ impl Files {
             .replace("DATA", &quoted(&self.folder))
             .replace("ENVIRONMENT", &quoted(&self.environment()))
             .replace("PROGRAM", &quoted(&program)))
+    }
+}
+
+/// The right to run a demo in this folder.
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join("demo.lock");
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = opened.with_context(|| format!("cannot open `{}`", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!("another demo runs in `{}`: end it, or start with another folder", folder.display()),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock `{}`", path.display())),
     }
 }
 

@@ -16,6 +16,10 @@ pub(super) const PAGE_SIZE_MAX: u64 = 1_000;
 const PAGE_MAX: u64 = 1_000_000;
 /// Most parameters of a query.
 const PARAMETERS_MAX: usize = 100;
+/// Most characters of one value: a filter is searched for in every row.
+const VALUE_CHARACTERS_MAX: usize = 256;
+/// Most names to sort by.
+const SORTS_MAX: usize = 8;
 
 /// A query string. Parameters are taken one by one; [`Query::finish`] reports all complaints and what nobody took.
 #[derive(Debug)]
@@ -68,6 +72,10 @@ impl Query {
         if values.next().is_some() {
             self.complain(name, "it stands in the query twice", "write it once");
         }
+        if value.chars().count() > VALUE_CHARACTERS_MAX {
+            self.complain(name, "it is too long", &format!("write at most {VALUE_CHARACTERS_MAX} characters"));
+            return None;
+        }
         (!value.is_empty()).then(|| value.clone())
     }
 
@@ -95,7 +103,11 @@ impl Query {
         let size = self.size();
         let number = self.number("page", 0, PAGE_MAX).unwrap_or(0);
         let (mut order, mut sort) = (Vec::new(), Vec::new());
-        for text in self.texts("sort") {
+        let asked = self.texts("sort");
+        if asked.len() > SORTS_MAX {
+            self.complain("sort", format!("there are {} of them", asked.len()), &format!("write at most {SORTS_MAX}"));
+        }
+        for text in asked.into_iter().take(SORTS_MAX) {
             let (name, direction) = text.split_once(':').unwrap_or((&text, "asc"));
             let column = orders.iter().find(|(known, _)| *known == name);
             let direction = match direction {
@@ -104,6 +116,9 @@ impl Query {
                 _ => None,
             };
             match (column, direction) {
+                (Some((name, column)), Some(_)) if order.iter().any(|(known, _)| known == column) => {
+                    self.complain("sort", format!("`{name}` stands there twice"), "write each name once");
+                }
                 (Some((_, column)), Some(direction)) => {
                     order.push((*column, direction));
                     sort.push(text);
@@ -111,6 +126,7 @@ impl Query {
                 (None, _) | (_, None) => {
                     let names: Vec<&str> = orders.iter().map(|(name, _)| *name).collect();
                     let hint = format!("write one of {} and `:asc` or `:desc`", names.join(", "));
+                    let text: String = text.chars().take(VALUE_CHARACTERS_MAX).collect();
                     self.complain("sort", format!("nothing can be sorted by `{text}`"), &hint);
                 }
             }
@@ -199,5 +215,36 @@ mod tests {
                 "the parameter `nmae` is not known here; known are size, page, sort, name, flag",
             ]
         );
+    }
+
+    #[test]
+    fn a_query_sorts_by_few_names_and_each_of_them_once() {
+        let complaints = |text: &str| {
+            let query = Query::parse(text);
+            let asked = query.page(&[("created_at", "c"), ("name", "n")]);
+            match query.finish() {
+                Ok(()) => (asked.sort, Vec::new()),
+                Err(ServiceError::Invalid(found)) => (asked.sort, found),
+                Err(other) => panic!("{other}"),
+            }
+        };
+        assert_eq!(complaints("sort=name:desc,created_at").1, [""; 0]);
+        let twice = complaints("sort=name&sort=name:desc,created_at");
+        assert_eq!(twice.1, ["`sort`: `name` stands there twice; write each name once"]);
+        assert_eq!(twice.0, ["name", "created_at"]);
+        let many = complaints(&format!("sort=name{}", ",x".repeat(5_000)));
+        assert_eq!(many.1.len(), 8);
+        assert_eq!(many.1[0], "`sort`: there are 5001 of them; write at most 8");
+    }
+
+    #[test]
+    fn a_value_has_a_longest_length_in_characters() {
+        let query = Query::parse(&format!("name={}&email={}&marker={}", "%ED%95%9C".repeat(256), "a".repeat(257), "1".repeat(257)));
+        assert_eq!(query.text("name"), Some("한".repeat(256)));
+        assert_eq!(query.text("email"), None);
+        assert_eq!(query.parsed::<u64>("marker", "x"), None);
+        let Err(ServiceError::Invalid(found)) = query.finish() else { panic!("it is not valid") };
+        let sentences = ["email", "marker"].map(|name| format!("`{name}`: it is too long; write at most 256 characters"));
+        assert_eq!(found, sentences);
     }
 }

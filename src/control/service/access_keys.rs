@@ -197,6 +197,7 @@ pub(crate) async fn create(
     new: Create,
     now: Timestamp,
 ) -> Result<Accepted<Created>, ServiceError> {
+    caller.has_signed()?;
     caller.owns(new.account.unwrap_or(caller.account))?;
     let mut write = store.write().await?;
     let account = owner(&mut write, caller, user).await?;

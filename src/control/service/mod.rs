@@ -26,7 +26,7 @@ use super::random::NoRandom;
 use super::store::audit::Entry;
 use super::store::authorship::Stamp;
 use super::store::{Store, StoreError, Write};
-use crate::types::{AccessKeyId, AccountId, Revision, SealError, Srn, Timestamp, UserId};
+use crate::types::{AccessKeyId, AccountId, AuthenticationType, Revision, SealError, Srn, Timestamp, UserId};
 
 /// Who calls, as the gateway vouched for and the store knows.
 #[derive(Debug, Clone)]
@@ -55,10 +55,22 @@ pub(crate) struct Caller {
     pub(crate) action: &'static str,
 }
 
+/// What is said to who came by a token where that is not enough.
+const UNSIGNED: &str = "a token is not enough for this; sign the request with an access key";
+
 impl Caller {
     /// Refuses another account as one that does not exist.
     pub(crate) fn owns(&self, account: AccountId) -> Result<(), ServiceError> {
         if account == self.account { Ok(()) } else { Err(ServiceError::NotFound("account", account.to_string())) }
+    }
+
+    /// Refuses who has not signed this request with an access key.
+    ///
+    /// SECURITY: a token that made tokens, keys or passwords would last for ever. Tests: `a_token_begets_no_token`,
+    /// `a_token_begets_neither_keys_nor_passwords`.
+    pub(crate) fn has_signed(&self) -> Result<(), ServiceError> {
+        let signed = self.authentication_type == AuthenticationType::AuthenticationKey.as_str();
+        if signed { Ok(()) } else { Err(ServiceError::NoToken(UNSIGNED)) }
     }
 
     /// Who writes now.
@@ -148,7 +160,7 @@ pub(crate) enum ServiceError {
     /// The caller would give more than they have.
     #[error(transparent)]
     Escalation(#[from] escalation::rules::Refusal),
-    /// There is no token for this caller.
+    /// Not for this caller: a token begets nothing that outlives it.
     #[error("{0}")]
     NoToken(&'static str),
     /// The store failed.

@@ -14,7 +14,7 @@ use crate::control::store::authorship::Stamp;
 use crate::control::store::{Store, StoreError, Write, token_keys};
 use crate::snapshot::wire::{self, Record};
 use crate::source::Cursor;
-use crate::types::{AuthenticationType, Secret, Timestamp, TokenId, TokenKeyId};
+use crate::types::{Secret, Timestamp, TokenId, TokenKeyId};
 
 /// How long a token may be good for, in seconds (contracts C11 names the longest).
 const DURATION_S: RangeInclusive<u64> = 60..=43_200;
@@ -62,11 +62,9 @@ pub(crate) async fn prepare(store: &Store, now: Timestamp) -> Result<(), StoreEr
 }
 
 /// Issues a token to who has signed this request with an access key.
-///
-/// SECURITY: not to who came with a token, or one would last for ever by asking for the next. Test: `a_token_begets_no_token`.
 pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Timestamp) -> Result<Accepted<Issued>, ServiceError> {
-    let signed = caller.authentication_type == AuthenticationType::AuthenticationKey.as_str();
-    let access_key = caller.access_key.filter(|_| signed).ok_or(ServiceError::NoToken("a token is asked for with a signed request"))?;
+    caller.has_signed()?;
+    let access_key = caller.access_key.ok_or(ServiceError::NoToken("the access key that signed the request is not in use any more"))?;
     let mut write = store.write().await?;
     let snapshot = store.snapshot();
     let usable =

@@ -312,6 +312,7 @@ pub(crate) async fn set_password(
     new: SetPassword,
     now: Timestamp,
 ) -> Result<Accepted<()>, ServiceError> {
+    caller.has_signed()?;
     caller.owns(account)?;
     let mut read = store.read().await?;
     let profile = users::find_profile(&mut read, account, id).await?.ok_or_else(|| not_found(id))?;

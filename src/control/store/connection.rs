@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqlitePool, Transaction, TypeInfo as _, ValueRef as _};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, Sqlite, SqliteConnection, SqlitePool, Transaction, TypeInfo as _, ValueRef as _};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::StoreError;
@@ -57,7 +57,8 @@ impl Database {
             .foreign_keys(true)
             .busy_timeout(PATIENCE);
         let pool = |connections: u32| {
-            SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).test_before_acquire(false).max_lifetime(None)
+            let options = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
+            options.test_before_acquire(false).max_lifetime(None).after_release(|connection, _| Box::pin(is_reusable(connection)))
         };
         let writer = pool(1).connect_with(options.clone()).await?;
         let readers = pool(READERS_MAX).connect_lazy_with(options.pragma("query_only", "ON"));
@@ -81,6 +82,16 @@ impl Database {
         self.readers.close().await;
         self.writer.lock().await.close().await;
     }
+}
+
+/// Whether a connection that comes back is out of its transaction; if not, another one takes its place.
+///
+/// When the disk is full or fails, SQLite rolls back by itself. The driver's own rollback then finds no transaction, and it takes the
+/// connection for one inside a transaction for ever: nothing could begin there again.
+async fn is_reusable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // The answer comes after the rollback, if one is under way.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// A transaction.
@@ -141,4 +152,74 @@ fn row(found: &SqliteRow) -> Result<Row, StoreError> {
         }
     };
     (0..found.len()).map(value).collect::<Result<_, _>>().map(Row::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn empty(folder: &Path) -> Database {
+        let path = folder.join("test.db");
+        std::fs::File::create(&path).unwrap();
+        let database = Database::open(&path).await.unwrap();
+        let (mut connection, turn) = database.write().await.unwrap();
+        connection.script("CREATE TABLE t (a TEXT NOT NULL)").await.unwrap();
+        connection.commit().await.unwrap();
+        drop(turn);
+        database
+    }
+
+    async fn count(database: &Database) -> u64 {
+        let mut rows = database.read().await.unwrap().query("SELECT COUNT(*) FROM t", &[]).await.unwrap();
+        rows.first_mut().unwrap().count().unwrap()
+    }
+
+    async fn insert(database: &Database, text: String) -> Result<(), StoreError> {
+        let (mut connection, _turn) = database.write().await?;
+        connection.execute("INSERT INTO t (a) VALUES ($1)", &[text.into()]).await?;
+        connection.commit().await
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_the_database_ended_by_itself_does_not_stop_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = empty(folder.path()).await;
+        for commits in [true, false, true] {
+            let (mut connection, turn) = database.write().await.unwrap();
+            connection.execute("INSERT INTO t (a) VALUES ('lost')", &[]).await.unwrap();
+            connection.execute("ROLLBACK", &[]).await.unwrap();
+            if commits {
+                connection.commit().await.unwrap_err();
+            } else {
+                drop(connection);
+            }
+            drop(turn);
+            for _ in 0..READERS_MAX + 1 {
+                let mut reader = database.read().await.unwrap();
+                reader.query("SELECT a FROM t", &[]).await.unwrap();
+                reader.execute("ROLLBACK", &[]).await.unwrap();
+            }
+            insert(&database, "kept".to_owned()).await.unwrap();
+        }
+        assert_eq!(count(&database).await, 3);
+    }
+
+    #[tokio::test]
+    async fn a_full_database_is_written_again_when_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = empty(folder.path()).await;
+        let limit = async |sql| {
+            let (mut connection, _turn) = database.write().await.unwrap();
+            connection.query(sql, &[]).await.unwrap();
+            connection.commit().await.unwrap();
+        };
+        limit("PRAGMA max_page_count = 8").await;
+        let error = insert(&database, "x".repeat(100_000)).await.unwrap_err();
+        assert!(error.to_string().contains("full"), "{error}");
+        limit("PRAGMA max_page_count = 1000000").await;
+        insert(&database, "x".repeat(100_000)).await.unwrap();
+        assert_eq!(count(&database).await, 1);
+        database.close().await;
+        assert!(insert(&database, String::new()).await.is_err());
+    }
 }
