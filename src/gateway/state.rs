@@ -58,7 +58,8 @@ impl Feed {
     /// Whether the gateway decides by what may be old, or not at all.
     pub(super) fn is_stale(&self, now: Timestamp) -> bool {
         let last = self.status.last_contact().unwrap_or(self.since);
-        self.refusal(now).is_some() || is_longer(last, now, self.stale_after)
+        let in_force = self.status.revision().unwrap_or(NOTHING);
+        self.refusal(in_force, now).is_some() || is_longer(last, now, self.stale_after)
     }
 }
 
@@ -149,18 +150,19 @@ mod tests {
     fn readiness_counts_from_the_start_and_refusal_from_the_last_word() {
         let at = |seconds: i64| Timestamp::from_milliseconds(seconds * 1_000);
         let seconds = Duration::from_secs;
+        let known = Revision::Store { epoch: 1, sequence: 1 };
         let feed = Feed { status: Arc::default(), since: at(100), stale_after: seconds(10), deny_after: None };
-        assert!(feed.is_stale(at(100)) && feed.refusal(at(100)).is_some(), "nothing is known");
+        assert!(feed.is_stale(at(100)) && feed.refusal(NOTHING, at(100)).is_some(), "nothing is known");
         feed.status.in_force(1, 1, String::new());
         for (now, stale) in [(100, false), (110, false), (111, true)] {
             assert_eq!(feed.is_stale(at(now)), stale, "{now}");
-            assert!(feed.refusal(at(now)).is_none(), "{now}");
+            assert!(feed.refusal(known, at(now)).is_none(), "{now}");
         }
         let strict = Feed { deny_after: Some(seconds(20)), ..feed.clone() };
-        assert!(strict.is_stale(at(100)) && strict.refusal(at(100)).is_some(), "how old the copy is, is not known");
+        assert!(strict.is_stale(at(100)) && strict.refusal(known, at(100)).is_some(), "how old the copy is, is not known");
         feed.status.contact(at(150));
         for (now, stale, refused) in [(160, false, false), (161, true, false), (170, true, false), (171, true, true)] {
-            assert_eq!((strict.is_stale(at(now)), strict.refusal(at(now)).is_some()), (stale, refused), "{now}");
+            assert_eq!((strict.is_stale(at(now)), strict.refusal(known, at(now)).is_some()), (stale, refused), "{now}");
         }
     }
 }
