@@ -130,10 +130,14 @@ async fn a_token_begets_neither_keys_nor_passwords() {
     let user = guest.srn.rsplit('/').next().unwrap().to_owned();
     let head = *control.store.head().borrow();
     let (key, password) = (json!({"access_key_type": "PERMANENT"}), json!({"password": "0ther&Secret"}));
+    let person = json!({"user_name": "eve", "password": "0ther&Secret"});
+    let tenant = json!({"name": "eve", "administrator": {"user_name": "eve"}});
     for (method, target, body) in [
         ("POST", "/v1/access-keys".to_owned(), &key),
         ("POST", format!("/portcullis/v1/users/{user}/access-keys"), &key),
         ("PUT", format!("/v1/accounts/{}/users/{user}/password", admin.account), &password),
+        ("POST", format!("/v1/accounts/{}/users", admin.account), &person),
+        ("POST", "/portcullis/v1/accounts".to_owned(), &tenant),
     ] {
         for who in [&admin, &root] {
             let request = Request::signed(who, "ApiToken", method, &target, NOW_MS, "identity key of the only gateway");
@@ -142,7 +146,7 @@ async fn a_token_begets_neither_keys_nor_passwords() {
         }
         assert!(control.call(&root, method, &target, Some(body.clone())).await.status < 300, "{method} {target}");
     }
-    assert_eq!(*control.store.head().borrow(), head + 3);
+    assert_eq!(*control.store.head().borrow(), head + 5);
 }
 
 #[tokio::test]

@@ -225,6 +225,10 @@ pub(crate) async fn set(
     precondition: &Precondition,
     now: Timestamp,
 ) -> Result<Accepted<AccessKey>, ServiceError> {
+    // To switch one off, a token is enough.
+    if enabled {
+        caller.has_signed()?;
+    }
     let mut write = store.write().await?;
     let account = owner(&mut write, caller, user).await?;
     let before = found(&mut write, account, (user, id), precondition).await?;

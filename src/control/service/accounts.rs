@@ -108,6 +108,7 @@ pub(crate) async fn show(store: &Store, id: AccountId) -> Result<Listed, Service
 
 /// Makes an account with its first people and key.
 pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Timestamp) -> Result<Accepted<Founded>, ServiceError> {
+    caller.has_signed()?;
     let mut write = store.write().await?;
     if accounts::count(&mut write).await? >= ACCOUNTS_MAX {
         return Err(ServiceError::AllTaken { what: "accounts", most: ACCOUNTS_MAX });

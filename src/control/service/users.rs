@@ -210,6 +210,7 @@ pub(crate) async fn create(
     now: Timestamp,
 ) -> Result<Accepted<Details>, ServiceError> {
     caller.owns(account)?;
+    caller.has_signed()?;
     let Create { name, password, temporary_password: temporary, description, email, groups: group_ids, policies: policy_ids, tags } = new;
     let hash = password.hash(Vec::new()).await?.unwrap_or_default();
     let id = UserId::from_bytes(random::bytes()?);
