@@ -39,7 +39,7 @@ bench-feed *arguments:
 bench-size *arguments:
     python3 benches/feed/size.py {{ arguments }}
 
-# ten minutes of kills, cuts and spoiled feeds; CI runs it with `--seconds 20 --seed 1`
+# ten minutes of kills, cuts and spoiled feeds; a short form: `just chaos --seconds 20 --seed 1`
 chaos *arguments:
     python3 tests/chaos/run.py {{ arguments }}
 

@@ -63,7 +63,7 @@ pub(super) fn run(shared: &Arc<Shared>, socket: StdListener) -> io::Result<()> {
 fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<Text> {
     let path = request.uri().path();
     let (status, body) = match (request.method(), path) {
-        (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, shared.metrics.page()),
+        (&Method::GET | &Method::HEAD, "/" | "/metrics") => (StatusCode::OK, shared.metrics.page()),
         (&Method::GET | &Method::HEAD, "/livez") => (StatusCode::OK, b"live\n".to_vec()),
         (&Method::GET | &Method::HEAD, "/readyz") => ready(shared),
         (&Method::GET | &Method::HEAD, "/revision") => revision(shared),

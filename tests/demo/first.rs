@@ -128,7 +128,7 @@ fn new_addresses_stand_in_the_environment_and_the_keys_stay() {
     for (name, url) in [
         ("PORTCULLIS_URL", format!("http://{}", folder.addresses.gateway)),
         ("PORTCULLIS_CONTROL_URL", format!("http://{}", folder.addresses.control)),
-        ("PORTCULLIS_METRICS_URL", format!("http://{}/metrics", folder.addresses.metrics)),
+        ("PORTCULLIS_METRICS_URL", format!("http://{}", folder.addresses.metrics)),
     ] {
         assert!(expected.insert(name.to_owned(), url).is_some());
     }

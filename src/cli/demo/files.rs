@@ -114,8 +114,8 @@ impl Files {
         let values = [
             format!("http://{}", addresses.gateway),
             format!("http://{}", addresses.control),
-            format!("http://{}/metrics", addresses.metrics),
-            self.folder.join("decisions.jsonl").display().to_string(),
+            format!("http://{}", addresses.metrics),
+            quoted(&self.folder.join("decisions.jsonl")),
         ];
         let mut text = Zeroizing::new(format!("{TITLE} `. {}`. The keys work only with this demo.\n", self.environment().display()));
         for (name, value) in REWRITTEN.iter().zip(values) {
