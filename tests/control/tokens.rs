@@ -129,8 +129,8 @@ async fn a_token_begets_neither_keys_nor_passwords() {
     let (root, admin, guest) = (control.root(), control.admin(), control.guest().await);
     let user = guest.srn.rsplit('/').next().unwrap().to_owned();
     let head = *control.store.head().borrow();
-    let (key, password) = (json!({"access_key_type": "PERMANENT"}), json!({"password": "0ther&Secret"}));
-    let person = json!({"user_name": "eve", "password": "0ther&Secret"});
+    let (key, password) = (json!({"access_key_type": "PERMANENT"}), json!({"password": "Fresh1&Secret"}));
+    let person = json!({"user_name": "eve", "password": "Fresh1&Secret"});
     let tenant = json!({"name": "eve", "administrator": {"user_name": "eve"}});
     for (method, target, body) in [
         ("POST", "/v1/access-keys".to_owned(), &key),
