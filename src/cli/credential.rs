@@ -63,6 +63,7 @@ fn from_file(path: &PathBuf) -> anyhow::Result<(String, String)> {
 }
 
 /// A URL to sign and to call.
+#[derive(Clone)]
 pub(super) struct Target {
     pub(super) scheme: String,
     /// Host and port as they stand in the URL: what is signed and what the Host header says.

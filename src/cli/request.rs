@@ -95,7 +95,10 @@ fn build(arguments: &Arguments, method: &Method, target: &Target) -> anyhow::Res
         let name: HeaderName = name.trim().parse().with_context(|| format!("`{name}` is not a header name"))?;
         headers.insert(name, HeaderValue::from_str(value.trim()).with_context(|| format!("the value of `{line}`"))?);
     }
-    for (name, value) in arguments.credential.load()?.sign(method.as_str(), target, system_time()) {
+    // What is signed is the Host that is sent.
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(&target.host).to_owned();
+    let signed = Target { host, ..target.clone() };
+    for (name, value) in arguments.credential.load()?.sign(method.as_str(), &signed, system_time()) {
         headers.insert(name.parse::<HeaderName>()?, HeaderValue::from_str(&value)?);
     }
     Ok(request)
