@@ -31,6 +31,7 @@ use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tokio::sync::watch;
 
@@ -125,6 +126,8 @@ struct Shared {
     sealing_key: Arc<SealingKey>,
     head: watch::Sender<u64>,
     mirror: Mirror,
+    /// Whether a commit ended in an error, and may have landed all the same.
+    mirror_is_doubtful: AtomicBool,
     /// Held as long as the store is open.
     _lock: File,
 }
@@ -164,7 +167,16 @@ impl Store {
         let revision = Revision::Store { epoch, sequence: head };
         let mirror = Mirror::load(&mut reader, offering.clone(), Arc::clone(&sealing_key), revision).await?;
         drop(reader);
-        Ok(Self(Arc::new(Shared { database, epoch, offering, sealing_key, head: watch::Sender::new(head), mirror, _lock: lock })))
+        Ok(Self(Arc::new(Shared {
+            database,
+            epoch,
+            offering,
+            sealing_key,
+            head: watch::Sender::new(head),
+            mirror,
+            mirror_is_doubtful: AtomicBool::new(false),
+            _lock: lock,
+        })))
     }
 
     /// The store's epoch: when it was made, in milliseconds since 1970.
@@ -200,6 +212,16 @@ impl Store {
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.0.mirror.snapshot()
+    }
+
+    /// Reads everybody and their rights again. The writer's turn is held.
+    async fn mirror_anew(&self, head: u64) -> Result<(), StoreError> {
+        let mut reader = self.state().await?;
+        let Shared { offering, sealing_key, mirror, .. } = &*self.0;
+        mirror.replace(Mirror::load(&mut reader, offering.clone(), Arc::clone(sealing_key), self.revision(head)).await?);
+        self.0.head.send_replace(head);
+        self.0.mirror_is_doubtful.store(false, Relaxed);
+        Ok(())
     }
 
     /// A transaction that reads: one state, from its first statement on.

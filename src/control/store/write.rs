@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::audit::{self, Entry};
 use super::connection::{Connection, Turn};
@@ -53,6 +54,9 @@ impl Write {
     pub(super) async fn begin(store: Store) -> Result<Self, StoreError> {
         let (mut connection, turn) = store.0.database.write().await?;
         let before = history::position(&mut connection).await?;
+        if store.0.mirror_is_doubtful.load(Relaxed) {
+            store.mirror_anew(before.head).await?;
+        }
         Ok(Self { store, connection, turn, before, pending: Vec::new(), audit: Vec::new() })
     }
 
@@ -118,7 +122,10 @@ impl Write {
         let revision = store.revision(sequence);
         // In a task of its own: a caller that goes away in the middle must not leave a commit that nobody was told of.
         let committing = tokio::spawn(async move {
+            // An error may come after all was written: until it is known, nothing is judged by the mirror.
+            store.0.mirror_is_doubtful.store(true, Relaxed);
             connection.commit().await?;
+            store.0.mirror_is_doubtful.store(false, Relaxed);
             store.0.mirror.follow(&commit, revision);
             store.0.head.send_replace(sequence);
             drop(turn);
