@@ -39,21 +39,7 @@ pub(crate) async fn judge(write: &mut Write, caller: &Caller, now: Timestamp) ->
     let work = Work::new();
     let judged = Judge { snapshot: &snapshot, caller, now, excused: &excused, coming: Coming::of(write.pending()), work: &work };
     for pending in write.pending() {
-        match judged.one(pending) {
-            Ok(()) => {}
-            Err(refusal @ Refusal::NotAllowed { .. }) => return Err(refusal.into()),
-            Err(refusal) => match caller.escalation {
-                Escalation::Refuse => return Err(refusal.into()),
-                Escalation::Warn => {
-                    tracing::warn!(
-                        user = caller.user_text,
-                        action = caller.action,
-                        request_id = caller.request_id,
-                        "escalation: {refusal}"
-                    );
-                }
-            },
-        }
+        enforce(judged.one(pending), caller)?;
     }
     Ok(())
 }
@@ -63,9 +49,15 @@ pub(crate) fn may_act_for(write: &Write, caller: &Caller, user: UserId) -> Resul
     if user == caller.user {
         return Ok(());
     }
-    match (rules::may_act_for(&write.store().snapshot(), caller.user, user), caller.escalation) {
+    let work = Work::new();
+    enforce(rules::may_act_for(&write.store().snapshot(), Asker { user: caller.user, work: &work }, user), caller)
+}
+
+/// What follows from an answer: a refusal, or a warning where the operator asked for that. What is not allowed is never waived.
+fn enforce(answer: Result<(), Refusal>, caller: &Caller) -> Result<(), ServiceError> {
+    match (answer, caller.escalation) {
         (Ok(()), _) => Ok(()),
-        (Err(refusal), Escalation::Refuse) => Err(refusal.into()),
+        (Err(refusal @ Refusal::NotAllowed { .. }), _) | (Err(refusal), Escalation::Refuse) => Err(refusal.into()),
         (Err(refusal), Escalation::Warn) => {
             tracing::warn!(user = caller.user_text, action = caller.action, request_id = caller.request_id, "escalation: {refusal}");
             Ok(())
@@ -107,7 +99,11 @@ struct Judge<'a> {
     work: &'a Work,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    fn asker(&self) -> Asker<'a> {
+        Asker { user: self.caller.user, work: self.work }
+    }
+
     fn one(&self, pending: &Pending) -> Result<(), Refusal> {
         if self.excused.covers(pending) {
             return Ok(());
@@ -119,7 +115,7 @@ impl Judge<'_> {
     }
 
     fn put(&self, record: &Record) -> Result<(), Refusal> {
-        let (snapshot, caller, asker) = (self.snapshot, self.caller.user, Asker::new(self.caller.user, self.work));
+        let (snapshot, caller, asker) = (self.snapshot, self.caller.user, self.asker());
         match record {
             Record::Attachment { policy, to } => {
                 self.attaching(*policy, *to)?;
@@ -162,7 +158,7 @@ impl Judge<'_> {
     }
 
     fn delete(&self, key: &RecordKey) -> Result<(), Refusal> {
-        let (snapshot, caller, asker) = (self.snapshot, self.caller.user, Asker::new(self.caller.user, self.work));
+        let (snapshot, caller, asker) = (self.snapshot, self.caller.user, self.asker());
         match key {
             RecordKey::Attachment(policy, from) => {
                 self.detaching(*policy, *from)?;
@@ -219,6 +215,6 @@ impl Judge<'_> {
             authentication_type: &self.caller.authentication_type,
             now: self.now,
         };
-        rules::is_allowed(self.snapshot, self.caller.user, action, resources, &circumstances)
+        rules::is_allowed(self.snapshot, self.asker(), action, resources, &circumstances)
     }
 }

@@ -105,32 +105,19 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// Who asks, and what is left to be spent on answers. A user's id alone asks one question.
+/// Who asks, and what is left to be spent on answers: one budget for all questions about one write.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asker<'w> {
-    user: UserId,
-    work: Option<&'w Work>,
-}
-
-impl<'w> Asker<'w> {
-    /// Who asks several questions about one write.
-    pub(crate) fn new(user: UserId, work: &'w Work) -> Self {
-        Self { user, work: Some(work) }
-    }
-}
-
-impl From<UserId> for Asker<'_> {
-    fn from(user: UserId) -> Self {
-        Self { user, work: None }
-    }
+    pub(crate) user: UserId,
+    pub(crate) work: &'w Work,
 }
 
 /// Whether the caller may attach these policies to anybody: a user, a group or a role.
 ///
 /// # Errors
 /// The first policy that gives more than the caller has.
-pub(crate) fn may_give<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, policies: &[PolicyId]) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller.into())?;
+pub(crate) fn may_give(snapshot: &Snapshot, caller: Asker<'_>, policies: &[PolicyId]) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
     if caller.is_root() {
         return Ok(());
     }
@@ -141,8 +128,8 @@ pub(crate) fn may_give<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, po
 ///
 /// # Errors
 /// The first policy of the group that gives more than the caller has.
-pub(crate) fn may_join<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, group: GroupId) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller.into())?;
+pub(crate) fn may_join(snapshot: &Snapshot, caller: Asker<'_>, group: GroupId) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
     if caller.is_root() {
         return Ok(());
     }
@@ -156,13 +143,8 @@ pub(crate) fn may_join<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, gr
 ///
 /// # Errors
 /// The first policy with a Deny that the caller holds by what is taken away, or that keeps others from more than the caller has.
-pub(crate) fn may_take<'w>(
-    snapshot: &Snapshot,
-    caller: impl Into<Asker<'w>>,
-    policies: &[PolicyId],
-    from: Identity,
-) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller.into())?;
+pub(crate) fn may_take(snapshot: &Snapshot, caller: Asker<'_>, policies: &[PolicyId], from: Identity) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
     if caller.is_root() {
         return Ok(());
     }
@@ -182,8 +164,8 @@ pub(crate) fn may_take<'w>(
 ///
 /// # Errors
 /// When it has a Deny and the caller holds it.
-pub(crate) fn may_delete<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, policy: PolicyId) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller.into())?;
+pub(crate) fn may_delete(snapshot: &Snapshot, caller: Asker<'_>, policy: PolicyId) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
     if !caller.is_root() && caller.holds(policy) && caller.may_be_denied_by(policy) {
         return Err(Refusal::Frees(policy));
     }
@@ -194,8 +176,8 @@ pub(crate) fn may_delete<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, 
 ///
 /// # Errors
 /// When a policy of the group has a Deny, and the member is the caller, or would have more than the caller.
-pub(crate) fn may_leave<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, group: GroupId, member: UserId) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller.into())?;
+pub(crate) fn may_leave(snapshot: &Snapshot, caller: Asker<'_>, group: GroupId, member: UserId) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
     let is_member = |user: &&User| user.holds.groups.iter().any(|link| link.id == group);
     let member = snapshot.user(member).map(|user| &**user).filter(is_member);
     let (Some(group), Some(member), false) = (snapshot.group(group), member, caller.is_root()) else { return Ok(()) };
@@ -212,25 +194,23 @@ pub(crate) fn may_leave<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, g
 ///
 /// # Errors
 /// When the new version gives what neither the old one gave nor the caller has, or no longer denies what it denied to the caller.
-pub(crate) fn may_change<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, policy: PolicyId, new: &Policy) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller.into())?;
+pub(crate) fn may_change(snapshot: &Snapshot, caller: Asker<'_>, policy: PolicyId, new: &Policy) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
     if caller.is_root() || !snapshot.is_attached(policy) {
         return Ok(());
     }
     let (catalogue, old) = (snapshot.catalogue(), snapshot.policy(policy).ok_or(Refusal::UnknownPolicy(policy))?);
-    caller.with_work(|work| {
-        policy::widens_within(catalogue, &caller.holder(), &caller.policies, old, new, work)
-            .map_err(|uncovered| Refusal::Widens { policy, uncovered })?;
-        if policy::loses_deny(catalogue, old, new, work) { caller.may_free(policy, snapshot.holders_of(policy)) } else { Ok(()) }
-    })
+    policy::widens_within(catalogue, &caller.holder(), &caller.policies, old, new, caller.work)
+        .map_err(|uncovered| Refusal::Widens { policy, uncovered })?;
+    if policy::loses_deny(catalogue, old, new, caller.work) { caller.may_free(policy, snapshot.holders_of(policy)) } else { Ok(()) }
 }
 
 /// Whether the caller may get hold of a credential of a user: make a key for them, or reset their password.
 ///
 /// # Errors
 /// When the user is root, or has a policy that gives more than the caller has.
-pub(crate) fn may_act_for<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, user: UserId) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller.into())?;
+pub(crate) fn may_act_for(snapshot: &Snapshot, caller: Asker<'_>, user: UserId) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
     let target = caller.fellow(user)?;
     if caller.is_root() || user == caller.user.principal.user {
         return Ok(());
@@ -248,8 +228,8 @@ pub(crate) fn may_act_for<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>,
 ///
 /// # Errors
 /// When the caller may not do everything.
-pub(crate) fn may_define<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller.into())?;
+pub(crate) fn may_define(snapshot: &Snapshot, caller: Asker<'_>) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
     if caller.is_root() {
         return Ok(());
     }
@@ -262,8 +242,8 @@ pub(crate) fn may_define<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>) 
 ///
 /// # Errors
 /// When a policy of the user depends on the name.
-pub(crate) fn may_rename<'w>(snapshot: &Snapshot, caller: impl Into<Asker<'w>>, user: UserId) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller.into())?;
+pub(crate) fn may_rename(snapshot: &Snapshot, caller: Asker<'_>, user: UserId) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
     let target = caller.fellow(user)?;
     if !caller.is_root() && snapshot.policies_of(target).iter().any(|policy| policy.may_depend_on_name()) {
         return Err(Refusal::Renames(user));
@@ -286,12 +266,12 @@ pub(crate) fn restricts(snapshot: &Snapshot, group: GroupId) -> bool {
 /// [`Refusal::NotAllowed`] when not. A Deny counts for root too.
 pub(crate) fn is_allowed(
     snapshot: &Snapshot,
-    caller: UserId,
+    caller: Asker<'_>,
     action: &str,
     resources: &[(&str, &str)],
     circumstances: &Circumstances<'_>,
 ) -> Result<(), Refusal> {
-    let caller = Caller::find(snapshot, caller.into())?;
+    let caller = Caller::find(snapshot, caller)?;
     let catalogue = snapshot.catalogue();
     let account = &*caller.user.account_text;
     let resource = |&(kind, id)| -> Option<policy::Resource<'_>> {
@@ -321,7 +301,7 @@ pub(crate) fn is_allowed(
 /// Who asks, and what they hold.
 struct Caller<'s, 'w> {
     snapshot: &'s Snapshot,
-    work: Option<&'w Work>,
+    work: &'w Work,
     user: &'s User,
     policies: Policies<'s>,
 }
@@ -332,15 +312,8 @@ impl<'s, 'w> Caller<'s, 'w> {
         Ok(Self { snapshot, work, user, policies: snapshot.policies_of(user) })
     }
 
-    fn with_work<T>(&self, ask: impl FnOnce(&Work) -> T) -> T {
-        match self.work {
-            Some(work) => ask(work),
-            None => ask(&Work::new()),
-        }
-    }
-
     fn covers_all_of(&self, gained: &Policy) -> Result<(), Uncovered> {
-        self.with_work(|work| policy::covers(self.snapshot.catalogue(), &self.holder(), &self.policies, gained, work))
+        policy::covers(self.snapshot.catalogue(), &self.holder(), &self.policies, gained, self.work)
     }
 
     /// Whether these users may lose a policy that denies, or may.

@@ -53,6 +53,10 @@ fn user(number: u8) -> UserId {
     id(2, number).parse().unwrap()
 }
 
+fn asks(number: u8) -> Asker<'static> {
+    Asker { user: user(number), work: Box::leak(Box::new(Work::new())) }
+}
+
 fn group(number: u8) -> GroupId {
     id(3, number).parse().unwrap()
 }
@@ -207,10 +211,10 @@ fn nobody_gives_a_policy_beyond_their_own() {
         (MISSING, &[], "not active"),
     ] {
         let policies: Vec<PolicyId> = policies.iter().map(|number| policy(*number)).collect();
-        check(&format!("{caller} gives {policies:?}"), may_give(&snapshot, user(caller), &policies), expected);
+        check(&format!("{caller} gives {policies:?}"), may_give(&snapshot, asks(caller), &policies), expected);
     }
     assert_eq!(
-        said(may_give(&snapshot, user(WRITER), &[policy(ALL)])),
+        said(may_give(&snapshot, asks(WRITER), &[policy(ALL)])),
         format!("the policy `{}` gives more than you have: statement 1 {ATTACHES}", policy(ALL))
     );
 }
@@ -232,7 +236,7 @@ fn nobody_joins_or_fills_a_group_beyond_their_own() {
         (NOBODY, GUARDED_ONES, ""),
         (NOBODY, READERS, "allows `iam:ShowUser`"),
     ] {
-        check(&format!("{caller} joins {number}"), may_join(&snapshot, user(caller), group(number)), expected);
+        check(&format!("{caller} joins {number}"), may_join(&snapshot, asks(caller), group(number)), expected);
     }
 }
 
@@ -254,12 +258,12 @@ fn nobody_takes_from_themselves_what_denies_them_something() {
         (NOBODY, NO_VM_DELETE, by_user(GUARDED), others),
         (NOBODY, NO_VM_DELETE, by_user(DELEGATE), ""),
     ] {
-        check(&format!("{caller} takes {number}"), may_take(&snapshot, user(caller), &[policy(IAM), policy(number)], from), expected);
+        check(&format!("{caller} takes {number}"), may_take(&snapshot, asks(caller), &[policy(IAM), policy(number)], from), expected);
     }
     for (caller, number, expected) in
         [(GUARDED, NO_VM_DELETE, denied), (MEMBER, NO_VM_DELETE, denied), (MEMBER, ALL, ""), (ADMIN, NO_VM_DELETE, ""), (ROOT, ALL, "")]
     {
-        check(&format!("{caller} deletes {number}"), may_delete(&snapshot, user(caller), policy(number)), expected);
+        check(&format!("{caller} deletes {number}"), may_delete(&snapshot, asks(caller), policy(number)), expected);
     }
     for (caller, number, member, expected) in [
         (MEMBER, GUARDED_ONES, MEMBER, denied),
@@ -268,7 +272,7 @@ fn nobody_takes_from_themselves_what_denies_them_something() {
         (ADMIN, GUARDED_ONES, ADMIN, ""),
         (MEMBER, NO_GROUP, MEMBER, ""),
     ] {
-        let found = may_leave(&snapshot, user(caller), group(number), user(member));
+        let found = may_leave(&snapshot, asks(caller), group(number), user(member));
         check(&format!("{caller} takes {member} out of {number}"), found, expected);
     }
     let restricting: Vec<u8> = [ADMINS, GUARDED_ONES, READERS, UNREAD].into_iter().filter(|n| restricts(&snapshot, group(*n))).collect();
@@ -296,7 +300,7 @@ fn nobody_writes_a_policy_in_force_beyond_their_own() {
         (MEMBER, NO_VM_DELETE, &["iam:*"], "denies something to yourself"),
     ] {
         let new = compiled(&snapshot, number, statements);
-        let found = may_change(&snapshot, user(caller), policy(number), &new);
+        let found = may_change(&snapshot, asks(caller), policy(number), &new);
         check(&format!("{caller} changes {number} to {statements:?}"), found, expected);
     }
 }
@@ -324,7 +328,7 @@ fn nobody_acts_for_somebody_with_more() {
         (GUARDED, DELEGATE, ""),
         (NOBODY, ROOT, "only the root user"),
     ] {
-        check(&format!("{caller} acts for {target}"), may_act_for(&snapshot, user(caller), user(target)), expected);
+        check(&format!("{caller} acts for {target}"), may_act_for(&snapshot, asks(caller), user(target)), expected);
     }
     for (caller, target, expected) in [
         (ROOT, NAMED, ""),
@@ -333,7 +337,7 @@ fn nobody_acts_for_somebody_with_more() {
         (ADMIN, WRITER, ""),
         (ROOT, STRANGER, "is not"),
     ] {
-        check(&format!("{caller} renames {target}"), may_rename(&snapshot, user(caller), user(target)), expected);
+        check(&format!("{caller} renames {target}"), may_rename(&snapshot, asks(caller), user(target)), expected);
     }
 }
 
@@ -361,7 +365,7 @@ fn what_a_request_does_beside_its_own_action_needs_that_action_too() {
         (NAMED, "vm:ShowServer", &[("vm:server", "s1")], "`vm:ShowServer`"),
         (GONE, "iam:ListUsers", &[], "not active"),
     ] {
-        let found = is_allowed(&snapshot, user(caller), action, resources, &circumstances);
+        let found = is_allowed(&snapshot, asks(caller), action, resources, &circumstances);
         check(&format!("{caller} does {action}"), found, expected);
     }
 }
