@@ -25,6 +25,7 @@ pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Re
     let mut exchange = Exchange::begin(&client, now, started);
 
     if let Some(wanted) = revision::wanted(&parts.headers)
+        && !revision::is_in_force(&early, &wanted)
         && revision::counts(&decide(&client, &early, &mut parts, now))
     {
         match Box::pin(revision::reach(&client.worker, early, wanted)).await {
@@ -78,11 +79,16 @@ fn decide<'b>(client: &Client, bound: &'b Bound, parts: &mut Parts, now: Timesta
     };
     let request = read::canonical_target(parts, entrance).and_then(|()| read::request(parts, entrance, client.peer, None));
     match request {
-        Ok(request) => match bound.state.feed.as_ref().and_then(|feed| feed.refusal(bound.state.view.snapshot.revision(), now)) {
-            None => access::decide(&bound.state.view, &request, now),
-            Some(denial) => access::deny(&bound.state.view, &request, denial),
-        },
+        Ok(request) => decide_unless_stale(bound, &request, now),
         Err(denial) => refused(denial),
+    }
+}
+
+/// The decision, unless what it would be made from is too old to decide anything.
+fn decide_unless_stale<'b>(bound: &'b Bound, request: &access::Request<'_>, now: Timestamp) -> Decision<'b> {
+    match bound.state.feed.as_ref().and_then(|feed| feed.refusal(bound.state.view.snapshot.revision(), now)) {
+        None => access::decide(&bound.state.view, request, now),
+        Some(denial) => access::deny(&bound.state.view, request, denial),
     }
 }
 
@@ -110,7 +116,7 @@ fn decide_with_body<'b>(
         Err(denial) => return refused(denial),
     };
     match collected {
-        Collected::Whole => access::decide(&bound.state.view, &request, now),
+        Collected::Whole => decide_unless_stale(bound, &request, now),
         Collected::TooLarge => access::deny(&bound.state.view, &request, too_large(bytes_max)),
         Collected::Broken => Decision::Denied(unreadable_body()),
     }

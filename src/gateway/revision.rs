@@ -26,6 +26,11 @@ pub(super) fn wanted(headers: &HeaderMap) -> Option<Result<Revision, Denial>> {
     Some(revision.ok_or_else(malformed))
 }
 
+/// Whether there is nothing to wait for.
+pub(super) fn is_in_force(bound: &Bound, wanted: &Result<Revision, Denial>) -> bool {
+    wanted.as_ref().is_ok_and(|wanted| has(bound.state.view.snapshot.revision(), *wanted))
+}
+
 /// Whether the caller has proved who they are: a stranger may not make us wait, and is told nothing.
 pub(super) fn counts(decision: &Decision<'_>) -> bool {
     match decision {
@@ -43,9 +48,6 @@ pub(super) async fn reach(worker: &Worker, bound: Rc<Bound>, wanted: Result<Revi
         Err(denial) => return Err((bound, denial)),
     };
     let in_force = bound.state.view.snapshot.revision();
-    if has(in_force, wanted) {
-        return Ok(bound);
-    }
     let announced = bound.state.feed.as_ref().is_some_and(|feed| match (wanted, feed.status.revision()) {
         (Revision::Store { epoch, sequence }, Some(Revision::Store { epoch: own, .. })) => epoch == own && sequence <= feed.status.head(),
         (Revision::Store { .. } | Revision::File(_), _) => false,
