@@ -7,8 +7,5 @@ mod conformance;
 #[path = "policy/errors.rs"]
 mod errors;
 #[cfg(test)]
-#[path = "policy/laws.rs"]
-mod laws;
-#[cfg(test)]
 #[path = "policy/world.rs"]
 mod world;

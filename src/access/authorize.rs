@@ -4,9 +4,9 @@ use smallvec::SmallVec;
 
 use super::decision::{Denial, Facts};
 use super::resolve::Resolved;
-use crate::policy::{self, ActionId, Deciding, Verdict};
+use crate::policy::{self, ActionId, Deciding, Place, Policies, Verdict};
 use crate::snapshot::{Decide, Operation, Snapshot, User};
-use crate::types::{PrincipalKind, Reason, Timestamp};
+use crate::types::{Reason, Timestamp};
 
 /// Evaluates the caller's policies; the deciding statement goes into `facts`.
 pub(super) fn authorize<'v>(
@@ -26,33 +26,42 @@ pub(super) fn authorize<'v>(
     let resources: SmallVec<[policy::Resource<'_>; 2]> = resolved
         .resources
         .iter()
-        .map(|resource| policy::Resource { kind: resource.kind, account: &resource.account, region: &resource.region, id: &resource.id })
+        .map(|resource| policy::Resource::new(resource.kind, &resource.account, &resource.region, &resource.id))
         .collect();
     let request = policy::Request {
         action,
         resources: &resources,
-        principal_account: &user.account_text,
-        root_of_account: user.principal.kind == PrincipalKind::Root && !foreign,
+        principal: user.asking(),
         context: user.context(facts.client_address, facts.authentication.as_str(), &resolved.region, now),
+        needs_resource_policy: false,
     };
-    let policies = snapshot.policies_of(user);
-    let name =
-        |deciding: &Deciding| policies.get(deciding.policy).map(|policy| (policy.id(), deciding.statement, policy.sid(deciding.statement)));
-    match policy::evaluate(&request, &policies) {
+    let held = snapshot.policies_of(user);
+    let policy = |place: Place| match place {
+        Place::Identity(index) => held.get(index).copied(),
+        Place::Resource(_) | Place::Session(_) => None,
+    };
+    let name = |deciding: Deciding| policy(deciding.policy).map(|policy| (policy.id(), deciding.statement, policy.sid(deciding.statement)));
+    let reason = match policy::evaluate(&request, &Policies::identity(&held)) {
         // R26: across accounts the caller's own policies are not enough, and nothing else can grant yet.
-        Verdict::Allow(_) if foreign => Err(Denial::new(Reason::ImplicitDeny)),
+        Verdict::Allow(_) if foreign => Reason::ImplicitDeny,
         Verdict::Allow(deciding) => {
-            facts.deciding = deciding.as_ref().and_then(name);
-            Ok(())
+            facts.deciding = deciding.and_then(name);
+            return Ok(());
         }
         Verdict::ExplicitDeny(deciding) => {
-            facts.deciding = name(&deciding);
-            Err(Denial::new(Reason::ExplicitDeny))
+            facts.deciding = name(deciding);
+            Reason::ExplicitDeny
         }
-        Verdict::ImplicitDeny => Err(Denial::new(Reason::ImplicitDeny)),
-        Verdict::InvalidPolicy { policy } => {
-            facts.deciding = policies.get(policy).map(|policy| (policy.id(), 0, None));
-            Err(Denial::new(Reason::InvalidPolicy))
+        Verdict::ImplicitDeny => Reason::ImplicitDeny,
+        Verdict::Unavailable(deciding) => {
+            facts.deciding = deciding.and_then(name);
+            Reason::AttributeUnavailable
         }
-    }
+        Verdict::Undecided => Reason::AttributeUnavailable,
+        Verdict::InvalidPolicy(place) => {
+            facts.deciding = policy(place).map(|policy| (policy.id(), 0, None));
+            Reason::InvalidPolicy
+        }
+    };
+    Err(Denial::new(reason))
 }

@@ -10,14 +10,14 @@ use anyhow::{Context as _, bail};
 use super::load::configure;
 use super::{Ended, counted};
 use crate::config::{FeedIdentity, GatewayConfig, Identity, RecordPath};
-use crate::policy::{self, Effect, Outcome, Resource};
+use crate::policy::{self, Effect, Outcome, Policies, Resource};
 use crate::snapshot::{Snapshot, User};
 use crate::source::json::{self, Limits};
 use crate::source::{Node, Report, Value};
 use crate::sync::copy;
 use crate::sync::follow::Publishing;
 use crate::sync::keys::FeedKeys;
-use crate::types::{PrincipalKind, Reason, Srn, Timestamp};
+use crate::types::{Reason, Srn, Timestamp};
 
 /// Longest line of a decision log.
 const LINE_BYTES_MAX: usize = 1 << 20;
@@ -197,18 +197,17 @@ fn evaluate_again(record: &Node, snapshot: &Snapshot, out: &mut dyn Write) -> an
         .iter()
         .map(|srn| {
             let kind = catalogue.find_resource_type(srn.service_type, srn.resource_type)?;
-            Some(Resource { kind, account: srn.account, region: srn.region, id: srn.resource_id })
+            Some(Resource::new(kind, srn.account, srn.region, srn.resource_id))
         })
         .collect();
     // Cut in the log, or of a type that is gone: an explanation of another request would mislead.
     let Some(resources) = resources.filter(|found| found.len() == texts(record, "resources").len()) else { return Ok(()) };
-    let foreign = resources.iter().any(|resource| *resource.account != *user.account_text);
     let now: Timestamp = text(record, "time").unwrap_or_default().parse()?;
     let request = policy::Request {
         action,
         resources: &resources,
-        principal_account: &user.account_text,
-        root_of_account: user.principal.kind == PrincipalKind::Root && !foreign,
+        principal: user.asking(),
+        needs_resource_policy: false,
         context: user.context(
             text(record, "client_address").and_then(|address| address.parse().ok()),
             text(record, "authentication_type").unwrap_or_default(),
@@ -218,7 +217,7 @@ fn evaluate_again(record: &Node, snapshot: &Snapshot, out: &mut dyn Write) -> an
     };
     let held = snapshot.policies_of(user);
     writeln!(out, "\n{} holds {}:", user.principal.name, counted(held.len(), "policy"))?;
-    let findings = policy::explain(&request, &held, catalogue);
+    let findings = policy::explain(&request, &Policies::identity(&held), catalogue);
     for finding in &findings {
         writeln!(out, "  {finding}")?;
     }

@@ -13,6 +13,7 @@ mod http;
 mod in_force;
 mod key_file;
 mod load;
+mod policy;
 mod request;
 mod seal;
 mod sign;
@@ -61,6 +62,7 @@ enum Command {
     Sign(sign::Arguments),
     Seal(seal::Arguments),
     Explain(explain::Arguments),
+    Policy(policy::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -104,6 +106,7 @@ pub fn run(arguments: Arguments, out: &mut dyn Write, err: &mut dyn Write) -> an
         Command::Sign(arguments) => sign::run(&arguments, out),
         Command::Seal(arguments) => seal::run(&arguments, out),
         Command::Explain(arguments) => explain::run(&arguments, out, err),
+        Command::Policy(arguments) => policy::run(&arguments, out, err),
         Command::Completions(arguments) => completions::run(&arguments, out),
     }
 }

@@ -5,7 +5,7 @@ use crate::types::action::ACTION_BYTES_MAX;
 use crate::types::{AccessLevel, ActionName};
 
 use super::catalogue::{Action, Catalogue};
-use super::document::Effect;
+use super::document::{Effect, Setting};
 use super::glob::{Glob, Symbol, Wildcards};
 use super::inclusion::{self, Work};
 use super::index_set::IndexSet;
@@ -14,10 +14,11 @@ use super::reader::{Reader, quoted, shown, text};
 const HINT: &str = "write `service:Name` (such as `iam:ShowUser`), with `*` for any run of characters, or `*` for every action";
 
 /// What a list of expressions is for: `NotAction` is the complement (R07). The effect is unknown after an error.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ActionRule {
+#[derive(Debug)]
+pub(super) struct ActionRule<'s> {
     pub(super) effect: Option<Effect>,
     pub(super) complement: bool,
+    pub(super) setting: &'s Setting<'s>,
 }
 
 /// The actions of a statement.
@@ -61,13 +62,14 @@ impl Asked {
 }
 
 /// Reads `Action` or `NotAction` and expands it against the catalogue.
-pub(super) fn read<'a>(reader: &Reader<'a>, at: &Cursor<'a>, rule: ActionRule) -> Option<Actions> {
+pub(super) fn read<'a>(reader: &Reader<'a>, at: &Cursor<'a>, rule: &ActionRule<'_>) -> Option<Actions> {
     let items = reader.items(at, HINT)?;
     let mut listed = IndexSet::empty(reader.catalogue.action_count());
     let mut open = Vec::new();
     let mut complete = Some(());
     for item in &items {
         match expression(reader, item) {
+            Some(expression) if !is_allowed_in(reader, item, &expression, rule.setting) => complete = None,
             Some(expression) => {
                 let matched = expression.expand(reader.catalogue);
                 if matched.is_empty() {
@@ -306,8 +308,37 @@ fn service_hint(catalogue: &Catalogue, name: &str) -> String {
     found.map_or_else(|| HINT.to_owned(), |known| format!("did you mean `{known}`?"))
 }
 
+/// What may stand in the policy of a resource (R28) or role (R52); anything else is reported.
+fn is_allowed_in<'a>(reader: &Reader<'a>, at: &Cursor<'a>, expression: &Expression<'a>, setting: &Setting<'_>) -> bool {
+    let text = shown(expression.text);
+    match setting {
+        Setting::Identity { .. } => true,
+        Setting::Resource { attachment, .. } => {
+            let kind = reader.catalogue.resource_type(attachment.kind());
+            let serves = |service: &str| reader.catalogue.canonical_service_type(service) == Some(&kind.service_type);
+            let good = expression.service.is_some_and(|service| serves(service) || reader.catalogue.is_common(service));
+            if !good {
+                let message = format!("`{text}` is not an action of the service of the resource, `{}`", kind.service_type);
+                at.error_hint(message, "name actions of that service, or of services for all resources, such as tagging");
+            }
+            good
+        }
+        Setting::Trust { .. } => {
+            let good = TRUST_ACTIONS.contains(&expression.text);
+            if !good {
+                let hint = format!("actions are {}", quoted(TRUST_ACTIONS));
+                at.error_hint(format!("`{text}` is not an action of taking a role"), hint);
+            }
+            good
+        }
+    }
+}
+
+/// The actions in the policy of a role (R52).
+const TRUST_ACTIONS: [&str; 3] = ["sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"];
+
 /// R10: inert, with a warning; loud where the slip widens access.
-fn warn_of_nothing<'a>(reader: &Reader<'a>, at: &Cursor<'a>, expression: &Expression<'a>, rule: ActionRule) {
+fn warn_of_nothing<'a>(reader: &Reader<'a>, at: &Cursor<'a>, expression: &Expression<'a>, rule: &ActionRule<'_>) {
     let what = match (expression.service, &expression.name, &expression.levels) {
         (Some(_), Name::Exact(_), None) => "no action definition knows",
         (_, Name::Exact(_) | Name::Pattern(_), _) => "no action matches",

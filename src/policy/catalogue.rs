@@ -1,12 +1,12 @@
 //! The closed catalogue: services and their spellings, resource types and actions, interned to small numbers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::source::nearest;
 use crate::types::{AccessLevel, ActionName, Offering};
 
-/// How many actions, and how many resource types, one catalogue holds.
+/// How many actions, how many resource types, and how many attributes one catalogue holds.
 pub const CATALOGUE_ENTRIES_MAX: usize = 65_536;
 /// What the vendor puts before a service's name in SRNs, or leaves out (R15).
 const VENDOR_PREFIX: &str = "scp-";
@@ -19,6 +19,10 @@ pub struct ActionId(u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceTypeId(u32);
 
+/// An attribute's number in its catalogue. Numbers of different catalogues must not meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AttributeId(u32);
+
 impl ActionId {
     /// The number, from 0, without gaps.
     #[must_use]
@@ -28,6 +32,14 @@ impl ActionId {
 }
 
 impl ResourceTypeId {
+    /// The number, from 0, without gaps.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl AttributeId {
     /// The number, from 0, without gaps.
     #[must_use]
     pub const fn index(self) -> usize {
@@ -46,6 +58,14 @@ pub struct Action {
     pub resource_types: Box<[ResourceTypeId]>,
 }
 
+impl Action {
+    /// Whether the policy of its resource must allow it, also in the resource's own account: taking a role (R52).
+    #[must_use]
+    pub fn needs_resource_policy(&self) -> bool {
+        self.name.service() == "sts" && self.name.name().starts_with("AssumeRole")
+    }
+}
+
 /// A type of resource of one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceType {
@@ -53,6 +73,61 @@ pub struct ResourceType {
     pub service_type: Arc<str>,
     /// The type's name, such as `user`.
     pub name: Arc<str>,
+}
+
+/// An attribute of a type of resource (seed 003, L1886).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// Whose attribute it is.
+    pub kind: ResourceTypeId,
+    /// Its name, such as `lastname`.
+    pub name: Box<str>,
+    /// What it holds.
+    pub holds: ValueType,
+    /// Whether conditions may test it (`abac: true`).
+    pub abac: bool,
+}
+
+/// What a condition key, and so an attribute, holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ValueType {
+    /// `string`.
+    Text,
+    /// `number`.
+    Number,
+    /// `datetime`.
+    Date,
+    /// `bool`.
+    Bool,
+    /// `ip_address`.
+    Address,
+    /// `srn`.
+    Srn,
+}
+
+impl ValueType {
+    /// What to call the values.
+    #[must_use]
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Text => "texts",
+            Self::Number => "numbers",
+            Self::Date => "dates",
+            Self::Bool => "booleans",
+            Self::Address => "addresses",
+            Self::Srn => "SRNs",
+        }
+    }
+
+    /// Every type and its word in resource definitions.
+    pub const ALL: [(&'static str, Self); 6] = [
+        ("string", Self::Text),
+        ("number", Self::Number),
+        ("datetime", Self::Date),
+        ("bool", Self::Bool),
+        ("ip_address", Self::Address),
+        ("srn", Self::Srn),
+    ];
 }
 
 /// Why a declaration does not fit into a catalogue.
@@ -87,6 +162,16 @@ pub enum CatalogueError {
     /// A resource type of another catalogue.
     #[error("the action `{0}` names a resource type that this catalogue does not have")]
     ForeignResourceType(ActionName),
+    /// Two attributes whose condition keys would be one: keys have no letter case and no mark between type and attribute.
+    #[error("the condition key `{key}` would mean the attribute `{first}` and the attribute `{second}`; rename one of them")]
+    AttributeCollision {
+        /// The key.
+        key: String,
+        /// The attribute that has it, after its type.
+        first: String,
+        /// The attribute that wants it, after its type.
+        second: String,
+    },
     /// Too many entries.
     #[error("a catalogue holds at most {CATALOGUE_ENTRIES_MAX} {0}")]
     Full(&'static str),
@@ -104,6 +189,10 @@ pub struct Catalogue {
     action_ids: HashMap<Box<str>, ActionId>,
     resource_types: Box<[ResourceType]>,
     spellings: HashMap<Box<str>, Arc<str>>,
+    prefixes: HashMap<Box<str>, Arc<str>>,
+    attributes: Box<[Attribute]>,
+    attribute_ids: HashMap<(Arc<str>, Box<str>), AttributeId>,
+    common: HashSet<Box<str>>,
 }
 
 impl Catalogue {
@@ -117,6 +206,10 @@ impl Catalogue {
             resource_types: Vec::new(),
             type_ids: HashMap::new(),
             spellings: HashMap::new(),
+            prefixes: HashMap::new(),
+            attributes: Vec::new(),
+            attribute_ids: HashMap::new(),
+            common: HashSet::new(),
         }
     }
 
@@ -176,6 +269,51 @@ impl Catalogue {
         self.resource_types().find(|(_, kind)| kind.service_type == *service_type && *kind.name == *name).map(|(id, _)| id)
     }
 
+    /// The attribute with this number.
+    ///
+    /// # Panics
+    /// For a number of another, larger catalogue.
+    #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "numbers are handed out by this catalogue's own builder only, and none is ever removed")]
+    pub fn attribute(&self, id: AttributeId) -> &Attribute {
+        &self.attributes[id.index()]
+    }
+
+    /// Every attribute, in the order of the numbers.
+    pub fn attributes(&self) -> impl Iterator<Item = (AttributeId, &Attribute)> {
+        self.attributes.iter().zip(0..).map(|(attribute, number)| (AttributeId(number), attribute))
+    }
+
+    /// The attribute that a condition key `{service}:{type}{attribute}` names, in whatever letter case; also one that conditions
+    /// may not test.
+    #[must_use]
+    pub fn find_attribute(&self, service: &str, rest: &str) -> Option<AttributeId> {
+        let service_type = self.prefixes.get(service.to_ascii_lowercase().as_str())?;
+        self.attribute_ids.get(&(Arc::clone(service_type), rest.to_ascii_lowercase().into())).copied()
+    }
+
+    /// The condition key of an attribute: `{service}:{type}{Attribute}`.
+    #[must_use]
+    pub fn attribute_key(&self, id: AttributeId) -> String {
+        let Attribute { kind, name, .. } = self.attribute(id);
+        let ResourceType { service_type, name: of } = self.resource_type(*kind);
+        let mut letters = name.chars();
+        let first = letters.next().map(|first| first.to_ascii_uppercase());
+        let service = service_type.strip_prefix(VENDOR_PREFIX).unwrap_or(service_type);
+        format!("{service}:{of}{}{}", first.map(String::from).unwrap_or_default(), letters.as_str())
+    }
+
+    /// Whether the actions of a service may stand in the policies of any service's resources (R28).
+    #[must_use]
+    pub fn is_common(&self, service: &str) -> bool {
+        self.common.contains(service)
+    }
+
+    /// The first part of every condition key of an attribute.
+    pub(super) fn prefixes(&self) -> impl Iterator<Item = &str> {
+        self.prefixes.keys().map(|prefix| &**prefix)
+    }
+
     /// How many actions there are.
     #[must_use]
     pub fn action_count(&self) -> usize {
@@ -203,6 +341,12 @@ pub struct CatalogueBuilder {
     resource_types: Vec<ResourceType>,
     type_ids: HashMap<(Arc<str>, Arc<str>), ResourceTypeId>,
     spellings: HashMap<Box<str>, Arc<str>>,
+    /// First parts of condition keys, in lower case.
+    prefixes: HashMap<Box<str>, Arc<str>>,
+    attributes: Vec<Attribute>,
+    /// By service type and the rest of the condition key, in lower case.
+    attribute_ids: HashMap<(Arc<str>, Box<str>), AttributeId>,
+    common: HashSet<Box<str>>,
 }
 
 impl CatalogueBuilder {
@@ -229,10 +373,69 @@ impl CatalogueBuilder {
                 return Err(CatalogueError::AliasClaimed { spelling: spelling.clone(), taken_by, claimed_by });
             }
         }
-        for spelling in claims {
+        let mut prefixes = Vec::new();
+        for spelling in &claims {
+            prefixes.push(self.free_prefix(spelling, &canonical)?);
+        }
+        for (spelling, prefix) in claims.into_iter().zip(prefixes) {
             self.spellings.entry(spelling.into()).or_insert_with(|| Arc::clone(&canonical));
+            self.prefixes.insert(prefix, Arc::clone(&canonical));
         }
         Ok(())
+    }
+
+    /// Declares another first part for the condition keys of a service type's attributes.
+    ///
+    /// # Errors
+    /// When it is no word, or stands for another service type; letter case does not count.
+    pub fn condition_prefix(&mut self, service_type: &str, prefix: &str) -> Result<(), CatalogueError> {
+        word(prefix, "prefix of condition keys")?;
+        let canonical: Arc<str> = service_type.into();
+        let prefix = self.free_prefix(prefix, &canonical)?;
+        self.prefixes.insert(prefix, canonical);
+        Ok(())
+    }
+
+    /// A prefix of condition keys, in lower case, that stands for no other service type.
+    fn free_prefix(&self, spelling: &str, service_type: &Arc<str>) -> Result<Box<str>, CatalogueError> {
+        let prefix = spelling.to_ascii_lowercase();
+        match self.prefixes.get(prefix.as_str()).filter(|taken| *taken != service_type) {
+            Some(taken) => {
+                let (taken_by, claimed_by) = (taken.to_string(), service_type.to_string());
+                Err(CatalogueError::AliasClaimed { spelling: spelling.to_owned(), taken_by, claimed_by })
+            }
+            None => Ok(prefix.into()),
+        }
+    }
+
+    /// Declares that the actions of a service may stand in the policies of any service's resources (R28).
+    pub fn common(&mut self, service: &str) {
+        self.common.insert(service.into());
+    }
+
+    /// Declares an attribute of a resource type. The same may be declared again.
+    ///
+    /// # Errors
+    /// When the name is no word, or its condition key is another attribute's.
+    pub fn attribute(&mut self, attribute: Attribute) -> Result<AttributeId, CatalogueError> {
+        word(&attribute.name, "attribute")?;
+        let Some(kind) = self.resource_types.get(attribute.kind.index()) else { return Err(CatalogueError::Full("resource types")) };
+        let of = |known: &Attribute| {
+            let kind = self.resource_types.get(known.kind.index()).map_or("", |kind| &kind.name);
+            format!("{}` of `{kind}", known.name)
+        };
+        let key = (Arc::clone(&kind.service_type), format!("{}{}", kind.name, attribute.name).to_ascii_lowercase().into());
+        if let Some((id, known)) = self.attribute_ids.get(&key).and_then(|id| Some((*id, self.attributes.get(id.index())?))) {
+            if *known == attribute {
+                return Ok(id);
+            }
+            let key = format!("{}:{}", key.0, key.1);
+            return Err(CatalogueError::AttributeCollision { key, first: of(known), second: of(&attribute) });
+        }
+        let id = AttributeId(number(self.attributes.len(), "attributes")?);
+        self.attributes.push(attribute);
+        self.attribute_ids.insert(key, id);
+        Ok(id)
     }
 
     /// The resource type for a spelling such as `iam:user` or `scp-iam:user`, made when it is new.
@@ -288,6 +491,10 @@ impl CatalogueBuilder {
             action_ids: self.action_ids,
             resource_types: self.resource_types.into(),
             spellings: self.spellings,
+            prefixes: self.prefixes,
+            attributes: self.attributes.into(),
+            attribute_ids: self.attribute_ids,
+            common: self.common,
         }
     }
 }

@@ -1,21 +1,33 @@
 //! Reads `Condition`: operators, qualifiers, keys and values to entries (R30-R45).
 
 use crate::source::{Cursor, Value, nearest};
-use crate::types::{Network, Srn};
+use crate::types::Network;
 
-use super::document::Effect;
-use super::entry::{Bools, Entry, Test, Texts};
+use super::document::{Effect, Owner};
 use super::glob::{Glob, Wildcards};
-use super::key::{KEYS, Key, KeyError};
-use super::operator::{OPERATORS, Operator, QUALIFIERS, Qualifier, TextForm};
 use super::reader::{Member, Reader, quoted, shown, wrong};
-use super::value;
+use super::resource;
+
+mod entry;
+mod key;
+mod operator;
+mod srn;
+mod value;
+
+use entry::{Bools, Test, Texts};
+use key::{KEYS, KeyError};
+use operator::{OPERATORS, Operator, QUALIFIERS, Qualifier, TextForm};
+use value::Decimal;
+
+pub(super) use entry::Entry;
+pub(super) use key::{GlobalKey, Key, shown_scalar};
+pub(super) use srn::{Services, SrnPattern};
 
 const HINT: &str = "write \"Condition\": {\"IpAddress\": {\"scp:SourceIp\": [\"10.0.0.0/16\"]}}";
 const VALUES_HINT: &str = "write a value or a list of values; leave the key out for no condition";
 
 /// Reads all entries of a statement. The effect (unknown after an error) only shapes warnings.
-pub(super) fn read<'a>(reader: &Reader<'a>, at: &Cursor<'a>, effect: Option<Effect>) -> Option<Vec<Entry>> {
+pub(super) fn read<'a>(reader: &Reader<'a>, at: &Cursor<'a>, owner: &Owner, effect: Option<Effect>) -> Option<Vec<Entry>> {
     let operators = reader.members(at, HINT)?;
     if operators.is_empty() {
         reader.warning(at, "an empty `Condition` restricts nothing", "leave it out, or write the condition that is missing");
@@ -23,7 +35,7 @@ pub(super) fn read<'a>(reader: &Reader<'a>, at: &Cursor<'a>, effect: Option<Effe
     let mut entries = Vec::new();
     let mut complete = Some(());
     for member in &operators {
-        match block(reader, at, member) {
+        match block(reader, at, member, owner, effect) {
             Some(block) => entries.extend(block),
             None => complete = None,
         }
@@ -36,24 +48,28 @@ pub(super) fn read<'a>(reader: &Reader<'a>, at: &Cursor<'a>, effect: Option<Effe
 }
 
 /// One operator with its keys.
-fn block<'a>(reader: &Reader<'a>, inside: &Cursor<'a>, member: &Member<'a>) -> Option<Vec<Entry>> {
+fn block<'a>(reader: &Reader<'a>, inside: &Cursor<'a>, member: &Member<'a>, owner: &Owner, effect: Option<Effect>) -> Option<Vec<Entry>> {
     let operator = operator(reader, inside, member);
     let keys = reader.members(&member.value, "write {\"key\": [values]}")?;
     if keys.is_empty() {
         member.value.error_hint("the operator has no key", "write {\"key\": [values]}, or leave the operator out");
         return None;
     }
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen: Vec<(&str, Key)> = Vec::new();
     let mut complete = Some(());
     let mut entries = Vec::new();
-    for key in &keys {
-        if let Some(twin) = seen.iter().find(|twin| twin.eq_ignore_ascii_case(key.name)) {
-            let message = format!("`{}` and `{}` are one key: letter case does not count", shown(twin), shown(key.name));
-            reader.name_error(key, &member.value, message, "put all values into one list");
-            complete = None;
+    for found in &keys {
+        let key = key(reader, &member.value, found);
+        if let Some(key) = &key {
+            warn_if_undefined(reader, found, key, effect);
+            if let Some((twin, _)) = seen.iter().find(|(_, twin)| twin == key) {
+                let message = format!("`{}` and `{}` are one key: letter case does not count", shown(twin), shown(found.name));
+                reader.name_error(found, &member.value, message, "put all values into one list");
+                complete = None;
+            }
+            seen.push((found.name, key.clone()));
         }
-        seen.push(key.name);
-        match entry(reader, member, key, operator) {
+        match entry(reader, member, found, key, operator, owner) {
             Some(entry) => entries.push(entry),
             None => complete = None,
         }
@@ -99,93 +115,78 @@ fn operator_hint(name: &str) -> String {
     }
 }
 
-fn entry<'a>(reader: &Reader<'a>, block: &Member<'a>, member: &Member<'a>, operator: Option<(Qualifier, Operator)>) -> Option<Entry> {
-    let key = key(reader, &block.value, member);
+fn entry<'a>(
+    reader: &Reader<'a>,
+    block: &Member<'a>,
+    member: &Member<'a>,
+    key: Option<Key>,
+    operator: Option<(Qualifier, Operator)>,
+    owner: &Owner,
+) -> Option<Entry> {
     let values = reader.items(&member.value, VALUES_HINT);
     let (qualifier, operator) = operator?;
-    let fits = match (key, operator.key_type()) {
-        (Some(key), Some(wanted)) if key.kind() != wanted => {
-            let (name, held) = (key.as_str(), key.kind());
+    let fits = match (key.as_ref().and_then(Key::holds), operator.key_type()) {
+        (Some(held), Some(wanted)) if held != wanted => {
+            let name = shown(member.name);
             let message = format!("`{}` compares {}, but `{name}` holds {}", shown(block.name), wanted.plural(), held.plural());
             let fitting = OPERATORS.iter().filter(|(_, known)| known.key_type().is_none_or(|fitting| fitting == held));
-            reader.name_error(
-                member,
-                &block.value,
-                message,
-                format!("operators for `{name}` are {}", quoted(fitting.map(|(known, _)| *known))),
-            );
+            let hint = format!("operators for `{name}` are {}", quoted(fitting.map(|(known, _)| *known)));
+            reader.name_error(member, &block.value, message, hint);
             None
         }
-        (key, _) => key,
+        (_, _) => Some(()),
     };
     // The values are read even when the key is not known: their form depends on the operator alone.
-    let test = test(reader, fits, operator, &values?);
-    Some(Entry { qualifier, test: test?, operator: block.name.into(), values: listed(&member.value) })
+    let test = test(reader, operator, &values?, owner);
+    fits?;
+    Some(Entry { qualifier, key: key?, test: test?, operator: block.name.into(), values: listed(&member.value) })
 }
 
 fn key<'a>(reader: &Reader<'a>, inside: &Cursor<'a>, member: &Member<'a>) -> Option<Key> {
-    let error = match Key::parse(member.name) {
+    let error = match Key::parse(member.name, reader.catalogue) {
         Ok(key) => return Some(key),
         Err(error) => error,
     };
     let name = shown(member.name);
-    let supported = || format!("supported are {}", quoted(KEYS.map(|(known, _)| known)));
+    let known = || format!("keys are {}, and attributes of resources such as `iam:userName`", quoted(KEYS));
     let (message, hint) = match error {
-        KeyError::NotSupported(about) => (format!("the condition key `{name}` is not supported yet: it is about {about}"), supported()),
         KeyError::Incomplete(form) => {
-            (format!("the condition key `{name}` is not complete"), format!("it is written `{form}`; {}", supported()))
+            (format!("the condition key `{name}` is not complete"), format!("it is written `{form}`; {}", known()))
         }
-        KeyError::Unknown | KeyError::NotGlobal => {
-            let hint = nearest(member.name, KEYS.map(|(known, _)| known)).map_or_else(supported, |near| format!("did you mean `{near}`?"));
-            let why = match error {
-                KeyError::NotGlobal => ": those of the request start with `scp:`, and attributes of resources are not supported yet",
-                KeyError::Unknown | KeyError::NotSupported(_) | KeyError::Incomplete(_) => "",
-            };
-            (format!("`{name}` is not a condition key known here{why}"), hint)
+        KeyError::Unknown | KeyError::NoService => {
+            let near = nearest(member.name, KEYS).or_else(|| {
+                let bare = |key: &&str| key.strip_prefix("scp:").is_some_and(|bare| bare.eq_ignore_ascii_case(member.name));
+                KEYS.into_iter().find(bare)
+            });
+            let hint = near.map_or_else(known, |near| format!("did you mean `{near}`?"));
+            (format!("`{name}` is not a condition key"), hint)
         }
     };
     reader.name_error(member, inside, message, hint);
     None
 }
 
-/// The compiled test; without a key, the values are only checked.
-fn test<'a>(reader: &Reader<'a>, key: Option<Key>, operator: Operator, values: &[Cursor<'a>]) -> Option<Test> {
-    match operator {
-        Operator::Text { form, negative } => {
-            let wanted = texts(reader, form, values)?;
-            match key? {
-                Key::Text(key) => Some(Test::Text { key, negative, wanted }),
-                Key::MultiFactorAuthPresent | Key::SourceIp | Key::CurrentTime => None,
-            }
+fn test<'a>(reader: &Reader<'a>, operator: Operator, values: &[Cursor<'a>], owner: &Owner) -> Option<Test> {
+    Some(match operator {
+        Operator::Text { form, negative } => Test::Text { negative, wanted: texts(reader, form, values)? },
+        Operator::Number { order, negative } => {
+            let number = |text: &str| Decimal::parse(text).map(Decimal::into_owned);
+            let wanted = all(values, |at| parsed(at, number, "a number", "write digits, with at most one `.`: `4` or `0.5`"))?;
+            Test::Number { negative, order, wanted: sorted(wanted) }
         }
         Operator::Date { order, negative } => {
-            let wanted =
-                all(values, |at| parsed(at, value::instant, "a date", "write `2025-11-06T16:10:38Z` (with a zone) or `2025-11-06`"))?;
-            key.map(|_| Test::Date { negative, order, wanted: sorted(wanted) })
+            const HINT: &str = "write `2025-11-06T16:10:38Z` (with a zone) or `2025-11-06`";
+            let wanted = all(values, |at| parsed(at, value::instant, "a date", HINT))?;
+            Test::Date { negative, order, wanted: sorted(wanted) }
         }
-        Operator::Address { negative } => {
-            let wanted = all(values, network)?;
-            key.map(|_| Test::Address { negative, wanted: wanted.into_iter().collect() })
+        Operator::Address { negative } => Test::Address { negative, wanted: all(values, network)?.into_iter().collect() },
+        Operator::Bool => Test::Bool { wanted: bools(values)? },
+        Operator::Null => Test::Null { wanted: bools(values)? },
+        Operator::Srn { negative } => {
+            let srn = |at: &Cursor<'a>| resource::compared(reader, at, scalar_or_error(at)?, owner);
+            Test::Srn { negative, wanted: sorted(all(values, srn)?) }
         }
-        Operator::Bool => {
-            let wanted = bools(values)?;
-            key.map(|_| Test::Bool { wanted })
-        }
-        Operator::Null => {
-            let wanted = bools(values)?;
-            key.map(|key| Test::Null { key, wanted })
-        }
-        Operator::Number { .. } => {
-            let check = |text: &str| value::is_decimal(text).then_some(());
-            all(values, |at| parsed(at, check, "a number", "write digits, with at most one `.`: `4` or `0.5`"))?;
-            None
-        }
-        Operator::Srn { .. } => {
-            let check = |text: &str| Srn::parse(text).ok().map(|_| ());
-            all(values, |at| parsed(at, check, "an SRN", "write `srn:offering::account:region::service-type:type/id`"))?;
-            None
-        }
-    }
+    })
 }
 
 fn texts<'a>(reader: &Reader<'a>, form: TextForm, values: &[Cursor<'a>]) -> Option<Texts> {
@@ -275,21 +276,67 @@ fn listed(at: &Cursor<'_>) -> Box<str> {
     if more { format!("{text}, ...").into() } else { text.into() }
 }
 
+/// R43: an attribute that conditions cannot test closes in both directions.
+fn warn_if_undefined<'a>(reader: &Reader<'a>, member: &Member<'a>, key: &Key, effect: Option<Effect>) {
+    let Key::Undefined(undefined) = key else { return };
+    let why = if undefined.known {
+        "conditions cannot test this attribute (it is not `abac: true`)"
+    } else {
+        "no resource has such an attribute"
+    };
+    let consequence = match effect {
+        Some(Effect::Allow) | None => "this statement allows nothing",
+        Some(Effect::Deny) => "ATTENTION, this statement denies without this entry",
+    };
+    let hint = nearest_key(reader, member.name).map_or_else(
+        || "see the resource definitions for attributes with `abac: true`".to_owned(),
+        |near| format!("did you mean `{near}`?"),
+    );
+    reader.warning(&member.value, format!("{why}; {consequence}"), hint);
+}
+
+/// The key that was meant: another attribute of the service, the same of another, or a key of the request.
+fn nearest_key(reader: &Reader<'_>, name: &str) -> Option<String> {
+    let (service, rest) = name.split_once(':')?;
+    let global = KEYS.into_iter().find(|key| key.strip_prefix("scp:").is_some_and(|bare| bare.eq_ignore_ascii_case(rest)));
+    let keys = || attribute_keys(reader, service);
+    let service_like = || {
+        let near = reader.nearest(service, reader.catalogue.prefixes())?;
+        reader.catalogue.find_attribute(near, rest).map(|_| format!("{near}:{rest}"))
+    };
+    global
+        .map(str::to_owned)
+        .or_else(|| {
+            let keys = keys();
+            reader.nearest(name, keys.iter().map(String::as_str)).map(str::to_owned)
+        })
+        .or_else(service_like)
+}
+
+/// The keys of all attributes that conditions can test, spelt with this prefix if it is one.
+fn attribute_keys(reader: &Reader<'_>, prefix: &str) -> Vec<String> {
+    let catalogue = reader.catalogue;
+    let usable = catalogue.attributes().filter(|(_, attribute)| attribute.abac);
+    let spelt = usable.filter_map(|(id, _)| {
+        let key = catalogue.attribute_key(id);
+        let (_, rest) = key.split_once(':')?;
+        (catalogue.find_attribute(prefix, rest) == Some(id)).then(|| format!("{prefix}:{rest}"))
+    });
+    spelt.collect()
+}
+
 /// Traps of section 1.6: a missing key makes negative operators and `ForAllValues` true, which under Allow opens.
 fn warn_of_absent_keys<'a>(reader: &Reader<'a>, at: &Cursor<'a>, entries: &[Entry]) {
-    let guarded =
-        |key: Key| entries.iter().any(|entry| matches!(&entry.test, Test::Null { key: guarded, wanted } if *guarded == key && !wanted.yes));
+    let guarded = |key: &Key| entries.iter().any(|entry| matches!(&entry.test, Test::Null { wanted } if entry.key == *key && !wanted.yes));
     for entry in entries {
-        let negative = match &entry.test {
-            Test::Text { negative, .. } | Test::Date { negative, .. } | Test::Address { negative, .. } => *negative,
-            Test::Bool { .. } => false,
-            Test::Null { .. } => continue,
-        };
-        let key = entry.key();
-        let Some(who) = key.absent_for() else { continue };
-        if (negative || entry.qualifier == Qualifier::ForAllValues) && !guarded(key) {
-            let message = format!("`{}` is true without `{}`, so this Allow also holds for {who}", entry.operator, key.as_str());
-            reader.warning(at, message, format!("unless that is meant, add \"Null\": {{\"{}\": \"false\"}}", key.as_str()));
+        if matches!(entry.test, Test::Null { .. }) {
+            continue;
+        }
+        let Some(who) = entry.key.absent_for() else { continue };
+        if (entry.test.is_negative() || entry.qualifier == Qualifier::ForAllValues) && !guarded(&entry.key) {
+            let key = shown(&entry.key.to_string());
+            let message = format!("`{}` is true without `{key}`, so this Allow also holds for {who}", entry.operator);
+            reader.warning(at, message, format!("unless that is meant, add \"Null\": {{\"{key}\": \"false\"}}"));
         }
     }
 }

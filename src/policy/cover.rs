@@ -6,17 +6,17 @@
 use std::borrow::Borrow;
 use std::fmt;
 
-use crate::types::{ActionName, Timestamp};
+use crate::types::ActionName;
 
 use super::action::Asked;
 use super::catalogue::Catalogue;
+use super::condition::{Entry, GlobalKey, Key};
 use super::document::{Body, Effect, Policy, Statement};
-use super::entry::Entry;
-use super::evaluate::Context;
 use super::inclusion::Work;
 use super::index_set::IndexSet;
-use super::key::{Key, TextKey};
+use super::judge::Truth;
 use super::reader::shown;
+use super::request::{Context, Values};
 
 /// A user who holds policies.
 #[derive(Debug, Clone, Copy)]
@@ -120,8 +120,8 @@ impl Policy {
     /// Whether what it says depends on the principal's name, or may.
     #[must_use]
     pub fn may_depend_on_name(&self) -> bool {
-        let about_name = |entry: &Entry| entry.key() == Key::Text(TextKey::UserName);
-        self.body().is_none_or(|body| body.statements.iter().any(|statement| statement.entries.iter().any(about_name)))
+        let about_name = |entry: &Entry| entry.key == Key::Global(GlobalKey::UserName);
+        self.body().is_none_or(|body| body.statements.iter().any(|statement| statement.all_entries().any(about_name)))
     }
 }
 
@@ -198,17 +198,19 @@ impl<'c> Cover<'c> {
     fn allows_as_widely(&self, outer: &Statement, inner: &Statement) -> bool {
         let holds = |entry: &Entry| match self.holder {
             // SECURITY: who is given something is somebody else; what the holder may do depends on who the holder is.
-            Some(holder) if entry.is_personal() => entry.holds(&holder.context()),
-            Some(_) | None => inner.entries.iter().any(|other| other.is_same(entry)),
+            Some(holder) if entry.is_personal() => entry.judge(Effect::Allow, &holder.context(), holder.account, None) == Truth::Yes,
+            // SECURITY: R43, it allows the holder nothing.
+            Some(_) if entry.key.is_undefined() => false,
+            Some(_) | None => inner.all_entries().any(|other| other.is_same(entry)),
         };
-        self.shares_actions(outer, inner) && outer.entries.iter().all(holds) && self.is_on_all_of(outer, inner)
+        self.shares_actions(outer, inner) && outer.all_entries().all(holds) && self.is_on_all_of(outer, inner)
     }
 
     /// Whether the outer Deny statement, of what is given, applies wherever the inner one, of the holder, does.
     fn denies_as_well(&self, outer: &Statement, inner: &Statement) -> bool {
         let holds =
-            |entry: &Entry| (self.holder.is_none() || !entry.is_personal()) && inner.entries.iter().any(|other| other.is_same(entry));
-        self.shares_actions(outer, inner) && outer.entries.iter().all(holds) && self.is_on_all_of(outer, inner)
+            |entry: &Entry| (self.holder.is_none() || !entry.is_personal()) && inner.all_entries().any(|other| other.is_same(entry));
+        self.shares_actions(outer, inner) && outer.all_entries().all(holds) && self.is_on_all_of(outer, inner)
     }
 
     /// Whether a Deny of the holder takes nothing from what is allowed that the policy given would not deny by itself.
@@ -286,16 +288,8 @@ impl<'c> Cover<'c> {
 
 impl Holder<'_> {
     /// What the conditions about the principal see.
-    const fn context(&self) -> Context<'_> {
-        Context {
-            source_ip: None,
-            now: Timestamp::from_milliseconds(0),
-            user_id: Some(self.user_id),
-            user_name: Some(self.user_name),
-            authentication_type: None,
-            mfa: None,
-            requested_region: None,
-        }
+    fn context(&self) -> Context<'_> {
+        Context { user_id: Values::text(Some(self.user_id)), user_name: Values::text(Some(self.user_name)), ..Context::EMPTY }
     }
 }
 

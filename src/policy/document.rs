@@ -4,14 +4,15 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::source::json::Limits;
+use crate::source::json::{self, Limits};
 use crate::source::{Cursor, Node, Report, Severity, Source, Value, nearest};
 
 use super::action::{self, ActionRule, Actions, Wording};
+use super::attached::Attachment;
 use super::catalogue::Catalogue;
-use super::condition;
-use super::entry::Entry;
+use super::condition::{self, Entry};
 use super::index_set::IndexSet;
+use super::principal::{self, Principals};
 use super::reader::{Member, Reader, quoted, shown, text, wrong};
 use super::repair::{self, Text};
 use super::resource::{self, Resources};
@@ -80,6 +81,36 @@ impl Owner {
     }
 }
 
+/// Where a policy stands, and so what may stand in it.
+#[derive(Debug, Clone)]
+pub(super) enum Setting<'a> {
+    /// Held by users, groups and roles, or capping a session.
+    Identity {
+        /// What an empty account means.
+        owner: Owner,
+    },
+    /// Of a resource.
+    Resource {
+        /// What an empty account means.
+        owner: Owner,
+        /// The resource.
+        attachment: &'a Attachment,
+    },
+    /// Of a role.
+    Trust {
+        /// What an empty account means.
+        owner: Owner,
+    },
+}
+
+impl Setting<'_> {
+    pub(super) const fn owner(&self) -> &Owner {
+        match self {
+            Self::Identity { owner } | Self::Resource { owner, .. } | Self::Trust { owner } => owner,
+        }
+    }
+}
+
 /// A policy, compiled for one catalogue. Immutable; meant to be shared by all who hold it.
 ///
 /// INVARIANT: requests carry action and resource type numbers of the catalogue it was compiled for; after a change of the
@@ -108,8 +139,20 @@ pub(super) struct Statement {
     pub(super) effect: Effect,
     pub(super) actions: IndexSet,
     pub(super) wording: Wording,
+    /// Whom it is for; `None`: whoever holds the policy.
+    pub(super) principals: Option<Principals>,
     pub(super) resources: Resources,
+    /// The entries about the request.
     pub(super) entries: Box<[Entry]>,
+    /// The entries about its resources, judged on each (R46).
+    pub(super) resource_entries: Box<[Entry]>,
+}
+
+impl Statement {
+    /// Its whole condition.
+    pub(super) fn all_entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().chain(&self.resource_entries)
+    }
 }
 
 impl Policy {
@@ -119,17 +162,48 @@ impl Policy {
     /// `None` when there was an error: no part of such a document is used.
     #[must_use]
     pub fn load(source: &Source, id: &str, owner: Owner, catalogue: &Catalogue, report: &Report) -> Option<Self> {
-        let before = report.count(Severity::Error);
+        Self::read(source, id, &Setting::Identity { owner }, catalogue, report)
+    }
+
+    /// The same for a document that has been read already, as a part of a larger text.
+    #[must_use]
+    pub fn load_tree(source: &Source, root: &Node, id: &str, owner: Owner, catalogue: &Catalogue, report: &Report) -> Option<Self> {
+        Self::read_tree(source, root, id, &Setting::Identity { owner }, catalogue, report)
+    }
+
+    /// A document for whatever place it stands in.
+    pub(super) fn read(source: &Source, id: &str, setting: &Setting<'_>, catalogue: &Catalogue, report: &Report) -> Option<Self> {
         let limits = Limits { bytes_max: DOCUMENT_BYTES_MAX, depth_max: NESTING_MAX };
-        let reader = Reader::new(catalogue, source, report);
-        let statements = match repair::read(source, limits, report) {
-            Text::Sound(root) => document(&reader, &root, &owner)?,
+        match repair::read(source, limits, report) {
+            Text::Sound(root) => Self::compile(source, &root, id, setting, catalogue, report),
             Text::Mended(root) => {
-                let _ = document(&reader, &root, &owner);
-                return None;
+                let _ = document(&Reader::new(catalogue, source, report), &root, setting);
+                None
             }
-            Text::Hopeless => return None,
-        };
+            Text::Hopeless => None,
+        }
+    }
+
+    /// A document that is a part of a larger text. Its size is that of its shortest form.
+    pub(super) fn read_tree(
+        source: &Source,
+        root: &Node,
+        id: &str,
+        setting: &Setting<'_>,
+        catalogue: &Catalogue,
+        report: &Report,
+    ) -> Option<Self> {
+        let limits = Limits { bytes_max: DOCUMENT_BYTES_MAX, depth_max: NESTING_MAX };
+        if let Err(error) = json::parse(json::print(root).as_bytes(), limits) {
+            report.error(source, root.span, error.message, error.hint);
+            return None;
+        }
+        Self::compile(source, root, id, setting, catalogue, report)
+    }
+
+    fn compile(source: &Source, root: &Node, id: &str, setting: &Setting<'_>, catalogue: &Catalogue, report: &Report) -> Option<Self> {
+        let before = report.count(Severity::Error);
+        let statements = document(&Reader::new(catalogue, source, report), root, setting)?;
         // SECURITY: an error reported but forgotten on the way must not leave a usable policy.
         if report.count(Severity::Error) != before {
             return None;
@@ -194,22 +268,22 @@ impl Policy {
 }
 
 const DOCUMENT_MEMBERS: [&str; 2] = ["Version", "Statement"];
-const STATEMENT_MEMBERS: [&str; 6] = ["Sid", "Effect", "Action", "NotAction", "Resource", "Condition"];
+/// The members of a statement in the order in which they are written; `Principal` stands in policies of resources and roles only.
+const STATEMENT_MEMBERS: [&str; 7] = ["Sid", "Effect", "Principal", "Action", "NotAction", "Resource", "Condition"];
 
-/// Members of other languages, and of what is still to come, each with what to do.
-const FOREIGN_MEMBERS: [(&str, &str); 4] = [
+/// Members of other languages, each with what to do.
+const FOREIGN_MEMBERS: [(&str, &str); 3] = [
     ("Id", "leave it out: a policy's name and id are kept beside the document"),
     ("NotResource", "list in `Resource` what the statement is for; there is no complement"),
-    ("NotPrincipal", "leave it out: the policy is for those it is attached to"),
-    ("Principal", "leave it out: the policy is for those it is attached to; resource-based policies are not supported yet"),
+    ("NotPrincipal", "leave it out; name those it is for, there is no complement"),
 ];
 
-fn document<'a>(reader: &Reader<'a>, root: &'a Node, owner: &Owner) -> Option<Vec<Statement>> {
+fn document<'a>(reader: &Reader<'a>, root: &'a Node, setting: &Setting<'_>) -> Option<Vec<Statement>> {
     let at = Cursor::new(root, reader.source, reader.report);
     let members = reader.members(&at, "a policy is {\"Version\": \"2024-07-01\", \"Statement\": [...]}")?;
     let unknown = only(reader, &at, &members, &DOCUMENT_MEMBERS);
     let version = required(&at, &members, "Version", VERSION_HINT).and_then(version);
-    let statements = required(&at, &members, "Statement", STATEMENT_HINT).and_then(|at| statements(reader, at, owner));
+    let statements = required(&at, &members, "Statement", STATEMENT_HINT).and_then(|at| statements(reader, at, setting));
     unknown?;
     version?;
     statements
@@ -224,7 +298,7 @@ fn version(at: &Cursor<'_>) -> Option<()> {
     None
 }
 
-fn statements<'a>(reader: &Reader<'a>, at: &Cursor<'a>, owner: &Owner) -> Option<Vec<Statement>> {
+fn statements<'a>(reader: &Reader<'a>, at: &Cursor<'a>, setting: &Setting<'_>) -> Option<Vec<Statement>> {
     let items = match &at.node().value {
         Value::Map(_) => vec![at.clone()],
         Value::List(items) if items.is_empty() => {
@@ -245,25 +319,56 @@ fn statements<'a>(reader: &Reader<'a>, at: &Cursor<'a>, owner: &Owner) -> Option
         }
     };
     let mut sids = HashSet::new();
-    let read: Vec<_> = items.iter().map(|item| statement(reader, item, owner, &mut sids)).collect();
+    let read: Vec<_> = items.iter().map(|item| statement(reader, item, setting, &mut sids)).collect();
     read.into_iter().collect()
 }
 
-fn statement<'a>(reader: &Reader<'a>, at: &Cursor<'a>, owner: &Owner, sids: &mut HashSet<&'a str>) -> Option<Statement> {
+fn statement<'a>(reader: &Reader<'a>, at: &Cursor<'a>, setting: &Setting<'_>, sids: &mut HashSet<&'a str>) -> Option<Statement> {
     let members = reader.members(at, "a statement is {\"Effect\": ..., \"Action\": [...], \"Resource\": [...]}")?;
     let unknown = only(reader, at, &members, &STATEMENT_MEMBERS);
     let sid = sid(&members, sids);
     let effect = required(at, &members, "Effect", EFFECT_HINT).and_then(effect);
-    let actions = actions(reader, at, &members, effect);
-    let resources = required(at, &members, "Resource", "write \"Resource\": \"*\", or a list of SRNs")
-        .and_then(|value| resource::read(reader, value, owner, effect, actions.as_ref().map(|actions| &actions.set)));
+    let principals = principals(reader, at, &members, setting);
+    let actions = actions(reader, at, &members, effect, setting);
+    let resources = required(at, &members, "Resource", "write \"Resource\": \"*\", or a list of SRNs").and_then(|value| {
+        let acted_on = actions.as_ref().map(|actions| &actions.set);
+        resource::read(reader, value, setting, effect, acted_on)
+    });
     let entries = match member(&members, "Condition") {
-        Some(found) => condition::read(reader, &found.value, effect),
+        Some(found) => condition::read(reader, &found.value, setting.owner(), effect),
         None => Some(Vec::new()),
     };
     unknown?;
     let Actions { set, wording } = actions?;
-    Some(Statement { sid: sid?, effect: effect?, actions: set, wording, resources: resources?, entries: entries?.into() })
+    let (resource_entries, entries): (Vec<Entry>, Vec<Entry>) = entries?.into_iter().partition(|entry| entry.key.is_of_resource());
+    Some(Statement {
+        sid: sid?,
+        effect: effect?,
+        actions: set,
+        wording,
+        principals: principals?,
+        resources: resources?,
+        entries: entries.into(),
+        resource_entries: resource_entries.into(),
+    })
+}
+
+/// Whom the statement is for: said in policies of resources and roles, and in no others (R21).
+fn principals<'a>(reader: &Reader<'a>, at: &Cursor<'a>, members: &[Member<'a>], setting: &Setting<'_>) -> Option<Option<Principals>> {
+    const HINT: &str = "write \"Principal\": {\"scp\": [\"srn:e::account:::scp-iam:user/id\"]}: a policy of a resource says whom it is for";
+    let found = member(members, "Principal");
+    let trust = match setting {
+        Setting::Identity { .. } => {
+            let Some(found) = found else { return Some(None) };
+            let hint =
+                "leave it out: the policy is for those it is attached to; only policies of resources and roles say for whom they are";
+            reader.name_error(found, at, "a policy of users, groups and roles has no `Principal`", hint);
+            return None;
+        }
+        Setting::Resource { .. } => false,
+        Setting::Trust { .. } => true,
+    };
+    required(at, members, "Principal", HINT).and_then(|value| principal::read(reader, value, trust)).map(Some)
 }
 
 fn sid<'a>(members: &[Member<'a>], sids: &mut HashSet<&'a str>) -> Option<Option<Box<str>>> {
@@ -290,11 +395,17 @@ fn effect(at: &Cursor<'_>) -> Option<Effect> {
     None
 }
 
-fn actions<'a>(reader: &Reader<'a>, at: &Cursor<'a>, members: &[Member<'a>], effect: Option<Effect>) -> Option<Actions> {
+fn actions<'a>(
+    reader: &Reader<'a>,
+    at: &Cursor<'a>,
+    members: &[Member<'a>],
+    effect: Option<Effect>,
+    setting: &Setting<'_>,
+) -> Option<Actions> {
     const HINT: &str = "write \"Action\": [...] for the actions meant, or \"NotAction\": [...] for all but those";
     match (member(members, "Action"), member(members, "NotAction")) {
-        (Some(found), None) => action::read(reader, &found.value, ActionRule { effect, complement: false }),
-        (None, Some(found)) => action::read(reader, &found.value, ActionRule { effect, complement: true }),
+        (Some(found), None) => action::read(reader, &found.value, &ActionRule { effect, complement: false, setting }),
+        (None, Some(found)) => action::read(reader, &found.value, &ActionRule { effect, complement: true, setting }),
         (Some(_), Some(second)) => {
             reader.name_error(second, at, "`Action` and `NotAction` stand in one statement", "keep one of the two");
             None
@@ -329,12 +440,7 @@ fn only<'a>(reader: &Reader<'a>, at: &Cursor<'a>, members: &[Member<'a>], known:
             (None, Some(word)) => format!("did you mean `{word}`?"),
             (None, None) => format!("known here are {}", quoted(known.iter().copied())),
         };
-        let name = shown(member.name);
-        if member.name == "Principal" {
-            reader.name_error(member, at, "a policy of users, groups and roles has no `Principal`", hint);
-        } else {
-            reader.name_error(member, at, format!("`{name}` is not known here"), hint);
-        }
+        reader.name_error(member, at, format!("`{}` is not known here", shown(member.name)), hint);
     }
     clean
 }

@@ -1,65 +1,50 @@
-//! The decision: Deny first, one statement for all resources, everything else refused (R16-R20, R26, R27).
+//! The decision: Deny first, one statement for all resources, everything else refused (R16-R29, R50).
 
 use std::borrow::Borrow;
-use std::net::IpAddr;
+use std::slice;
 
-use crate::types::Timestamp;
-
-use super::catalogue::{ActionId, ResourceTypeId};
+use super::attached::ResourcePolicy;
+use super::condition::Key;
 use super::document::{Body, Effect, Policy, Statement};
+use super::judge::{Truth, judge};
+use super::request::{Kind, Request, Resource};
+use super::{AttributeId, Known};
 
-/// A resource of a request. Its offering is the catalogue's.
+/// All policies that count for a request.
 #[derive(Debug, Clone, Copy)]
-pub struct Resource<'a> {
-    /// Its service and type.
-    pub kind: ResourceTypeId,
-    /// The account it belongs to; never empty (R14: the gateway fills it).
-    pub account: &'a str,
-    /// Its region; empty for global services.
-    pub region: &'a str,
-    /// Its id.
-    pub id: &'a str,
+pub struct Policies<'p, P> {
+    /// The principal's own: a user's and their groups', or a role's.
+    pub identity: &'p [P],
+    /// Those of the resources of the request.
+    pub resource: &'p [&'p ResourcePolicy],
+    /// What caps the session, if anything does (R50).
+    pub session: &'p [P],
 }
 
-/// What conditions can test (R54 says when each is there).
-#[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
-    /// `scp:SourceIp`.
-    pub source_ip: Option<IpAddr>,
-    /// `scp:CurrentTime`.
-    pub now: Timestamp,
-    /// `scp:UserId`.
-    pub user_id: Option<&'a str>,
-    /// `scp:UserName`.
-    pub user_name: Option<&'a str>,
-    /// `scp:AuthenticationType` (R47).
-    pub authentication_type: Option<&'a str>,
-    /// `scp:MultiFactorAuthPresent`.
-    pub mfa: Option<bool>,
-    /// `scp:RequestedRegion`.
-    pub requested_region: Option<&'a str>,
+impl<'p, P> Policies<'p, P> {
+    /// Only the principal's own.
+    #[must_use]
+    pub const fn identity(identity: &'p [P]) -> Self {
+        Self { identity, resource: &[], session: &[] }
+    }
 }
 
-/// What is to be decided.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// The action; one the catalogue knows, because unknown actions are refused before (R10).
-    pub action: ActionId,
-    /// Exactly the resources of the action's definition.
-    pub resources: &'a [Resource<'a>],
-    /// The caller's account.
-    pub principal_account: &'a str,
-    /// Whether the caller is the root user of that account (R27).
-    pub root_of_account: bool,
-    /// What conditions can test.
-    pub context: Context<'a>,
+/// Which of the policies, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Of the principal's own.
+    Identity(usize),
+    /// Of those of the resources.
+    Resource(usize),
+    /// Of those that cap the session.
+    Session(usize),
 }
 
 /// The statement that decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deciding {
-    /// Which of the policies, from 0.
-    pub policy: usize,
+    /// Which policy.
+    pub policy: Place,
     /// Which of its statements, from 0.
     pub statement: usize,
 }
@@ -74,44 +59,247 @@ pub enum Verdict {
     ExplicitDeny(Deciding),
     /// Denied because nothing allows it.
     ImplicitDeny,
+    /// Denied because a value that decides could not be obtained (R44): by this Deny, or because an Allow needs it.
+    Unavailable(Option<Deciding>),
     /// Denied because a policy that counts cannot be read, or was compiled for a smaller catalogue.
-    InvalidPolicy {
-        /// Which of the policies, from 0.
-        policy: usize,
-    },
+    InvalidPolicy(Place),
+    /// Not decided: it depends on what [`needs`] names.
+    Undecided,
 }
 
-/// Decides by the policies in force for the principal: its own and its groups'. Allocates nothing.
+/// What a decision depends on that nobody has asked for yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// The tags of these resources, by their index.
+    pub tags: Vec<usize>,
+    /// These attributes of these resources.
+    pub attributes: Vec<(usize, AttributeId)>,
+    /// The body of the request.
+    pub body: bool,
+}
+
+/// Decides. Allocates nothing.
 ///
 /// The order of policies and statements never changes what is allowed (R20).
-pub fn evaluate<P: Borrow<Policy>>(request: &Request<'_>, policies: &[P]) -> Verdict {
-    match search(request, policies, Effect::Deny) {
-        Ok(None) => {}
-        Ok(Some(deciding)) => return Verdict::ExplicitDeny(deciding),
-        Err(Unreadable { policy }) => return Verdict::InvalidPolicy { policy },
+pub fn evaluate<P: Borrow<Policy>>(request: &Request<'_>, policies: &Policies<'_, P>) -> Verdict {
+    let judge = Judge { request, policies };
+    if let Some(place) = judge.unreadable() {
+        return Verdict::InvalidPolicy(place);
     }
-    // R26: abroad, the owner's resource policy must allow it as well, and there are none yet.
-    if foreign(request).is_some() {
-        return Verdict::ImplicitDeny;
+    let denied = judge.denied();
+    match (denied.truth, denied.deciding) {
+        (Truth::Yes, Some(deciding)) => return Verdict::ExplicitDeny(deciding),
+        (Truth::Unavailable, deciding) => return Verdict::Unavailable(deciding),
+        (Truth::Yes | Truth::No | Truth::Undecided, _) => {}
     }
-    if request.root_of_account {
-        return Verdict::Allow(None);
-    }
-    match search(request, policies, Effect::Allow) {
-        Ok(None) => Verdict::ImplicitDeny,
-        Ok(allowing) => Verdict::Allow(allowing),
-        Err(Unreadable { policy }) => Verdict::InvalidPolicy { policy },
+    let allowed = judge.allowed();
+    match (allowed.truth, denied.truth) {
+        (Truth::No, _) => Verdict::ImplicitDeny,
+        (Truth::Unavailable, _) => Verdict::Unavailable(None),
+        (Truth::Yes, Truth::No) => Verdict::Allow(allowed.deciding),
+        (Truth::Yes | Truth::Undecided, _) => Verdict::Undecided,
     }
 }
 
-/// The first resource that is not in the principal's account.
+/// What an [`Verdict::Undecided`] decision depends on: asked for all at once, and nothing that cannot change the outcome any more.
+#[must_use]
+pub fn needs<P: Borrow<Policy>>(request: &Request<'_>, policies: &Policies<'_, P>) -> Needs {
+    let judge = Judge { request, policies };
+    let mut needs = Needs::default();
+    let mut effects = vec![Effect::Deny];
+    if judge.allowed().truth != Truth::Yes {
+        effects.push(Effect::Allow);
+    }
+    for effect in effects {
+        judge.each(effect, |statement, view, offset| {
+            if judge_truth(statement, view) == Truth::Undecided {
+                needs.collect(statement, view, offset);
+            }
+        });
+    }
+    needs.tags.sort_unstable();
+    needs.tags.dedup();
+    needs.attributes.sort_unstable();
+    needs.attributes.dedup();
+    needs
+}
+
+fn judge_truth(statement: &Statement, request: &Request<'_>) -> Truth {
+    judge(statement, request).truth
+}
+
+impl Needs {
+    fn collect(&mut self, statement: &Statement, view: &Request<'_>, offset: usize) {
+        let nothing = |_: super::Scalar<'_>| {};
+        for entry in &statement.entries {
+            self.body |= entry.key.read(&view.context, None, nothing) == Known::NotFetched;
+        }
+        for (place, resource) in view.resources.iter().enumerate() {
+            for entry in &statement.resource_entries {
+                let about = match &entry.key {
+                    Key::Attribute(attribute) => attribute.kind == resource.kind,
+                    Key::ResourceTag(_) | Key::Global(_) | Key::RequestTag(_) | Key::RequestAttribute(_) | Key::Undefined(_) => true,
+                };
+                if !about || entry.key.read(&view.context, Some(resource), nothing) != Known::NotFetched {
+                    continue;
+                }
+                match &entry.key {
+                    Key::Attribute(attribute) => self.attributes.push((offset + place, attribute.id)),
+                    Key::ResourceTag(_) | Key::Global(_) | Key::RequestTag(_) | Key::RequestAttribute(_) | Key::Undefined(_) => {
+                        self.tags.push(offset + place);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A truth and the statement that it comes from.
+#[derive(Clone, Copy)]
+struct Found {
+    truth: Truth,
+    deciding: Option<Deciding>,
+}
+
+impl Found {
+    const NOTHING: Self = Self { truth: Truth::No, deciding: None };
+
+    fn and(self, other: Self) -> Self {
+        let truth = self.truth.and(other.truth, Effect::Allow);
+        Self { truth, deciding: self.deciding.or(other.deciding) }
+    }
+
+    fn or(self, other: Self, effect: Effect) -> Self {
+        if self.truth.or(other.truth, effect) == self.truth { self } else { other }
+    }
+}
+
+struct Judge<'r, 'a, 'p, P> {
+    request: &'r Request<'a>,
+    policies: &'r Policies<'p, P>,
+}
+
+impl<P: Borrow<Policy>> Judge<'_, '_, '_, P> {
+    /// What the principal holds by itself; a service holds nothing (R29).
+    fn identity(&self) -> &[P] {
+        match self.request.principal.kind {
+            Kind::Service | Kind::Provider => &[],
+            Kind::Root | Kind::User | Kind::Role | Kind::ServiceAccount => self.policies.identity,
+        }
+    }
+
+    /// SECURITY: an unreadable policy is found before anything counts; skipping it would drop its Denies
+    /// (test `a_policy_that_cannot_be_read_refuses_every_decision`).
+    fn unreadable(&self) -> Option<Place> {
+        let lost = |policies: &[P]| policies.iter().position(|policy| readable(policy.borrow(), self.request).is_none());
+        let attached = || {
+            let concerned = |policy: &ResourcePolicy| self.request.resources.iter().any(|resource| policy.speaks_of(resource));
+            let lost = |policy: &&ResourcePolicy| concerned(policy) && readable(policy.policy(), self.request).is_none();
+            self.policies.resource.iter().position(lost)
+        };
+        lost(self.identity())
+            .map(Place::Identity)
+            .or_else(|| attached().map(Place::Resource))
+            .or_else(|| lost(self.policies.session).map(Place::Session))
+    }
+
+    fn denied(&self) -> Found {
+        let attached = || {
+            let resources = self.request.resources.iter();
+            resources.map(|resource| self.attached(resource, Effect::Deny)).fold(Found::NOTHING, |one, other| one.or(other, Effect::Deny))
+        };
+        self.held(self.identity(), Place::Identity, Effect::Deny)
+            .or_unless_yes(attached, Effect::Deny)
+            .or_unless_yes(|| self.held(self.policies.session, Place::Session, Effect::Deny), Effect::Deny)
+    }
+
+    /// Section 1.5 of the specification (R25-R29, R50).
+    fn allowed(&self) -> Found {
+        let Request { principal, resources, .. } = self.request;
+        let yes = Found { truth: Truth::Yes, deciding: None };
+        let own = match principal.kind {
+            Kind::Root => yes,
+            Kind::Service | Kind::Provider => Found::NOTHING,
+            Kind::User | Kind::Role | Kind::ServiceAccount => self.held(self.policies.identity, Place::Identity, Effect::Allow),
+        };
+        let all_of = |wanted: &dyn Fn(&&Resource<'_>) -> bool| {
+            let granted = resources.iter().filter(wanted).map(|resource| self.attached(resource, Effect::Allow));
+            granted.reduce(Found::and)
+        };
+        let abroad = foreign(self.request).is_some();
+        let every = || all_of(&|_| true).unwrap_or(Found::NOTHING);
+        let granted = match principal.kind {
+            Kind::Service | Kind::Provider => every(),
+            _ if abroad => {
+                let foreign = all_of(&|resource| resource.account != principal.account).unwrap_or(yes);
+                let needed = if self.request.needs_resource_policy { every() } else { yes };
+                own.and(foreign).and(needed)
+            }
+            Kind::Root | Kind::User | Kind::Role | Kind::ServiceAccount if self.request.needs_resource_policy => every(),
+            Kind::Root | Kind::User | Kind::Role | Kind::ServiceAccount => own.or_unless_yes(every, Effect::Allow),
+        };
+        if self.policies.session.is_empty() || granted.truth == Truth::No {
+            return granted;
+        }
+        granted.and(self.held(self.policies.session, Place::Session, Effect::Allow))
+    }
+
+    /// What a list of the principal's policies says.
+    fn held(&self, policies: &[P], place: impl Fn(usize) -> Place, effect: Effect) -> Found {
+        let mut found = Found::NOTHING;
+        for (index, policy) in policies.iter().enumerate() {
+            let Some(body) = readable(policy.borrow(), self.request) else { continue };
+            if found.truth == Truth::Yes {
+                break;
+            }
+            found = found.or(strongest(body, self.request, effect, || place(index)), effect);
+        }
+        found
+    }
+
+    /// What the policies of one resource say to the principal, judged on that resource alone.
+    fn attached(&self, resource: &Resource<'_>, effect: Effect) -> Found {
+        let view = Request { resources: slice::from_ref(resource), ..*self.request };
+        let mut found = Found::NOTHING;
+        for (index, policy) in self.policies.resource.iter().enumerate().filter(|(_, policy)| policy.speaks_of(resource)) {
+            let Some(body) = readable(policy.policy(), self.request) else { continue };
+            found = found.or(strongest(body, &view, effect, || Place::Resource(index)), effect);
+        }
+        found
+    }
+
+    /// Every statement of an effect with the request as it sees it, and where the first resource it sees stands in the whole.
+    fn each(&self, effect: Effect, mut take: impl FnMut(&Statement, &Request<'_>, usize)) {
+        let mut all = |body: Option<&Body>, view: &Request<'_>, offset: usize| {
+            let statements = body.into_iter().flat_map(|body| body.statements.iter());
+            statements.filter(|statement| statement.effect == effect).for_each(|statement| take(statement, view, offset));
+        };
+        for policy in self.identity().iter().chain(self.policies.session) {
+            all(readable(policy.borrow(), self.request), self.request, 0);
+        }
+        for (place, resource) in self.request.resources.iter().enumerate() {
+            let view = Request { resources: slice::from_ref(resource), ..*self.request };
+            for policy in self.policies.resource.iter().filter(|policy| policy.speaks_of(resource)) {
+                all(readable(policy.policy(), self.request), &view, place);
+            }
+        }
+    }
+}
+
+impl Found {
+    fn or_unless_yes(self, other: impl FnOnce() -> Self, effect: Effect) -> Self {
+        if self.truth == Truth::Yes { self } else { self.or(other(), effect) }
+    }
+}
+
+/// The first resource that is not in the principal's account; nothing is foreign to a service, which has none.
 pub(super) fn foreign<'r, 'a>(request: &'r Request<'a>) -> Option<&'r Resource<'a>> {
-    request.resources.iter().find(|resource| resource.account != request.principal_account)
-}
-
-/// A policy that cannot be consulted.
-pub(super) struct Unreadable {
-    policy: usize,
+    match request.principal.kind {
+        Kind::Service | Kind::Provider => None,
+        Kind::Root | Kind::User | Kind::Role | Kind::ServiceAccount => {
+            request.resources.iter().find(|resource| resource.account != request.principal.account)
+        }
+    }
 }
 
 /// What a policy says, if it is of use for this request.
@@ -119,68 +307,26 @@ pub(super) fn readable<'p>(policy: &'p Policy, request: &Request<'_>) -> Option<
     policy.body().filter(|body| request.action.index() < body.actions)
 }
 
-fn search(request: &Request<'_>, policies: &[impl Borrow<Policy>], effect: Effect) -> Result<Option<Deciding>, Unreadable> {
-    let mut deciding = None;
-    for (policy, held) in policies.iter().enumerate() {
-        // SECURITY: an unreadable policy is found before any Allow counts; skipping it would drop its Denies
-        // (test `a_policy_that_cannot_be_read_refuses_every_decision`).
-        let body = readable(held.borrow(), request).ok_or(Unreadable { policy })?;
-        let concerned = match effect {
-            Effect::Allow => &body.allowed,
-            Effect::Deny => &body.denied,
-        };
-        if deciding.is_some() || !concerned.contains(request.action.index()) {
-            continue;
-        }
-        let mut candidates = body.statements.iter().enumerate().filter(|(_, statement)| statement.effect == effect);
-        deciding = candidates.find(|(_, found)| judge(found, request).is_ok()).map(|(statement, _)| Deciding { policy, statement });
+/// The statement of an effect that is closest to applying.
+fn strongest(body: &Body, request: &Request<'_>, effect: Effect, place: impl Fn() -> Place) -> Found {
+    let concerned = match effect {
+        Effect::Allow => &body.allowed,
+        Effect::Deny => &body.denied,
+    };
+    let mut found = Found::NOTHING;
+    if !concerned.contains(request.action.index()) {
+        return found;
     }
-    Ok(deciding)
-}
-
-/// The first element of a statement that keeps it from applying.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Miss {
-    /// The actions do not include the request's.
-    Action,
-    /// The action has no resources, and the bare `*` is not among the patterns (R19).
-    NeedsEverything,
-    /// Allow: the resource with this index is not covered (R17).
-    Uncovered(usize),
-    /// Deny: no resource is matched (R18).
-    Untouched,
-    /// The condition entry with this index does not hold.
-    Entry(usize),
-}
-
-/// Whether a statement applies: the one definition, for decisions and for explanations.
-pub(super) fn judge(statement: &Statement, request: &Request<'_>) -> Result<(), Miss> {
-    if !statement.actions.contains(request.action.index()) {
-        return Err(Miss::Action);
-    }
-    let resources = &statement.resources;
-    let mut covered = request.resources.iter().map(|resource| resources.cover(resource, request.principal_account));
-    match statement.effect {
-        Effect::Allow | Effect::Deny if request.resources.is_empty() => {
-            if !resources.everything() {
-                return Err(Miss::NeedsEverything);
-            }
+    for (statement, candidate) in body.statements.iter().enumerate().filter(|(_, statement)| statement.effect == effect) {
+        let truth = judge_truth(candidate, request);
+        if truth != Truth::No {
+            found = found.or(Found { truth, deciding: Some(Deciding { policy: place(), statement }) }, effect);
         }
-        Effect::Allow => {
-            if let Some(missing) = covered.position(|covered| !covered) {
-                return Err(Miss::Uncovered(missing));
-            }
-        }
-        Effect::Deny => {
-            if !covered.any(|covered| covered) {
-                return Err(Miss::Untouched);
-            }
+        if truth == Truth::Yes {
+            break;
         }
     }
-    match statement.entries.iter().position(|entry| !entry.holds(&request.context)) {
-        Some(failed) => Err(Miss::Entry(failed)),
-        None => Ok(()),
-    }
+    found
 }
 
 #[cfg(test)]
@@ -189,7 +335,7 @@ mod tests {
 
     use super::*;
     use crate::policy::sample::{ACCOUNT, OTHER, catalogue, policy, request, resource};
-    use crate::policy::{Catalogue, Owner};
+    use crate::policy::{Catalogue, Owner, Principal};
 
     const ALLOW_ALL: &str = r#"{"Effect": "Allow", "Action": "*", "Resource": "*"}"#;
 
@@ -198,14 +344,18 @@ mod tests {
     }
 
     fn deciding(statement: usize) -> Deciding {
-        Deciding { policy: 0, statement }
+        Deciding { policy: Place::Identity(0), statement }
     }
 
     fn check(statements: &[&str], action: &str, srns: &[&str], expected: Verdict) {
         let catalogue = catalogue();
         let held = [policy(&statements.join(","), Owner::account(ACCOUNT), &catalogue)];
         let resources: Vec<_> = srns.iter().map(|srn| resource(srn, &catalogue)).collect();
-        assert_eq!(evaluate(&request(action, &resources, &catalogue), &held), expected, "{statements:?} {action} {srns:?}");
+        assert_eq!(
+            evaluate(&request(action, &resources, &catalogue), &Policies::identity(&held)),
+            expected,
+            "{statements:?} {action} {srns:?}"
+        );
     }
 
     fn user(account: &str) -> String {
@@ -275,8 +425,9 @@ mod tests {
         check(&[&deny], "iam:ShowUser", &[&foreign], Verdict::ExplicitDeny(deciding(0)));
         for (srn, expected) in [(&own, Verdict::Allow(None)), (&foreign, Verdict::ImplicitDeny)] {
             let resources = [resource(srn, &catalogue)];
-            let root = Request { root_of_account: true, ..request("iam:DeleteUser", &resources, &catalogue) };
-            assert_eq!(evaluate::<&Policy>(&root, &[]), expected, "{srn}");
+            let user = request("iam:DeleteUser", &resources, &catalogue);
+            let root = Request { principal: Principal { kind: Kind::Root, ..user.principal }, ..user };
+            assert_eq!(evaluate::<&Policy>(&root, &Policies::identity(&[])), expected, "{srn}");
         }
     }
 
@@ -293,8 +444,9 @@ mod tests {
             let held = [policy(&text, owner.clone(), &catalogue)];
             let srn = user(principal);
             let resources = [resource(&srn, &catalogue)];
-            let request = Request { principal_account: principal, ..request("iam:ShowUser", &resources, &catalogue) };
-            assert_eq!(matches!(evaluate(&request, &held), Verdict::Allow(_)), allowed, "{owner:?} {principal}");
+            let user = request("iam:ShowUser", &resources, &catalogue);
+            let request = Request { principal: Principal { account: principal, ..user.principal }, ..user };
+            assert_eq!(matches!(evaluate(&request, &Policies::identity(&held)), Verdict::Allow(_)), allowed, "{owner:?} {principal}");
         }
     }
 
@@ -304,9 +456,10 @@ mod tests {
         let own = user(ACCOUNT);
         let resources = [resource(&own, &catalogue)];
         let held = [policy(ALLOW_ALL, Owner::system(), &catalogue), Arc::new(Policy::invalid("broken"))];
-        for root_of_account in [false, true] {
-            let request = Request { root_of_account, ..request("iam:ShowUser", &resources, &catalogue) };
-            assert_eq!(evaluate(&request, &held), Verdict::InvalidPolicy { policy: 1 });
+        for kind in [Kind::User, Kind::Root] {
+            let user = request("iam:ShowUser", &resources, &catalogue);
+            let request = Request { principal: Principal { kind, ..user.principal }, ..user };
+            assert_eq!(evaluate(&request, &Policies::identity(&held)), Verdict::InvalidPolicy(Place::Identity(1)));
         }
         assert_eq!((held[1].id(), held[1].statements(), held[1].is_invalid()), ("broken", 0, true));
     }
@@ -316,6 +469,7 @@ mod tests {
         let catalogue = catalogue();
         let small = Catalogue::builder("e".parse().unwrap()).build();
         let held = [policy(ALLOW_ALL, Owner::system(), &small)];
-        assert_eq!(evaluate(&request("iam:ListUsers", &[], &catalogue), &held), Verdict::InvalidPolicy { policy: 0 });
+        let verdict = evaluate(&request("iam:ListUsers", &[], &catalogue), &Policies::identity(&held));
+        assert_eq!(verdict, Verdict::InvalidPolicy(Place::Identity(0)));
     }
 }

@@ -2,17 +2,24 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::slice;
 
 use super::catalogue::Catalogue;
+use super::condition::{Entry, shown_scalar};
 use super::document::{Effect, Policy, Statement};
-use super::evaluate::{Miss, Request, Resource, foreign, judge, readable};
+use super::evaluate::{Place, Policies, foreign, readable};
+use super::judge::{Judged, Miss, Truth, judge};
 use super::reader::shown;
+use super::request::{Known, Request, Resource};
+
+/// How many values of a request a message shows.
+const VALUES_SHOWN: usize = 5;
 
 /// What became of one statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Which of the policies, from 0.
-    pub policy: usize,
+    /// Which of the policies.
+    pub policy: Place,
     /// The policy's id.
     pub policy_id: String,
     /// Which of its statements, from 0.
@@ -30,13 +37,15 @@ pub struct Finding {
 pub enum Outcome {
     /// It applies.
     Applied,
-    /// It would allow, but a resource belongs to another account, whose own policy would have to allow it too (R26).
+    /// It would allow, but a resource belongs to another account, whose own policy must allow it too (R26).
     Foreign {
         /// The resource.
         srn: String,
     },
     /// It is about other actions.
     Action,
+    /// It is a resource's, and does not name the principal (R22).
+    Principal,
     /// The action has no resources, and only the bare `*` matches that (R19).
     NeedsEverything,
     /// Allow: it does not cover this resource (R17).
@@ -47,69 +56,131 @@ pub enum Outcome {
     /// Deny: it is about none of the resources (R18).
     NoResource,
     /// A condition does not hold.
-    Condition {
-        /// The operator with its qualifier, as written.
-        operator: String,
-        /// The key, in canonical spelling.
-        key: &'static str,
-        /// The values in the policy.
-        wanted: String,
-        /// The value in the request, if there is one.
-        seen: Option<String>,
-    },
+    Condition(Box<Failed>),
     /// The policy cannot be read, so the decision is no.
     Unreadable,
 }
 
-/// One finding per statement of every policy, in order; one for a policy that cannot be read.
+/// A condition entry that keeps a statement from applying, or that makes a Deny apply because nobody can know (R44).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// The operator with its qualifier, as written.
+    pub operator: String,
+    /// The key, in canonical spelling.
+    pub key: String,
+    /// The values in the policy.
+    pub wanted: String,
+    /// What the request has.
+    pub seen: Seen,
+    /// The resource that it was judged on.
+    pub on: Option<String>,
+}
+
+/// What a request has under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// These values; none at all when empty.
+    Values(Vec<String>),
+    /// Nobody can know: it could not be obtained.
+    Unavailable,
+    /// It has not been fetched.
+    NotFetched,
+    /// No resource has such an attribute, or conditions cannot test it (R43).
+    Undefined,
+}
+
+impl Outcome {
+    /// How near an Allow came: the further, the more of its elements fitted. Nothing for one that is about something else.
+    const fn nearness(&self) -> u8 {
+        match self {
+            Self::Action | Self::Applied | Self::Unreadable => 0,
+            Self::Principal => 1,
+            Self::NeedsEverything | Self::Resource { .. } | Self::NoResource => 2,
+            Self::Condition(_) => 3,
+            Self::Foreign { .. } => 4,
+        }
+    }
+}
+
+/// One finding per statement of every policy that counts, in order; one for a policy that cannot be read.
 #[must_use]
-pub fn explain(request: &Request<'_>, policies: &[impl Borrow<Policy>], catalogue: &Catalogue) -> Vec<Finding> {
+pub fn explain<P: Borrow<Policy>>(request: &Request<'_>, policies: &Policies<'_, P>, catalogue: &Catalogue) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (policy, held) in policies.iter().enumerate() {
-        let mut add = |statement, sid: Option<&str>, effect, outcome| {
-            findings.push(Finding {
-                policy,
-                policy_id: held.borrow().id().to_owned(),
-                statement,
-                sid: sid.map(str::to_owned),
-                effect,
-                outcome,
-            });
-        };
-        match readable(held.borrow(), request) {
-            None => add(0, None, Effect::Deny, Outcome::Unreadable),
-            Some(body) => {
-                for (index, statement) in body.statements.iter().enumerate() {
-                    add(index, statement.sid.as_deref(), statement.effect, outcome(statement, request, catalogue));
-                }
-            }
+    let mut held = |policies: &[P], place: fn(usize) -> Place| {
+        for (index, policy) in policies.iter().enumerate() {
+            add(&mut findings, policy.borrow(), place(index), request, catalogue);
+        }
+    };
+    held(policies.identity, Place::Identity);
+    held(policies.session, Place::Session);
+    for (index, attached) in policies.resource.iter().enumerate() {
+        for resource in request.resources.iter().filter(|resource| attached.speaks_of(resource)) {
+            let view = Request { resources: slice::from_ref(resource), ..*request };
+            add(&mut findings, attached.policy(), Place::Resource(index), &view, catalogue);
         }
     }
     findings
 }
 
-fn outcome(statement: &Statement, request: &Request<'_>, catalogue: &Catalogue) -> Outcome {
-    match judge(statement, request) {
-        Ok(()) => match (statement.effect, foreign(request)) {
-            (Effect::Allow, Some(resource)) => Outcome::Foreign { srn: srn(resource, catalogue) },
-            (Effect::Allow, None) | (Effect::Deny, _) => Outcome::Applied,
-        },
-        Err(Miss::Action) => Outcome::Action,
-        Err(Miss::NeedsEverything) => Outcome::NeedsEverything,
-        Err(Miss::Untouched) => Outcome::NoResource,
-        Err(Miss::Uncovered(index)) => {
-            Outcome::Resource { srn: request.resources.get(index).map_or_else(String::new, |resource| srn(resource, catalogue)) }
-        }
-        Err(Miss::Entry(index)) => match statement.entries.get(index) {
-            Some(entry) => Outcome::Condition {
-                operator: shown(&entry.operator),
-                key: entry.key().as_str(),
-                wanted: entry.values.to_string(),
-                seen: entry.key().shown(&request.context).map(|seen| shown(&seen)),
-            },
-            None => Outcome::Action,
-        },
+/// The Allow that came nearest, of those that did not apply.
+#[must_use]
+pub fn nearest_miss(findings: &[Finding]) -> Option<&Finding> {
+    let missed = findings.iter().filter(|found| found.effect == Effect::Allow && found.outcome.nearness() > 0);
+    // The first of those that came equally near.
+    missed.rev().max_by_key(|found| found.outcome.nearness())
+}
+
+fn add(findings: &mut Vec<Finding>, policy: &Policy, place: Place, request: &Request<'_>, catalogue: &Catalogue) {
+    let mut add = |statement, sid: Option<&str>, effect, outcome| {
+        let (policy_id, sid) = (policy.id().to_owned(), sid.map(str::to_owned));
+        findings.push(Finding { policy: place, policy_id, statement, sid, effect, outcome });
+    };
+    let Some(body) = readable(policy, request) else { return add(0, None, Effect::Deny, Outcome::Unreadable) };
+    for (index, statement) in body.statements.iter().enumerate() {
+        let outcome = outcome(statement, request, place, catalogue);
+        add(index, statement.sid.as_deref(), statement.effect, outcome);
     }
+}
+
+fn outcome(statement: &Statement, request: &Request<'_>, place: Place, catalogue: &Catalogue) -> Outcome {
+    let srn_at = |index: usize| request.resources.get(index).map_or_else(String::new, |resource| srn(resource, catalogue));
+    let Judged { truth, miss } = judge(statement, request);
+    let applies = truth == Truth::Yes || truth == Truth::Unavailable && statement.effect == Effect::Deny;
+    match miss {
+        _ if applies => match (statement.effect, foreign(request), place) {
+            (Effect::Allow, Some(resource), Place::Identity(_)) => Outcome::Foreign { srn: srn(resource, catalogue) },
+            (Effect::Allow | Effect::Deny, _, _) => Outcome::Applied,
+        },
+        Some(Miss::Action) | None => Outcome::Action,
+        Some(Miss::Principal) => Outcome::Principal,
+        Some(Miss::NeedsEverything) => Outcome::NeedsEverything,
+        Some(Miss::Untouched) => Outcome::NoResource,
+        Some(Miss::Uncovered(index)) => Outcome::Resource { srn: srn_at(index) },
+        Some(Miss::Entry(entry, on)) => {
+            let failed = failed(entry, request, on.and_then(|on| request.resources.get(on)), on.map(srn_at));
+            Outcome::Condition(Box::new(failed))
+        }
+    }
+}
+
+fn failed(entry: &Entry, request: &Request<'_>, resource: Option<&Resource<'_>>, on: Option<String>) -> Failed {
+    let mut values = Vec::new();
+    let known = entry.key.read(&request.context, resource, |value| {
+        if values.len() <= VALUES_SHOWN {
+            values.push(shown(&shown_scalar(value)));
+        }
+    });
+    if values.len() > VALUES_SHOWN {
+        values.truncate(VALUES_SHOWN);
+        values.push("...".to_owned());
+    }
+    let seen = match known {
+        _ if entry.key.is_undefined() => Seen::Undefined,
+        Known::Known => Seen::Values(values),
+        Known::Unavailable => Seen::Unavailable,
+        Known::NotFetched => Seen::NotFetched,
+    };
+    Failed { operator: shown(&entry.operator), key: shown(&entry.key.to_string()), wanted: entry.values.to_string(), seen, on }
 }
 
 fn srn(resource: &Resource<'_>, catalogue: &Catalogue) -> String {
@@ -140,17 +211,27 @@ impl fmt::Display for Outcome {
                 write!(out, "would apply, but `{srn}` belongs to another account, and no policy of that account allows it")
             }
             Self::Action => out.write_str("is about other actions"),
+            Self::Principal => out.write_str("does not apply: Principal does not name the caller"),
             Self::NeedsEverything => out.write_str("does not apply: the action has no resources, so only `*` as Resource matches it"),
             Self::Resource { srn } => write!(out, "does not apply: no pattern in Resource covers `{srn}`"),
             Self::NoResource => out.write_str("does not apply: no pattern in Resource matches any of the resources"),
-            Self::Condition { operator, key, wanted, seen } => {
-                write!(out, "does not apply: `{operator}` on `{key}` wants `{wanted}`, ")?;
-                match seen {
-                    Some(seen) => write!(out, "and the request has `{seen}`"),
-                    None => out.write_str("and the request has none"),
-                }
-            }
+            Self::Condition(failed) => write!(out, "does not apply: {failed}"),
             Self::Unreadable => out.write_str("cannot be read, so every decision that consults it is a refusal"),
+        }
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { operator, key, wanted, seen, on } = self;
+        write!(out, "`{operator}` on `{key}` wants `{wanted}`, and ")?;
+        let owner = on.as_ref().map_or_else(|| "the request".to_owned(), |on| format!("`{on}`"));
+        match seen {
+            Seen::Values(values) if values.is_empty() => write!(out, "{owner} has none"),
+            Seen::Values(values) => write!(out, "{owner} has `{}`", values.join("`, `")),
+            Seen::Unavailable => write!(out, "what {owner} has could not be found out"),
+            Seen::NotFetched => write!(out, "what {owner} has is not known here"),
+            Seen::Undefined => out.write_str("no resource has such an attribute that conditions can test"),
         }
     }
 }
@@ -183,7 +264,7 @@ mod tests {
         let said = |account: &str| {
             let srn = format!("srn:e::{account}:::iam:user/u1");
             let resources = [resource(&srn, &catalogue)];
-            let findings = explain(&request("iam:ShowUser", &resources, &catalogue), &held, &catalogue);
+            let findings = explain(&request("iam:ShowUser", &resources, &catalogue), &Policies::identity(&held), &catalogue);
             findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
         insta::assert_snapshot!(said(ACCOUNT), @r"
@@ -196,7 +277,7 @@ mod tests {
         policy `broken`: cannot be read, so every decision that consults it is a refusal
         ");
         insta::assert_snapshot!(said(OTHER).lines().nth(5).unwrap(), @"policy `p1`, statement 6 `all` (Allow): would apply, but `srn:e::1f0c2d3e4b5a69788796a5b4c3d2e1f0:::scp-iam:user/u1` belongs to another account, and no policy of that account allows it");
-        let listed = explain(&request("iam:ListUsers", &[], &catalogue), &held, &catalogue);
+        let listed = explain(&request("iam:ListUsers", &[], &catalogue), &Policies::identity(&held), &catalogue);
         assert_eq!(listed[1].outcome, Outcome::NeedsEverything);
     }
 }

@@ -1,40 +1,49 @@
 //! The decision point: policy documents (seed 003, section 7; `R01`...`R55`) to compiled statements, and requests to verdicts.
 //!
-//! [`Catalogue`] is the closed world of services, resource types and actions; [`Policy::load`] compiles one document
-//! against it and reports every error of the document with its place; [`evaluate()`] decides without allocating;
-//! [`explain()`] says, statement by statement, what applied and what failed first; [`covers()`] compares policies with each other.
+//! [`Catalogue`] is the closed world of services, resource types, attributes and actions; [`Policy::load`] and
+//! [`ResourcePolicy::load`] compile one document against it and report every error of the document with its place; [`evaluate()`]
+//! decides without allocating; [`needs()`] says what must be fetched before it can; [`explain()`] says, statement by statement,
+//! what applied and what failed first; [`covers()`] compares policies with each other.
 //!
-//! It never does I/O, reads a clock, draws randomness or logs; it knows nothing of HTTP, stores or credentials. What it
-//! does not know yet (`Principal`, tags, attributes, session policies) it refuses at load: a policy half understood
-//! is never used.
+//! It never does I/O, reads a clock, draws randomness or logs; it knows nothing of HTTP, stores or credentials. A policy half
+//! understood is never used.
 
+pub mod cases;
 mod catalogue;
 mod cover;
 mod document;
 mod evaluate;
 mod explain;
+mod request;
 
+mod accessor;
 mod action;
+mod attached;
 mod condition;
-mod entry;
 mod glob;
 mod inclusion;
 mod index_set;
-mod key;
+mod judge;
 mod loss;
-mod operator;
+mod principal;
 mod reader;
 mod repair;
 mod resource;
 #[cfg(test)]
 mod sample;
-mod value;
 
-pub use catalogue::{Action, ActionId, CATALOGUE_ENTRIES_MAX, Catalogue, CatalogueBuilder, CatalogueError, ResourceType, ResourceTypeId};
+pub use accessor::{Accessor, Part, Step};
+pub use attached::{Attachment, ResourcePolicy};
+pub use catalogue::{
+    Action, ActionId, Attribute, AttributeId, CATALOGUE_ENTRIES_MAX, Catalogue, CatalogueBuilder, CatalogueError, ResourceType,
+    ResourceTypeId, ValueType,
+};
 pub use cover::{Holder, Uncovered, Why, covers, loses_deny, widens_within};
 pub use document::{DOCUMENT_BYTES_MAX, Effect, LANGUAGE_VERSION, NESTING_MAX, Owner, Policy, STATEMENTS_MAX};
-pub use evaluate::{Context, Deciding, Request, Resource, Verdict, evaluate};
-pub use explain::{Finding, Outcome, explain};
+pub use evaluate::{Deciding, Needs, Place, Policies, Verdict, evaluate, needs};
+pub use explain::{Failed, Finding, Outcome, Seen, explain, nearest_miss};
 pub use inclusion::Work;
 pub use loss::{Loss, Lost, lost};
+pub use principal::TRUSTED_MAX;
 pub use reader::LIST_ENTRIES_MAX;
+pub use request::{Attributes, Context, Kind, Known, NoAttributes, Principal, Request, RequestAttributes, Resource, Scalar, Tags, Values};

@@ -1,15 +1,16 @@
 //! Resource patterns (R11-R19): the bare `*`, and SRNs with `*` and `?` in region, type and id.
 
-use crate::source::Cursor;
+use crate::source::{Cursor, Value};
 use crate::types::{Srn, SrnError};
 
 use super::catalogue::Catalogue;
-use super::document::{Effect, Owner};
-use super::evaluate::Resource;
+use super::condition::{Services, SrnPattern};
+use super::document::{Effect, Owner, Setting};
 use super::glob::{Glob, GlobError, STARS_MAX, Wildcards};
 use super::inclusion::{self, Work};
 use super::index_set::IndexSet;
 use super::reader::{Reader, shown, text};
+use super::request::Resource;
 
 const HINT: &str = "write `*` for every resource, or `srn:offering::account:region::service-type:type/id`";
 
@@ -117,10 +118,13 @@ impl Account {
 pub(super) fn read<'a>(
     reader: &Reader<'a>,
     at: &Cursor<'a>,
-    owner: &Owner,
+    setting: &Setting<'_>,
     effect: Option<Effect>,
     actions: Option<&IndexSet>,
 ) -> Option<Resources> {
+    if let Setting::Trust { .. } = setting {
+        return of_role(at);
+    }
     let items = reader.items(at, HINT)?;
     let relevant = actions.filter(|actions| !actions.is_empty()).map(|actions| acted_on(reader.catalogue, actions));
     let mut everything = false;
@@ -130,7 +134,7 @@ pub(super) fn read<'a>(
     for item in &items {
         match text(item, HINT) {
             Some("*") => everything = true,
-            Some(text) => match pattern(reader, item, text, owner) {
+            Some(text) => match pattern(reader, item, text, setting.owner()) {
                 Some(Ok(pattern)) => {
                     warn_if_ignored(reader, item, &pattern, effect, relevant.as_ref());
                     patterns.push(pattern);
@@ -143,7 +147,29 @@ pub(super) fn read<'a>(
         }
     }
     complete?;
-    Some(Resources { everything, patterns: patterns.into(), waiting: waiting.into() })
+    let read = Resources { everything, patterns: patterns.into(), waiting: waiting.into() };
+    match setting {
+        Setting::Resource { owner, attachment } if !read.cover(&attachment.resource(), owner.get().map_or("", |account| account)) => {
+            let message = "the resource that the policy is attached to is not among these";
+            at.error_hint(message, "name it, or write `*`: the policy of a resource speaks of that resource and what lies below it");
+            None
+        }
+        Setting::Identity { .. } | Setting::Resource { .. } | Setting::Trust { .. } => Some(read),
+    }
+}
+
+/// The `Resource` of a role's policy: the role itself, written `[]` or `["*"]` (R52).
+fn of_role(at: &Cursor<'_>) -> Option<Resources> {
+    let star = |value: &Value| matches!(value, Value::String(text) if **text == *"*");
+    let good = match &at.node().value {
+        Value::List(items) => items.len() <= 1 && items.iter().all(|item| star(&item.value)),
+        value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Map(_)) => star(value),
+    };
+    if !good {
+        at.error_hint("the policy of a role is about that role alone", "write \"Resource\": [\"*\"]");
+        return None;
+    }
+    Some(Resources { everything: true, patterns: Box::default(), waiting: Box::default() })
 }
 
 /// A sound pattern that means nothing in this catalogue: ignored (R16), after a warning.
@@ -155,6 +181,22 @@ enum Inert {
 }
 
 fn pattern<'a>(reader: &Reader<'a>, at: &Cursor<'a>, text: &'a str, owner: &Owner) -> Option<Result<Pattern, Inert>> {
+    let Fields { srn, account, region, kind, id } = fields(reader, at, text, owner)?;
+    let account = account.map_or(Account::OfPrincipal, Account::Named);
+    Some(kinds(reader, at, &srn, &kind).map(|kinds| Pattern { kinds, account, region, id }))
+}
+
+/// The fields of a sound pattern.
+struct Fields<'a> {
+    srn: Srn<'a>,
+    /// `None`: the principal's (R53).
+    account: Option<Box<str>>,
+    region: Glob,
+    kind: Glob,
+    id: Glob,
+}
+
+fn fields<'a>(reader: &Reader<'a>, at: &Cursor<'a>, text: &'a str, owner: &Owner) -> Option<Fields<'a>> {
     let srn = match Srn::parse(text) {
         Ok(srn) => srn,
         Err(error) => {
@@ -164,12 +206,15 @@ fn pattern<'a>(reader: &Reader<'a>, at: &Cursor<'a>, text: &'a str, owner: &Owne
     };
     let (region, kind, id) = (check(at, &srn, text)?, glob(at, srn.resource_type)?, glob(at, srn.resource_id)?);
     warn_of_region_as_account(reader, at, &srn);
-    let account = match (srn.account, owner.get()) {
-        ("", Some(owner)) => Account::Named((**owner).into()),
-        ("", None) => Account::OfPrincipal,
-        (account, _) => Account::Named(account.into()),
-    };
-    Some(kinds(reader, at, &srn, &kind).map(|kinds| Pattern { kinds, account, region, id }))
+    let account = if srn.account.is_empty() { owner.get().map(|owner| (**owner).into()) } else { Some(srn.account.into()) };
+    Some(Fields { srn, account, region, kind, id })
+}
+
+/// Reads an SRN pattern that values of the request are compared with (R40).
+pub(super) fn compared<'a>(reader: &Reader<'a>, at: &Cursor<'a>, text: &'a str, owner: &Owner) -> Option<SrnPattern> {
+    let Fields { srn, account, region, kind, id } = fields(reader, at, text, owner)?;
+    let services = Services::of(srn.service_type, reader.catalogue);
+    Some(SrnPattern { offering: srn.offering.into(), account, region, services, resource_type: kind, id })
 }
 
 /// Wildcards where they are forbidden (R12), too many of them, and the region.

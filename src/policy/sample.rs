@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::source::{Report, Source};
 use crate::types::{AccessLevel, Srn};
 
-use super::{Catalogue, Context, Owner, Policy, Request, Resource};
+use super::{Attribute, Catalogue, Context, Kind, Owner, Policy, Principal, Request, Resource, Scalar, ValueType, Values};
 
 pub(super) const ACCOUNT: &str = "1d9c0a3a5b1c4f3c8a7e6d5c4b3a2f10";
 pub(super) const OTHER: &str = "1f0c2d3e4b5a69788796a5b4c3d2e1f0";
@@ -24,6 +24,10 @@ pub(super) fn catalogue() -> Catalogue {
         let kinds: Vec<_> = kinds.iter().map(|kind| builder.resource_type(kind).unwrap()).collect();
         builder.action(name.parse().unwrap(), level, &kinds).unwrap();
     }
+    let kind = builder.resource_type("iam:user").unwrap();
+    for (name, abac) in [("lastname", true), ("email", false)] {
+        builder.attribute(Attribute { kind, name: name.into(), holds: ValueType::Text, abac }).unwrap();
+    }
     builder.build()
 }
 
@@ -38,20 +42,22 @@ pub(super) fn policy(statements: &str, owner: Owner, catalogue: &Catalogue) -> A
 pub(super) fn resource<'a>(srn: &'a str, catalogue: &Catalogue) -> Resource<'a> {
     let srn = Srn::parse(srn).unwrap();
     let kind = catalogue.find_resource_type(srn.service_type, srn.resource_type).unwrap();
-    Resource { kind, account: srn.account, region: srn.region, id: srn.resource_id }
+    Resource::new(kind, srn.account, srn.region, srn.resource_id)
 }
 
 /// A request of a user of [`ACCOUNT`] called `foo`, from 10.1.2.3.
 pub(super) fn request<'a>(action: &str, resources: &'a [Resource<'a>], catalogue: &Catalogue) -> Request<'a> {
+    let text = |text| Values::text(Some(text));
     let context = Context {
-        source_ip: Some([10, 1, 2, 3].into()),
-        now: "2026-11-20T22:00:00Z".parse().unwrap(),
-        user_id: Some("efda56a968cd45b2873d9bf5fab58e95"),
-        user_name: Some("foo"),
-        authentication_type: Some("AuthenticationKey"),
-        mfa: Some(false),
-        requested_region: None,
+        source_ip: Values::One(Scalar::Address([10, 1, 2, 3].into())),
+        now: Values::One(Scalar::Time("2026-11-20T22:00:00Z".parse().unwrap())),
+        user_id: text("efda56a968cd45b2873d9bf5fab58e95"),
+        user_name: text("foo"),
+        authentication_type: text("AuthenticationKey"),
+        mfa: Values::One(Scalar::Bool(false)),
+        ..Context::EMPTY
     };
     let action = catalogue.action_id(action).unwrap();
-    Request { action, resources, principal_account: ACCOUNT, root_of_account: false, context }
+    let principal = Principal { kind: Kind::User, account: ACCOUNT, id: "efda56a968cd45b2873d9bf5fab58e95" };
+    Request { action, resources, principal, context, needs_resource_policy: false }
 }

@@ -11,7 +11,7 @@ use super::shards::Shards;
 use super::wire;
 use super::world::World;
 use crate::authn::token::PublicKey;
-use crate::policy::{Catalogue, Context, Policy};
+use crate::policy::{self, Catalogue, Context, Policy, Scalar, Values};
 use crate::types::{
     AccessKeyId, AccountId, GroupId, NetworkSet, Offering, PolicyId, Principal, PrincipalKind, Revision, Secret, SigningKey, Srn,
     Timestamp, TokenKeyId, UserId,
@@ -101,17 +101,30 @@ impl User {
         }
     }
 
-    /// What the conditions of this user's policies see of a request (R54). An empty region is none.
+    /// Who the decision is about.
+    #[must_use]
+    pub fn asking(&self) -> policy::Principal<'_> {
+        let kind = match self.principal.kind {
+            PrincipalKind::Root => policy::Kind::Root,
+            PrincipalKind::User => policy::Kind::User,
+        };
+        policy::Principal { kind, account: &self.account_text, id: &self.id_text }
+    }
+
+    /// What the conditions of this user's policies see of a request (R54), but its tags and attributes. An empty region is none; an
+    /// address that is not known is one that cannot be obtained.
     #[must_use]
     pub fn context<'a>(&'a self, source_ip: Option<IpAddr>, authentication_type: &'a str, region: &'a str, now: Timestamp) -> Context<'a> {
         Context {
-            source_ip,
-            now,
-            user_id: Some(&self.id_text),
-            user_name: Some(&self.principal.name),
-            authentication_type: Some(authentication_type),
-            mfa: Some(false),
-            requested_region: Some(region).filter(|region| !region.is_empty()),
+            // SECURITY: R44, not absent: `NotIpAddress` is true of nothing.
+            source_ip: source_ip.map_or(Values::One(Scalar::Other), |address| Values::One(Scalar::Address(address))),
+            now: Values::One(Scalar::Time(now)),
+            user_id: Values::text(Some(&self.id_text)),
+            user_name: Values::text(Some(&self.principal.name)),
+            authentication_type: Values::text(Some(authentication_type)),
+            mfa: Values::One(Scalar::Bool(false)),
+            requested_region: Values::text(Some(region).filter(|region| !region.is_empty())),
+            ..Context::EMPTY
         }
     }
 }

@@ -42,6 +42,47 @@ pub fn parse(text: &[u8], limits: Limits) -> Result<Node, SyntaxError> {
     Ok(node)
 }
 
+/// The shortest text of a tree.
+#[must_use]
+pub fn print(node: &Node) -> String {
+    let mut text = String::new();
+    write(node, &mut text);
+    text
+}
+
+fn write(node: &Node, out: &mut String) {
+    match &node.value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Value::Number(text) => out.push_str(text),
+        Value::String(text) => out.push_str(&quoted(text)),
+        Value::List(items) => {
+            out.push('[');
+            for (place, item) in items.iter().enumerate() {
+                out.push_str(if place == 0 { "" } else { "," });
+                write(item, out);
+            }
+            out.push(']');
+        }
+        Value::Map(entries) => {
+            out.push('{');
+            for (place, (key, item)) in entries.iter().enumerate() {
+                out.push_str(if place == 0 { "" } else { "," });
+                out.push_str(&quoted(&key.text));
+                out.push(':');
+                write(item, out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+/// A text in quotes, with what JSON escapes.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
 struct Reader<'a> {
     rest: std::str::Chars<'a>,
     place: Position,

@@ -6,11 +6,11 @@ use std::path::Path;
 use http::Method;
 
 use super::keys;
-use crate::config::files::beside;
+use crate::config::files::{NamedPath, beside};
 use crate::config::{FileIdentity, Files, GatewayConfig, Identity, Remains, Secrets, Service};
 use crate::snapshot::wire::{self, DocumentRef, Place, Record};
 use crate::snapshot::{Builder, Snapshot};
-use crate::source::{Cursor, Node, Report, Severity, Source, Value, nearest};
+use crate::source::{Cursor, Node, Report, Severity, Source, Span, Value, nearest};
 use crate::types::{Offering, Revision, Secret, UserId};
 
 /// What the files of a configuration say.
@@ -49,6 +49,16 @@ pub fn inspect(remains: &Remains, files: &Files, report: &Report) {
     }
 }
 
+/// Reads the definitions of a folder, or of one file, and nothing else; `None` when anything had an error.
+#[must_use]
+pub fn definitions(path: &Path, offering: Offering, files: &Files, report: &Report) -> Option<Snapshot> {
+    let mut builder = Builder::new(offering, report);
+    let before = report.count(Severity::Error);
+    let folder = NamedPath { path: path.to_owned(), source: Source::new(path.display().to_string(), ""), span: Span::default() };
+    read_definitions(&[folder], &mut builder, files, report)?;
+    builder.build(Revision::File(first_six(files.fingerprint()))).filter(|_| report.count(Severity::Error) == before)
+}
+
 /// The part of a configuration that names other files.
 struct Named<'a> {
     offering: &'a Offering,
@@ -66,7 +76,7 @@ impl Named<'_> {
     fn read(&self, files: &Files, report: &Report) -> Option<Loaded> {
         let secrets = Secrets::new(files, self.identity.sealing_key.as_ref(), self.loopback_only, report);
         let mut builder = Builder::new(self.offering.clone(), report);
-        match self.read_definitions(&mut builder, files, report) {
+        match read_definitions(&self.identity.definitions, &mut builder, files, report) {
             Some(defined) => self.services.iter().for_each(|service| check_service(service, &defined, report)),
             None => builder.unread_definition(),
         }
@@ -91,19 +101,19 @@ impl Named<'_> {
         }
         Some(Loaded { snapshot, identity_keys: identity_keys? })
     }
+}
 
-    /// `None` when a definition could not be read.
-    fn read_definitions(&self, builder: &mut Builder<'_>, files: &Files, report: &Report) -> Option<Defined> {
-        let before = report.count(Severity::Error);
-        let mut defined = Defined::new();
-        for path in Files::expand(&self.identity.definitions, report) {
-            let Some((source, documents)) = files.read_yaml(&path, report) else { continue };
-            for document in documents.iter().filter(|document| document.value != Value::Null) {
-                add_definition(builder, &Cursor::new(document, &source, report), &mut defined);
-            }
+/// `None` when a definition could not be read.
+fn read_definitions(paths: &[NamedPath], builder: &mut Builder<'_>, files: &Files, report: &Report) -> Option<Defined> {
+    let before = report.count(Severity::Error);
+    let mut defined = Defined::new();
+    for path in Files::expand(paths, report) {
+        let Some((source, documents)) = files.read_yaml(&path, report) else { continue };
+        for document in documents.iter().filter(|document| document.value != Value::Null) {
+            add_definition(builder, &Cursor::new(document, &source, report), &mut defined);
         }
-        (report.count(Severity::Error) == before).then_some(defined)
     }
+    (report.count(Severity::Error) == before).then_some(defined)
 }
 
 fn first_six(hash: [u8; 32]) -> [u8; 6] {

@@ -2,11 +2,11 @@
 
 use insta::assert_snapshot;
 
-use crate::world::{ACCOUNT, cases, catalogue, load};
+use crate::world::{ACCOUNT, case_file, catalogue, load};
 
 /// Everything that loading a document says.
 fn said(document: &str) -> String {
-    let (policy, report) = load(document, ACCOUNT, &catalogue(&cases()));
+    let (policy, report) = load(document, ACCOUNT, &catalogue(&case_file()));
     format!("{}\n\n{report}", if policy.is_some() { "accepted" } else { "refused" })
 }
 
@@ -169,7 +169,7 @@ fn conditions_that_are_none() {
 }
 
 #[test]
-fn what_is_not_supported_yet() {
+fn a_principal_where_none_belongs_and_a_key_without_its_end() {
     assert_snapshot!(said(
         r#"{"Version": "2024-07-01", "Statement": {
   "Effect": "Allow", "Action": "iam:showUser", "Resource": "*",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::policy::sample::{ACCOUNT, OTHER, policy};
-use crate::policy::{Owner, Request, Resource, Verdict, evaluate};
+use crate::policy::{Kind, Owner, Policies, Principal, Request, Resource, Scalar, Verdict, evaluate};
 use crate::types::AccessLevel;
 
 fn covers<P: Borrow<Policy>>(catalogue: &Catalogue, holder: &Holder<'_>, held: &[P], gained: &Policy) -> Result<(), Uncovered> {
@@ -339,7 +339,7 @@ fn requests(catalogue: &Catalogue) -> Vec<Request<'static>> {
         for kind in &known.resource_types {
             let regions: &[&str] = if known.name.service() == "vm" { &["", "kr-west1", "kr-east1"] } else { &[""] };
             let places = ids.iter().flat_map(|id| regions.iter().map(move |region| (*id, *region)));
-            let ones: Vec<_> = places.map(|(id, region)| Resource { kind: *kind, account: ACCOUNT, region, id }).collect();
+            let ones: Vec<_> = places.map(|(id, region)| Resource::new(*kind, ACCOUNT, region, id)).collect();
             lists = lists.iter().flat_map(|list| ones.iter().map(|one| [list.clone(), vec![*one]].concat())).collect();
         }
         for list in lists {
@@ -348,13 +348,14 @@ fn requests(catalogue: &Catalogue) -> Vec<Request<'static>> {
                 [("foo", "10.1.2.3", "AuthenticationKey"), ("foo", "198.51.100.1", "X"), ("bar", "10.1.2.3", "Y"), ("bar", "10.9.9.9", "X")]
             {
                 let context = Context {
-                    source_ip: address.parse().ok(),
-                    user_name: Some(user_name),
-                    authentication_type: Some(kind),
-                    requested_region: resources.first().map(|resource| resource.region).filter(|region| !region.is_empty()),
+                    source_ip: Values::One(Scalar::Address(address.parse().unwrap())),
+                    user_name: Values::text(Some(user_name)),
+                    authentication_type: Values::text(Some(kind)),
+                    requested_region: Values::text(resources.first().map(|resource| resource.region).filter(|region| !region.is_empty())),
                     ..HOLDER.context()
                 };
-                all.push(Request { action, resources, principal_account: ACCOUNT, root_of_account: false, context });
+                let principal = Principal { kind: Kind::User, account: ACCOUNT, id: HOLDER.user_id };
+                all.push(Request { action, resources, principal, context, needs_resource_policy: false });
             }
         }
     }
@@ -370,7 +371,8 @@ fn a_yes_is_true_for_every_request_now_and_when_more_is_defined() {
     let requests = requests(&later);
     let mut numbers = Numbers(42);
     let pool: Vec<_> = (0..600).map(|_| any_policy(&mut numbers, &today, &later)).collect();
-    let allowed_by = |policies: &[&Policy], request: &Request<'_>| matches!(evaluate(request, policies), Verdict::Allow(_));
+    let allowed_by =
+        |policies: &[&Policy], request: &Request<'_>| matches!(evaluate(request, &Policies::identity(policies)), Verdict::Allow(_));
     let (mut yes, mut useful) = (0, 0);
     for _ in 0..CASES {
         let held: Vec<_> = (0..1 + numbers.below(3)).map(|_| &pool[numbers.below(pool.len())]).collect();
@@ -385,7 +387,7 @@ fn a_yes_is_true_for_every_request_now_and_when_more_is_defined() {
         for request in &requests {
             if allowed_by(&[&gained.2], request) {
                 gives = true;
-                let own = Request { context: Context { user_name: Some(HOLDER.user_name), ..request.context }, ..*request };
+                let own = Request { context: Context { user_name: Values::text(Some(HOLDER.user_name)), ..request.context }, ..*request };
                 let texts: Vec<_> = held.iter().map(|(text, ..)| text).collect();
                 assert!(allowed_by(&then, &own), "{texts:?} gives {}: {}", gained.0, later.action(request.action).name);
             }

@@ -276,22 +276,25 @@ pub(crate) fn is_allowed(
     let account = &*caller.user.account_text;
     let resource = |&(kind, id)| -> Option<policy::Resource<'_>> {
         let (service, kind) = str::split_once(kind, ':')?;
-        Some(policy::Resource { kind: catalogue.find_resource_type(service, kind)?, account, region: "", id })
+        Some(policy::Resource::new(catalogue.find_resource_type(service, kind)?, account, "", id))
     };
     let found: Option<Vec<_>> = resources.iter().map(resource).collect();
     let verdict = catalogue.action_id(action).zip(found.as_deref()).map(|(action, resources)| {
         let request = policy::Request {
             action,
             resources,
-            principal_account: account,
-            root_of_account: caller.is_root(),
+            principal: caller.user.asking(),
             context: caller.user.context(circumstances.source_ip, circumstances.authentication_type, "", circumstances.now),
+            needs_resource_policy: false,
         };
-        policy::evaluate(&request, &caller.policies)
+        policy::evaluate(&request, &policy::Policies::identity(&caller.policies))
     });
     match verdict {
         Some(Verdict::Allow(_)) => Ok(()),
-        Some(Verdict::ExplicitDeny(_) | Verdict::ImplicitDeny | Verdict::InvalidPolicy { .. }) | None => {
+        Some(
+            Verdict::ExplicitDeny(_) | Verdict::ImplicitDeny | Verdict::InvalidPolicy(_) | Verdict::Unavailable(_) | Verdict::Undecided,
+        )
+        | None => {
             let ids: Vec<&str> = resources.iter().map(|(_, id)| *id).collect();
             Err(Refusal::NotAllowed { action: action.to_owned(), resource: Some(ids.join("`, `")).filter(|ids| !ids.is_empty()) })
         }

@@ -1,9 +1,11 @@
 //! Condition values (R34-R39): booleans, instants, exact decimals, and the folding of letter case.
 
+use std::cmp::Ordering;
+
 use jiff::Timestamp as Instant;
 
 /// `true` or `false` in any letter case (R34, R35).
-pub(super) fn boolean(text: &str) -> Option<bool> {
+pub(in crate::policy) fn boolean(text: &str) -> Option<bool> {
     match text {
         _ if text.eq_ignore_ascii_case("true") => Some(true),
         _ if text.eq_ignore_ascii_case("false") => Some(false),
@@ -14,7 +16,7 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
 /// Nanoseconds since 1970 of a time of RFC 3339 with a zone, or of a date alone (its midnight, UTC) (R38).
 ///
 /// The form is checked here, character by character: the library reads much more than RFC 3339.
-pub(super) fn instant(text: &str) -> Option<i128> {
+pub(in crate::policy) fn instant(text: &str) -> Option<i128> {
     let (date, time) = text.split_at_checked(10)?;
     if !shaped(date, "dddd-dd-dd") {
         return None;
@@ -39,18 +41,72 @@ pub(super) fn instant(text: &str) -> Option<i128> {
     good.then(|| text.parse().ok().map(Instant::as_nanosecond)).flatten()
 }
 
-/// Whether a text is a decimal: sign, digits, at most one point with digits on both sides (R37).
-pub(super) fn is_decimal(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    match unsigned.split_once('.') {
-        Some((whole, fraction)) => digits(whole) && digits(fraction),
-        None => digits(unsigned),
+/// An exact decimal number of any length (R37).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::policy) struct Decimal<T> {
+    negative: bool,
+    /// Without leading zeros.
+    whole: T,
+    /// Without trailing zeros.
+    fraction: T,
+}
+
+impl<'a> Decimal<&'a str> {
+    /// Reads sign, digits, and at most one point with digits on both sides.
+    pub(in crate::policy) fn parse(text: &'a str) -> Option<Self> {
+        let (negative, unsigned) = match text.strip_prefix(['+', '-']) {
+            Some(unsigned) => (text.starts_with('-'), unsigned),
+            None => (false, text),
+        };
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
+        if !digits(whole) || !digits(fraction) {
+            return None;
+        }
+        let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+        Some(Self { negative: negative && !(whole.is_empty() && fraction.is_empty()), whole, fraction })
+    }
+
+    /// The same, kept.
+    pub(in crate::policy) fn into_owned(self) -> Decimal<Box<str>> {
+        Decimal { negative: self.negative, whole: self.whole.into(), fraction: self.fraction.into() }
+    }
+}
+
+impl Decimal<Box<str>> {
+    /// The same, lent.
+    pub(in crate::policy) fn borrow(&self) -> Decimal<&str> {
+        Decimal { negative: self.negative, whole: &self.whole, fraction: &self.fraction }
+    }
+}
+
+impl<T: AsRef<str>> Decimal<T> {
+    /// How large it is without its sign: more digits, then greater digits, then greater digits behind the point.
+    fn size(&self) -> (usize, &str, &str) {
+        let whole = self.whole.as_ref();
+        (whole.len(), whole, self.fraction.as_ref())
+    }
+}
+
+impl<T: AsRef<str> + Eq> Ord for Decimal<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self.negative, other.negative) {
+            (false, false) => self.size().cmp(&other.size()),
+            (true, true) => other.size().cmp(&self.size()),
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+        }
+    }
+}
+
+impl<T: AsRef<str> + Eq> PartialOrd for Decimal<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
 /// A text without its letter case: Unicode's full case folding, the same everywhere (R36). The dotless i keeps to itself.
-pub(super) fn folded(text: &str) -> impl Iterator<Item = char> + '_ {
+pub(in crate::policy) fn folded(text: &str) -> impl Iterator<Item = char> + '_ {
     text.chars().flat_map(|character| {
         let upper = (character != 'ı').then(|| character.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase));
         let itself = (character == 'ı').then_some(character);
@@ -106,12 +162,43 @@ mod tests {
             ("+0.30", true),
             ("1e3", false),
             ("", false),
+            ("-", false),
+            ("+-1", false),
             (".5", false),
             ("5.", false),
             ("1.2.3", false),
-            ("٤", false),
+            ("\u{664}", false),
         ] {
-            assert_eq!(is_decimal(text), expected, "{text}");
+            assert_eq!(Decimal::parse(text).is_some(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn decimals_compare_exactly() {
+        let rising = [
+            "-10",
+            "-9.5",
+            "-9.05",
+            "-0.1",
+            "-0.0",
+            "0.09",
+            "0.1",
+            "1",
+            "9",
+            "9.000000000000000001",
+            "10",
+            "9007199254740992",
+            "9007199254740993",
+        ];
+        for (place, one) in rising.iter().enumerate() {
+            for (other_place, two) in rising.iter().enumerate() {
+                let (one, two) = (Decimal::parse(one).unwrap(), Decimal::parse(two).unwrap());
+                assert_eq!(one.cmp(&two), place.cmp(&other_place), "{one:?} {two:?}");
+                assert_eq!(one.into_owned().borrow(), one);
+            }
+        }
+        for (one, two) in [("4", "4.0"), ("+0.30", "00.3"), ("-0", "0.000"), ("007", "7"), ("-01.50", "-1.5")] {
+            assert_eq!(Decimal::parse(one), Decimal::parse(two), "{one} {two}");
         }
     }
 

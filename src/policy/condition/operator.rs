@@ -1,10 +1,12 @@
 //! Condition operators and qualifiers: the closed list of the language (seed 003, L1802-1856, L2036).
 
-use super::key::KeyType;
+use std::cmp::Ordering;
+
+use crate::policy::catalogue::ValueType;
 
 /// How values compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(in crate::policy) enum Order {
     Equal,
     Less,
     LessOrEqual,
@@ -14,7 +16,7 @@ pub(super) enum Order {
 
 /// How texts compare (R36).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TextForm {
+pub(in crate::policy) enum TextForm {
     Exact,
     IgnoreCase,
     Like,
@@ -22,7 +24,7 @@ pub(super) enum TextForm {
 
 /// An operator. A negative one is true where its positive partner is not (R30, R32).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operator {
+pub(in crate::policy) enum Operator {
     Text { form: TextForm, negative: bool },
     Number { order: Order, negative: bool },
     Date { order: Order, negative: bool },
@@ -34,7 +36,7 @@ pub(super) enum Operator {
 
 /// How several values of the request combine (R31).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Qualifier {
+pub(in crate::policy) enum Qualifier {
     /// One value suffices; also without a qualifier.
     ForAnyValue,
     /// Every value; also when there is none.
@@ -42,7 +44,8 @@ pub(super) enum Qualifier {
 }
 
 /// The qualifiers and their spelling; letter case counts (R41).
-pub(super) const QUALIFIERS: [(&str, Qualifier); 2] = [("ForAnyValue", Qualifier::ForAnyValue), ("ForAllValues", Qualifier::ForAllValues)];
+pub(in crate::policy) const QUALIFIERS: [(&str, Qualifier); 2] =
+    [("ForAnyValue", Qualifier::ForAnyValue), ("ForAllValues", Qualifier::ForAllValues)];
 
 const fn string(form: TextForm, negative: bool) -> Operator {
     Operator::Text { form, negative }
@@ -55,7 +58,7 @@ const fn date(order: Order, negative: bool) -> Operator {
 }
 
 /// The operators and their spelling; letter case counts (R41).
-pub(super) const OPERATORS: [(&str, Operator); 26] = [
+pub(in crate::policy) const OPERATORS: [(&str, Operator); 26] = [
     ("StringEquals", string(TextForm::Exact, false)),
     ("StringNotEquals", string(TextForm::Exact, true)),
     ("StringEqualsIsIgnoreCase", string(TextForm::IgnoreCase, false)),
@@ -84,16 +87,29 @@ pub(super) const OPERATORS: [(&str, Operator); 26] = [
     ("Null", Operator::Null),
 ];
 
+impl Order {
+    /// Whether a value found stands so to a value wanted.
+    pub(in crate::policy) fn holds(self, found: Ordering) -> bool {
+        match self {
+            Self::Equal => found.is_eq(),
+            Self::Less => found.is_lt(),
+            Self::LessOrEqual => found.is_le(),
+            Self::Greater => found.is_gt(),
+            Self::GreaterOrEqual => found.is_ge(),
+        }
+    }
+}
+
 impl Operator {
     /// The type of the keys that it tests; `None` for any.
-    pub(super) const fn key_type(self) -> Option<KeyType> {
+    pub(in crate::policy) const fn key_type(self) -> Option<ValueType> {
         match self {
-            Self::Text { .. } => Some(KeyType::Text),
-            Self::Number { .. } => Some(KeyType::Number),
-            Self::Date { .. } => Some(KeyType::Date),
-            Self::Bool => Some(KeyType::Bool),
-            Self::Address { .. } => Some(KeyType::Address),
-            Self::Srn { .. } => Some(KeyType::Srn),
+            Self::Text { .. } => Some(ValueType::Text),
+            Self::Number { .. } => Some(ValueType::Number),
+            Self::Date { .. } => Some(ValueType::Date),
+            Self::Bool => Some(ValueType::Bool),
+            Self::Address { .. } => Some(ValueType::Address),
+            Self::Srn { .. } => Some(ValueType::Srn),
             Self::Null => None,
         }
     }

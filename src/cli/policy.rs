@@ -1,0 +1,37 @@
+//! `portcullis policy`: work on policies without a gateway.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::Ended;
+use crate::config::Files;
+use crate::policy::Catalogue;
+use crate::source::Report;
+use crate::sync;
+use crate::types::Offering;
+
+mod test;
+
+/// Test policies, and see what they mean, before they are in force.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    // No doc comments here: they would hide the longer texts of the commands' own arguments.
+    Test(test::Arguments),
+}
+
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
+    match &arguments.command {
+        Command::Test(arguments) => test::run(arguments, out, err),
+    }
+}
+
+/// The world that the definitions of a folder, or of one file, make. Errors go to the report.
+fn catalogue(definitions: &Path, offering: Offering, report: &Report) -> Option<Catalogue> {
+    sync::files::definitions(definitions, offering, &Files::default(), report).map(|snapshot| snapshot.catalogue().clone())
+}
