@@ -2,66 +2,177 @@
 
 use smallvec::SmallVec;
 
+use super::attributes::{self, Brought, Scalars, Spots, Wanted, lend, wanted};
 use super::decision::{Denial, Facts};
-use super::resolve::Resolved;
-use crate::policy::{self, ActionId, Deciding, Place, Policies, Verdict};
-use crate::snapshot::{Decide, Operation, Snapshot, User};
+use super::request::Request;
+use super::resolve::{Resolved, Target};
+use crate::policy::{self, ActionId, Attributes, Context, Deciding, Place, Policies, Policy, Scalar, Tags, Values, Verdict};
+use crate::snapshot::{Decide, Snapshot};
 use crate::types::{Reason, Timestamp};
 
-/// Evaluates the caller's policies; the deciding statement goes into `facts`.
-pub(super) fn authorize<'v>(
-    snapshot: &'v Snapshot,
-    operation: &Operation,
-    action: ActionId,
-    resolved: &Resolved<'_>,
-    user: &'v User,
-    facts: &mut Facts<'v>,
-    now: Timestamp,
-) -> Result<(), Denial> {
-    if operation.decide == Decide::Backend {
-        return Ok(());
+/// What is to be decided.
+pub(super) struct Asked<'v, 't, 'a> {
+    pub(super) snapshot: &'v Snapshot,
+    pub(super) target: &'t Target<'a>,
+    pub(super) request: &'t Request<'a>,
+    pub(super) action: ActionId,
+    pub(super) resolved: &'t Resolved<'a>,
+    pub(super) now: Timestamp,
+}
+
+/// What the decision depends on that is not known yet.
+pub(super) enum Missing {
+    Body,
+    Attributes(Vec<Wanted>),
+}
+
+/// What is known of the resources, owned.
+type Known = SmallVec<[attributes::Facts; 2]>;
+
+impl<'v> Asked<'v, '_, '_> {
+    /// Evaluates the caller's policies; the deciding statement goes into `facts`. Allowed, if nothing is missing.
+    pub(super) fn authorize(&self, facts: &mut Facts<'v>) -> Result<Option<Missing>, Denial> {
+        let operation = self.target.operation;
+        if operation.decide == Decide::Backend {
+            return Ok(None);
+        }
+        let Some(user) = facts.user else { return Err(Denial::new(Reason::ImplicitDeny)) };
+        let held = self.snapshot.policies_of(user);
+        let policies = Policies::identity(&held);
+        let context = user.context(facts.client_address, facts.authentication.as_str(), &self.resolved.region, self.now);
+        let spots = Spots {
+            inputs: self.target.inputs(self.request),
+            parameters: &operation.parameters,
+            body_is_read: self.request.body.is_some(),
+        };
+        let context = Context { request_attributes: &spots, ..context };
+        let mut known = self.known(self.request.fetched);
+        let verdict = loop {
+            let decided = self.with_request(user.asking(), context, &known, |request| {
+                let verdict = policy::evaluate(request, &policies);
+                (verdict, (verdict == Verdict::Undecided).then(|| policy::needs(request, &policies)))
+            });
+            let (verdict, Some(needs)) = decided else { break decided.0 };
+            if needs.body {
+                return Ok(Some(Missing::Body));
+            }
+            let (wanted, lost) = wanted(&needs, self.resolved, self.snapshot);
+            if !wanted.is_empty() {
+                return Ok(Some(Missing::Attributes(wanted)));
+            }
+            if lost.is_empty() {
+                break verdict;
+            }
+            // Nobody can be asked for these: decided once more without.
+            let lost = self.request.fetched.iter().cloned().chain(lost).collect::<Vec<_>>();
+            let before = known.iter().map(attributes::Facts::size).sum::<usize>();
+            known = self.known(&lost);
+            if known.iter().map(attributes::Facts::size).sum::<usize>() == before {
+                break verdict;
+            }
+        };
+        self.conclude(verdict, &held, facts)
     }
-    let own = |account: &str| account == &*user.account_text;
-    let foreign = !own(&resolved.account) || resolved.resources.iter().any(|resource| !own(&resource.account));
-    let resources: SmallVec<[policy::Resource<'_>; 2]> = resolved
-        .resources
-        .iter()
-        .map(|resource| policy::Resource::new(resource.kind, &resource.account, &resource.region, &resource.id))
-        .collect();
-    let request = policy::Request {
-        action,
-        resources: &resources,
-        principal: user.asking(),
-        context: user.context(facts.client_address, facts.authentication.as_str(), &resolved.region, now),
-        needs_resource_policy: false,
-    };
-    let held = snapshot.policies_of(user);
-    let policy = |place: Place| match place {
-        Place::Identity(index) => held.get(index).copied(),
-        Place::Resource(_) | Place::Session(_) => None,
-    };
-    let name = |deciding: Deciding| policy(deciding.policy).map(|policy| (policy.id(), deciding.statement, policy.sid(deciding.statement)));
-    let reason = match policy::evaluate(&request, &Policies::identity(&held)) {
-        // R26: across accounts the caller's own policies are not enough, and nothing else can grant yet.
-        Verdict::Allow(_) if foreign => Reason::ImplicitDeny,
-        Verdict::Allow(deciding) => {
-            facts.deciding = deciding.and_then(name);
-            return Ok(());
+
+    fn known(&self, fetched: &[attributes::Fetched]) -> Known {
+        if fetched.is_empty() {
+            return Known::new();
         }
-        Verdict::ExplicitDeny(deciding) => {
-            facts.deciding = name(deciding);
-            Reason::ExplicitDeny
+        let catalogue = self.snapshot.catalogue();
+        let srns = self.resolved.srns(catalogue);
+        let resources = self.resolved.resources.iter().zip(&srns);
+        resources.map(|(resource, srn)| attributes::Facts::of(srn, resource.kind, fetched, catalogue)).collect()
+    }
+
+    /// The request in the form in which policies see it.
+    fn with_request<T>(
+        &self,
+        principal: policy::Principal<'_>,
+        context: Context<'_>,
+        known: &Known,
+        use_it: impl FnOnce(&policy::Request<'_>) -> T,
+    ) -> T {
+        let scalars: SmallVec<[Scalars<'_>; 2]> = known.iter().map(attributes::Facts::scalars).collect();
+        let lists: SmallVec<[Lists<'_>; 2]> = scalars.iter().map(Lists::of).collect();
+        let mut resources: SmallVec<[policy::Resource<'_>; 2]> = SmallVec::new();
+        for (place, named) in self.resolved.resources.iter().enumerate() {
+            let resource = policy::Resource::new(named.kind, &named.account, &named.region, &named.id);
+            resources.push(lists.get(place).map_or(resource, |lists| lists.lend(resource)));
         }
-        Verdict::ImplicitDeny => Reason::ImplicitDeny,
-        Verdict::Unavailable(deciding) => {
-            facts.deciding = deciding.and_then(name);
-            Reason::AttributeUnavailable
+        let brought = self.target.operation.request_tags.as_ref().map(|accessor| Brought::read(accessor, self.target.body));
+        let tags: Vec<(&str, Vec<Scalar<'_>>)> = match &brought {
+            Some(Brought::Tags(tags)) => tags.iter().map(|(key, values)| (&**key, values.scalars())).collect(),
+            Some(Brought::Unreadable) | None => Vec::new(),
+        };
+        let (tag_lists, keys): (Vec<_>, Vec<Scalar<'_>>) = (lend(&tags), tags.iter().map(|(key, _)| Scalar::Text(key)).collect());
+        let (request_tags, tag_keys) = match brought {
+            None => (Tags::Known(&[]), Values::Absent),
+            Some(_) if self.request.body.is_none() => (Tags::NotFetched, Values::NotFetched),
+            Some(Brought::Tags(_)) => (Tags::Known(&tag_lists), Values::of(&keys)),
+            Some(Brought::Unreadable) => (Tags::Unavailable, Values::Unavailable),
+        };
+        let context = Context { request_tags, tag_keys, ..context };
+        let needs_resource_policy = self.snapshot.catalogue().action(self.action).needs_resource_policy();
+        use_it(&policy::Request { action: self.action, resources: &resources, principal, context, needs_resource_policy })
+    }
+
+    fn conclude(&self, verdict: Verdict, held: &[&'v Policy], facts: &mut Facts<'v>) -> Result<Option<Missing>, Denial> {
+        let policy = |place: Place| match place {
+            Place::Identity(index) => held.get(index).copied(),
+            Place::Resource(_) | Place::Session(_) => None,
+        };
+        let name =
+            |deciding: Deciding| policy(deciding.policy).map(|policy| (policy.id(), deciding.statement, policy.sid(deciding.statement)));
+        let abroad = facts.user.is_none_or(|user| *user.account_text != *self.resolved.account);
+        let reason = match verdict {
+            // R26: an action without resources belongs to the account that its definition names.
+            Verdict::Allow(_) if abroad => Reason::ImplicitDeny,
+            Verdict::Allow(deciding) => {
+                facts.deciding = deciding.and_then(name);
+                return Ok(None);
+            }
+            Verdict::ExplicitDeny(deciding) => {
+                facts.deciding = name(deciding);
+                Reason::ExplicitDeny
+            }
+            Verdict::ImplicitDeny => Reason::ImplicitDeny,
+            Verdict::Unavailable(deciding) => {
+                facts.deciding = deciding.and_then(name);
+                Reason::AttributeUnavailable
+            }
+            Verdict::Undecided => Reason::AttributeUnavailable,
+            Verdict::InvalidPolicy(place) => {
+                facts.deciding = policy(place).map(|policy| (policy.id(), 0, None));
+                Reason::InvalidPolicy
+            }
+        };
+        Err(Denial::new(reason))
+    }
+}
+
+/// What is known of one resource, as lists that requests lend.
+struct Lists<'a> {
+    tags: Option<Option<Vec<(&'a str, Values<'a>)>>>,
+    attributes: Vec<(policy::AttributeId, Values<'a>)>,
+}
+
+impl<'a> Lists<'a> {
+    fn of(scalars: &'a Scalars<'a>) -> Self {
+        let attribute = |(id, values): &'a (policy::AttributeId, Option<Vec<Scalar<'a>>>)| {
+            (*id, values.as_ref().map_or(Values::Unavailable, |values| Values::of(values)))
+        };
+        Self {
+            tags: scalars.tags.as_ref().map(|tags| tags.as_ref().map(|tags| lend(tags))),
+            attributes: scalars.attributes.iter().map(attribute).collect(),
         }
-        Verdict::Undecided => Reason::AttributeUnavailable,
-        Verdict::InvalidPolicy(place) => {
-            facts.deciding = policy(place).map(|policy| (policy.id(), 0, None));
-            Reason::InvalidPolicy
-        }
-    };
-    Err(Denial::new(reason))
+    }
+
+    fn lend<'r>(&'r self, resource: policy::Resource<'r>) -> policy::Resource<'r> {
+        let tags = match &self.tags {
+            None => Tags::NotFetched,
+            Some(None) => Tags::Unavailable,
+            Some(Some(tags)) => Tags::Known(tags),
+        };
+        policy::Resource { tags, attributes: Attributes { known: &self.attributes, others: Values::NotFetched }, ..resource }
+    }
 }

@@ -95,6 +95,7 @@ mod tests {
             target: "/",
             headers: &headers,
             body: None,
+            fetched: &[],
         };
         find(&request).map(|address| address.to_string())
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use super::attributes::Wanted;
 use super::service::Service;
 use crate::policy::Action;
 use crate::snapshot::{Operation, User};
@@ -15,11 +16,20 @@ pub enum Decision<'v> {
     Permit(Permit<'v>),
     /// Refuse it.
     Denied(Denied<'v>),
-    /// Read the body, at most this much, and ask again.
-    Needs {
-        /// Most bytes of the body.
+    /// Find this out and ask again.
+    Needs(Need),
+}
+
+/// What a decision depends on that only the shell can find out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// The body.
+    Body {
+        /// Most bytes of it.
         bytes_max: usize,
     },
+    /// Tags and attributes of resources.
+    Attributes(Vec<Wanted>),
 }
 
 /// Why a request is refused.

@@ -2,7 +2,7 @@
 //! action and resources, policies.
 //!
 //! Pure: the request, the snapshot and the time come in, a [`Decision`] comes out. It reads no clock, opens no
-//! socket and logs nothing; what it cannot answer without the body it asks for with [`Decision::Needs`].
+//! socket and logs nothing; what it cannot answer without the body, or without tags and attributes that only backends know, it asks for with [`Decision::Needs`].
 //!
 //! INVARIANT: only this component makes a [`Permit`], and forwarding takes one by value, so a request that was
 //! not decided cannot be forwarded.
@@ -10,6 +10,7 @@
 pub mod decision;
 pub mod request;
 
+pub mod attributes;
 mod authenticate;
 mod authorize;
 mod client_address;
@@ -19,9 +20,12 @@ pub mod service;
 
 use std::sync::Arc;
 
-pub use decision::{Decision, Denial, Denied, Facts, Permit};
+pub use attributes::{Fetched, Wanted};
+pub use decision::{Decision, Denial, Denied, Facts, Need, Permit};
 pub use request::{Entrance, ForwardedHeader, Request};
 pub use service::{ErrorProtocol, Mode, Service, ServiceSettings, Services};
+
+use authorize::Missing;
 
 use crate::snapshot::{Authentication, Snapshot};
 use crate::types::{AuthenticationType, Path, Reason, Timestamp};
@@ -45,7 +49,7 @@ pub fn decide<'v>(view: &'v View, request: &Request<'_>, now: Timestamp) -> Deci
     let observed = facts.service.is_some_and(|service| service.mode == Mode::Observe);
     match outcome {
         Ok(Outcome::Allowed) => Decision::Permit(Permit::granted(facts)),
-        Ok(Outcome::NeedsBody { bytes_max }) => Decision::Needs { bytes_max },
+        Ok(Outcome::Needs(need)) => Decision::Needs(need),
         Err(denial) if observed => Decision::Permit(Permit::observed(facts, denial)),
         Err(denial) => Decision::Denied(Denied { denial, facts }),
     }
@@ -64,7 +68,7 @@ pub fn deny<'v>(view: &'v View, request: &Request<'_>, denial: Denial) -> Decisi
 
 enum Outcome {
     Allowed,
-    NeedsBody { bytes_max: usize },
+    Needs(Need),
 }
 
 fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut Facts<'v>) -> Result<Outcome, Denial> {
@@ -93,7 +97,7 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
     let (operation, parameters) = operation.ok_or(Denial::new(Reason::NoActionDefinition))?;
     facts.operation = Some(operation);
     if operation.needs_body && request.body.is_none() {
-        return Ok(Outcome::NeedsBody { bytes_max: service.body_bytes_max });
+        return Ok(Outcome::Needs(Need::Body { bytes_max: service.body_bytes_max }));
     }
     let catalogue = view.snapshot.catalogue();
     let action = operation.action.ok_or(Denial::new(Reason::NoActionDefinition))?;
@@ -103,6 +107,10 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
     let target = resolve::Target { operation, parameters: &parameters, host: &found.labels, caller: user, body: body.as_ref() };
     let resolved = target.resolve(catalogue, request)?;
     facts.resources = resolved.srns(catalogue);
-    authorize::authorize(&view.snapshot, operation, action, &resolved, user, facts, now)?;
-    Ok(Outcome::Allowed)
+    let asked = authorize::Asked { snapshot: &view.snapshot, target: &target, request, action, resolved: &resolved, now };
+    match asked.authorize(facts)? {
+        None => Ok(Outcome::Allowed),
+        Some(Missing::Body) => Ok(Outcome::Needs(Need::Body { bytes_max: service.body_bytes_max })),
+        Some(Missing::Attributes(wanted)) => Ok(Outcome::Needs(Need::Attributes(wanted))),
+    }
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, Method};
 
+use super::attributes::Fetched;
 use crate::types::NetworkSet;
 
 /// Where a request came in: what the listener's configuration says about everyone who comes this way.
@@ -43,6 +44,8 @@ pub struct Request<'a> {
     pub headers: &'a HeaderMap,
     /// The body, once it was asked for.
     pub body: Option<&'a [u8]>,
+    /// What was asked of the backends, once it was needed.
+    pub fetched: &'a [Fetched],
 }
 
 impl<'a> Request<'a> {

@@ -42,9 +42,13 @@ pub(super) struct Target<'a> {
     pub(super) body: Option<&'a Node>,
 }
 
-/// Parses the body when the operation reads it: strict JSON, and the same bytes that will be forwarded.
+/// Parses the body once it was asked for: strict JSON, and the same bytes that will be forwarded.
 pub(super) fn read_body(operation: &Operation, request: &Request<'_>) -> Result<Option<Node>, Denial> {
-    let (true, Some(body)) = (operation.needs_body, request.body) else { return Ok(None) };
+    let Some(body) = request.body else { return Ok(None) };
+    // Only policies asked for it, and there is none.
+    if body.is_empty() && !operation.needs_body {
+        return Ok(None);
+    }
     let refuse = |detail: String| Denial::with(Reason::MalformedRequest, detail);
     if request.headers.contains_key(header::CONTENT_ENCODING) {
         return Err(refuse("this action's body must be sent without Content-Encoding".to_owned()));
@@ -72,16 +76,21 @@ fn is_json(media_type: &str) -> bool {
 }
 
 impl<'a> Target<'a> {
-    /// Every resource with its account and region. Fails closed: what the definition names must be there.
-    pub(super) fn resolve(&self, catalogue: &Catalogue, request: &Request<'a>) -> Result<Resolved<'a>, Denial> {
-        let inputs = Inputs {
+    /// What expressions and conditions read from.
+    pub(super) fn inputs(&self, request: &Request<'a>) -> Inputs<'a> {
+        Inputs {
             parameters: self.parameters,
             query: request.query(),
             headers: request.headers,
             body: self.body,
             host: self.host,
             account: &self.caller.account_text,
-        };
+        }
+    }
+
+    /// Every resource with its account and region. Fails closed: what the definition names must be there.
+    pub(super) fn resolve(&self, catalogue: &Catalogue, request: &Request<'a>) -> Result<Resolved<'a>, Denial> {
+        let inputs = self.inputs(request);
         let account = self.operation.account.evaluate_one(&inputs).map_err(missing)?;
         let region = self.operation.region.evaluate_one(&inputs).map_err(missing)?;
         let mut resources = SmallVec::new();

@@ -72,6 +72,12 @@ impl Service {
         found.reduce(|first, other| if is_more_specific(&other.0.template, &first.0.template) { other } else { first })
     }
 
+    /// Whether the resources of a service type are this service's.
+    #[must_use]
+    pub fn serves(&self, service_type: &str) -> bool {
+        self.definitions.iter().any(|definition| *definition.service_type == *service_type)
+    }
+
     /// Whether configuration lists the operation as public.
     #[must_use]
     pub fn is_public(&self, operation: &Operation) -> bool {

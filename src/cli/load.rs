@@ -96,5 +96,7 @@ fn upstream(service: &Service, identity_key: &Secret) -> UpstreamSettings {
         identity_key: SigningKey::new(identity_key),
         connect_timeout: service.upstream.connect_timeout,
         response_timeout: service.upstream.response_timeout,
+        attribute_ttl: service.upstream.attribute_ttl,
+        attribute_timeout: service.upstream.attribute_timeout,
     }
 }

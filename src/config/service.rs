@@ -88,6 +88,10 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// Longest time until the head of the answer.
     pub response_timeout: Duration,
+    /// How long a tag or attribute that it told is used.
+    pub attribute_ttl: Duration,
+    /// Longest time until it has told one.
+    pub attribute_timeout: Duration,
 }
 
 impl Service {
@@ -211,6 +215,8 @@ impl Upstream {
             table.required("identity_key", hint, |value| SecretRef::decode(&value).map(|secret| (secret, value.node().span)));
         let connect = table.or("connect_timeout_ms", 2_000, |value| value.integer(1..=60_000, "milliseconds"));
         let response = table.or("response_timeout_ms", 60_000, |value| value.integer(1..=3_600_000, "milliseconds"));
+        let ttl = table.or("attribute_ttl_ms", 5_000, |value| value.integer(0..=300_000, "milliseconds"));
+        let attribute = table.or("attribute_timeout_ms", 2_000, |value| value.integer(1..=60_000, "milliseconds"));
         table.finish()?;
         let (identity_key, identity_key_span) = identity_key?;
         Some(Self {
@@ -221,6 +227,8 @@ impl Upstream {
             identity_key_span,
             connect_timeout: Duration::from_millis(connect?),
             response_timeout: Duration::from_millis(response?),
+            attribute_ttl: Duration::from_millis(ttl?),
+            attribute_timeout: Duration::from_millis(attribute?),
         })
     }
 }

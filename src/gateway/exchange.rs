@@ -50,7 +50,7 @@ impl Exchange {
         let (facts, denial) = match decision {
             Decision::Permit(permit) => (permit.facts(), permit.would_deny()),
             Decision::Denied(denied) => (&denied.facts, Some(&denied.denial)),
-            Decision::Needs { .. } => (&empty, None),
+            Decision::Needs(_) => (&empty, None),
         };
         let outcome = outcome(decision);
         let service = Rc::clone(bound.service(facts.service));
@@ -126,7 +126,7 @@ fn outcome(decision: &Decision<'_>) -> Outcome {
     match decision {
         Decision::Permit(permit) => permit.would_deny().map_or(Outcome::Allowed, |denial| Outcome::Observed(denial.reason)),
         Decision::Denied(denied) => Outcome::Refused(denied.denial.reason),
-        Decision::Needs { .. } => Outcome::Refused(Reason::MalformedRequest),
+        Decision::Needs(_) => Outcome::Refused(Reason::MalformedRequest),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
 use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
@@ -48,7 +48,12 @@ pub(super) async fn forward(
         }
     }
     let request = Request::from_parts(parts, body);
+    let written = written(bound, &permit, request.method());
     let sent = upstream.pool.send(request, upstream.settings.connect_timeout, &client.deadline).await;
+    // Before the client hears of it: whatever it asks next must see what it has written. Also when nobody knows what became of it.
+    if written {
+        client.worker.attributes().written(&permit.facts().resources);
+    }
     // A backend that breaks off while the client is slow to send is still the backend's doing.
     let clients_doing = match &sent {
         Ok(_) => false,
@@ -79,6 +84,12 @@ pub(super) async fn forward(
     };
     exchange.failed(reason);
     refuse::refuse(bound, &failed(Denial::new(reason), permit.facts()), exchange)
+}
+
+/// Whether the request may change what backends tell about resources.
+fn written(bound: &Bound, permit: &Permit<'_>, method: &Method) -> bool {
+    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    !reads && bound.state.view.snapshot.has_sources() && !permit.facts().resources.is_empty()
 }
 
 /// Takes out what must not pass and puts in who is calling.

@@ -7,11 +7,11 @@ use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
-use super::body::{Collected, RequestBody, ResponseBody};
+use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::state::Bound;
-use super::{forward, read, refuse, revision};
+use super::{forward, needs, read, refuse, revision};
 use crate::access::{self, Decision, Denial, Denied, Facts};
 use crate::types::{Reason, Timestamp};
 
@@ -37,14 +37,16 @@ pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Re
             }
         }
     }
-    let late;
+    let gathered;
     let (bound, decision) = match decide(&client, &early, &mut parts, now) {
-        Decision::Needs { bytes_max } => {
-            // Boxed: bodies are read for few decisions, and every request pays for the size of this future.
-            let collected = Box::pin(body.collect(bytes_max)).await;
-            // Decided by what is in force now, not when the first byte came.
-            late = client.worker.bound();
-            (&*late, decide_with_body(&client, &late, &parts, &body, (collected, bytes_max), now))
+        Decision::Needs(need) => {
+            // Boxed: few decisions need anything, and every request pays for the size of this future.
+            gathered = Box::pin(needs::gather(&client, Rc::clone(&early), &parts, &mut body, need, now)).await;
+            let decision = match gathered.decide(&client, &parts, &body, now) {
+                Decision::Needs(need) => Decision::Denied(needs::given_up(&need)),
+                decision @ (Decision::Permit(_) | Decision::Denied(_)) => decision,
+            };
+            (&*gathered.bound, decision)
         }
         decision @ (Decision::Permit(_) | Decision::Denied(_)) => (&*early, decision),
     };
@@ -64,7 +66,7 @@ async fn finish(
     let mut response = match decision {
         Decision::Permit(permit) => forward::forward(client, bound, permit, parts, body, exchange).await,
         Decision::Denied(denied) => refuse::refuse(bound, &denied, exchange),
-        Decision::Needs { .. } => refuse::refuse(bound, &unreadable_body(), exchange),
+        Decision::Needs(need) => refuse::refuse(bound, &needs::given_up(&need), exchange),
     };
     if client.worker.is_stopping() {
         response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
@@ -77,7 +79,7 @@ fn decide<'b>(client: &Client, bound: &'b Bound, parts: &mut Parts, now: Timesta
     let Some(entrance) = bound.state.entrances.get(client.listener).filter(|_| !client.worker.records_must_be_refused()) else {
         return overloaded();
     };
-    let request = read::canonical_target(parts, entrance).and_then(|()| read::request(parts, entrance, client.peer, None));
+    let request = read::canonical_target(parts, entrance).and_then(|()| read::request(parts, entrance, client.peer, None, &[]));
     match request {
         Ok(request) => decide_unless_stale(bound, &request, now),
         Err(denial) => refused(denial),
@@ -85,7 +87,7 @@ fn decide<'b>(client: &Client, bound: &'b Bound, parts: &mut Parts, now: Timesta
 }
 
 /// The decision, unless what it would be made from is too old to decide anything.
-fn decide_unless_stale<'b>(bound: &'b Bound, request: &access::Request<'_>, now: Timestamp) -> Decision<'b> {
+pub(super) fn decide_unless_stale<'b>(bound: &'b Bound, request: &access::Request<'_>, now: Timestamp) -> Decision<'b> {
     match bound.state.feed.as_ref().and_then(|feed| feed.refusal(bound.state.view.snapshot.revision(), now)) {
         None => access::decide(&bound.state.view, request, now),
         Some(denial) => access::deny(&bound.state.view, request, denial),
@@ -95,45 +97,16 @@ fn decide_unless_stale<'b>(bound: &'b Bound, request: &access::Request<'_>, now:
 /// What the shell found out by itself, in the same frame.
 fn deny<'b>(client: &Client, bound: &'b Bound, parts: &Parts, denial: Denial) -> Decision<'b> {
     let Some(entrance) = bound.state.entrances.get(client.listener) else { return refused(denial) };
-    match read::request(parts, entrance, client.peer, None) {
+    match read::request(parts, entrance, client.peer, None, &[]) {
         Ok(request) => access::deny(&bound.state.view, &request, denial),
         Err(_) => refused(denial),
     }
 }
 
-/// Stages 3 to 9 again, with the body: the bytes that are decided on are the bytes that are forwarded.
-fn decide_with_body<'b>(
-    client: &Client,
-    bound: &'b Bound,
-    parts: &Parts,
-    body: &RequestBody,
-    (collected, bytes_max): (Collected, usize),
-    now: Timestamp,
-) -> Decision<'b> {
-    let Some(entrance) = bound.state.entrances.get(client.listener) else { return overloaded() };
-    let request = match read::request(parts, entrance, client.peer, body.whole()) {
-        Ok(request) => request,
-        Err(denial) => return refused(denial),
-    };
-    match collected {
-        Collected::Whole => decide_unless_stale(bound, &request, now),
-        Collected::TooLarge => access::deny(&bound.state.view, &request, too_large(bytes_max)),
-        Collected::Broken => Decision::Denied(unreadable_body()),
-    }
-}
-
-fn refused<'b>(denial: Denial) -> Decision<'b> {
+pub(super) fn refused<'b>(denial: Denial) -> Decision<'b> {
     Decision::Denied(Denied { denial, facts: Facts::default() })
 }
 
-fn too_large(bytes_max: usize) -> Denial {
-    Denial::with(Reason::BodyTooLarge, format!("the limit is {bytes_max} bytes"))
-}
-
-fn unreadable_body<'b>() -> Denied<'b> {
-    Denied { denial: Denial::with(Reason::MalformedRequest, "the body ended early or did not arrive in time"), facts: Facts::default() }
-}
-
-fn overloaded<'b>() -> Decision<'b> {
+pub(super) fn overloaded<'b>() -> Decision<'b> {
     refused(Denial::with(Reason::TooManyRequests, "decisions cannot be recorded fast enough"))
 }

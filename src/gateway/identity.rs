@@ -8,11 +8,13 @@ use super::exchange::Exchange;
 use crate::access::Facts;
 use crate::authn::assertion::Assertion;
 use crate::telemetry::record::decimal_into;
-use crate::types::{AuthenticationType, SigningKey};
+use crate::types::{AuthenticationType, RequestId, SigningKey, Timestamp};
 
 const PRINCIPAL: HeaderName = HeaderName::from_static("portcullis-principal");
 const ACCOUNT: HeaderName = HeaderName::from_static("portcullis-account");
 const ASSERTION: HeaderName = HeaderName::from_static("portcullis-assertion");
+/// Who asks when the gateway itself asks for tags and attributes, and how it proved who it is: by the assertion alone.
+const GATEWAY: &str = "portcullis";
 /// The request's id, in both directions.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("portcullis-request-id");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -53,5 +55,34 @@ pub(super) fn add(parts: &mut Parts, facts: &Facts<'_>, key: &SigningKey, client
     }
     if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(assertion)) {
         headers.insert(ASSERTION, value);
+    }
+}
+
+/// Adds the identity headers of a question that the gateway asks by itself, about a resource of this account.
+pub(super) fn add_own<B>(request: &mut http::Request<B>, account: &str, key: &SigningKey, client: &Client, now: Timestamp) {
+    let mut request_id = [0; RequestId::CHARS];
+    client.worker.request_id(now).write(&mut request_id);
+    let request_id = std::str::from_utf8(&request_id).unwrap_or_default();
+    let time = now.milliseconds().to_string();
+    let assertion = Assertion {
+        method: request.method().as_str(),
+        target: request.uri().path_and_query().map_or("", http::uri::PathAndQuery::as_str),
+        principal: GATEWAY,
+        account,
+        authentication_type: GATEWAY,
+        access_key: "",
+        mfa: "false",
+        address: "",
+        request_id,
+        time: &time,
+    }
+    .sign(key);
+    let headers = request.headers_mut();
+    for (name, value) in
+        [(PRINCIPAL, GATEWAY.as_bytes()), (ACCOUNT, account.as_bytes()), (REQUEST_ID, request_id.as_bytes()), (ASSERTION, &assertion)]
+    {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            headers.insert(name, value);
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 mod handler;
 
+mod attributes;
 mod body;
 mod client;
 mod deadline;
@@ -14,6 +15,7 @@ mod forward;
 mod headers;
 mod health;
 mod identity;
+mod needs;
 mod read;
 mod refuse;
 mod revision;

@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, Version, header};
 
-use crate::access::{Denial, Entrance, Request};
+use crate::access::{Denial, Entrance, Fetched, Request};
 use crate::types::Reason;
 
 /// Longest Host, in bytes (RFC 1035 names are shorter).
@@ -39,11 +39,12 @@ pub(super) fn request<'a>(
     entrance: &'a Entrance,
     peer: SocketAddr,
     body: Option<&'a [u8]>,
+    fetched: &'a [Fetched],
 ) -> Result<Request<'a>, Denial> {
     let target = parts.uri.path_and_query().map(PathAndQuery::as_str);
     let target = target.ok_or(Denial::with(Reason::MalformedRequest, "the request target is not a path"))?;
     let host = host(&parts.headers)?;
-    Ok(Request { entrance, peer: peer.ip(), method: &parts.method, host, target, headers: &parts.headers, body })
+    Ok(Request { entrance, peer: peer.ip(), method: &parts.method, host, target, headers: &parts.headers, body, fetched })
 }
 
 /// The one Host of a request, its bytes as sent.

@@ -36,8 +36,8 @@ pub(super) fn counts(decision: &Decision<'_>) -> bool {
     match decision {
         Decision::Permit(permit) => permit.facts().user.is_some(),
         Decision::Denied(denied) => denied.facts.user.is_some(),
-        // Nobody is asked for a body before.
-        Decision::Needs { .. } => true,
+        // Nothing is asked for before.
+        Decision::Needs(_) => true,
     }
 }
 

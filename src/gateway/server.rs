@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 
+use super::attributes::AttributeCache;
 use super::health;
 use super::state::State;
 use super::worker;
@@ -83,6 +84,8 @@ pub(super) struct Shared {
     pub(super) stage: watch::Sender<Stage>,
     /// The revision in force; tells whoever waits for one.
     pub(super) published: watch::Sender<Revision>,
+    /// What backends told about resources.
+    pub(super) attributes: AttributeCache,
 }
 
 /// A running gateway.
@@ -139,6 +142,7 @@ impl Gateway {
             workers: options.workers,
             wall_clock: options.wall_clock,
             stage,
+            attributes: AttributeCache::default(),
         });
         let mut workers = Vec::new();
         for (index, sockets) in per_worker.into_iter().enumerate() {

@@ -82,6 +82,10 @@ pub struct UpstreamSettings {
     pub connect_timeout: Duration,
     /// Longest time until the head of the answer.
     pub response_timeout: Duration,
+    /// How long a tag or attribute that it told is used.
+    pub attribute_ttl: Duration,
+    /// Longest time until it has told one.
+    pub attribute_timeout: Duration,
 }
 
 /// A worker's own view of a [`State`]: plain reference counts, own connections, own counters.
@@ -128,6 +132,12 @@ impl Bound {
             ),
         };
         Self { state, revision, revision_text, services, nowhere }
+    }
+
+    /// The service that serves the resources of a service type.
+    pub(super) fn serving(&self, service_type: &str) -> Option<&Rc<BoundService>> {
+        let service = self.state.view.services.all().iter().find(|service| service.serves(service_type))?;
+        self.services.get(service.index)
     }
 
     /// The service's bound form; for requests without a service, counters under `-`.

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 
+use super::attributes::AttributeCache;
 use super::client::{self, Ended};
 use super::deadline::{Clock, Deadline, SWEEP_EVERY, TICK};
 use super::server::{Shared, Stage};
@@ -42,6 +43,8 @@ pub(super) struct Worker {
     stopping: Cell<bool>,
     /// How many requests wait for a revision.
     waiting: Rc<Cell<usize>>,
+    /// How many questions about resources are on their way.
+    asking: Rc<Cell<usize>>,
     random: Cell<u64>,
     time_text: RefCell<(i64, String)>,
 }
@@ -135,6 +138,7 @@ impl Worker {
             next_connection: Cell::new(0),
             stopping: Cell::new(false),
             waiting: Rc::default(),
+            asking: Rc::default(),
             random: Cell::new(seed),
             time_text: RefCell::new((i64::MIN, String::new())),
             shared,
@@ -156,6 +160,25 @@ impl Worker {
         }
     }
 
+    /// What backends told about resources.
+    pub(super) fn attributes(&self) -> &AttributeCache {
+        &self.shared.attributes
+    }
+
+    pub(super) fn counters(&self) -> &WorkerCounters {
+        &self.counters
+    }
+
+    /// A deadline of no connection: it never comes.
+    pub(super) fn idle_deadline(&self) -> Rc<Deadline> {
+        Rc::new(Deadline::new(Rc::clone(&self.clock), self.timeouts))
+    }
+
+    /// A place among the questions that are on their way to backends, if there is one.
+    pub(super) fn ask(&self, most: usize) -> Option<Waiting> {
+        Waiting::among(&self.asking, most)
+    }
+
     /// Tells the revision in force, now and whenever it changes.
     pub(super) fn published(&self) -> watch::Receiver<Revision> {
         self.shared.published.subscribe()
@@ -163,12 +186,7 @@ impl Worker {
 
     /// A place among the requests that wait for a revision, if there is one.
     pub(super) fn wait_for_revision(&self, most: usize) -> Option<Waiting> {
-        let waiting = Rc::clone(&self.waiting);
-        if waiting.get() >= most {
-            return None;
-        }
-        waiting.set(waiting.get() + 1);
-        Some(Waiting(waiting))
+        Waiting::among(&self.waiting, most)
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -284,8 +302,18 @@ impl Worker {
     }
 }
 
-/// A request that waits for a revision, as long as this is held.
+/// A place among those who wait for something, as long as this is held.
 pub(super) struct Waiting(Rc<Cell<usize>>);
+
+impl Waiting {
+    fn among(waiting: &Rc<Cell<usize>>, most: usize) -> Option<Self> {
+        if waiting.get() >= most {
+            return None;
+        }
+        waiting.set(waiting.get() + 1);
+        Some(Self(Rc::clone(waiting)))
+    }
+}
 
 impl Drop for Waiting {
     fn drop(&mut self) {

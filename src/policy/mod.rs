@@ -46,4 +46,6 @@ pub use inclusion::Work;
 pub use loss::{Loss, Lost, lost};
 pub use principal::TRUSTED_MAX;
 pub use reader::LIST_ENTRIES_MAX;
-pub use request::{Attributes, Context, Kind, Known, NoAttributes, Principal, Request, RequestAttributes, Resource, Scalar, Tags, Values};
+pub use request::{
+    Attributes, Context, Kind, Known, NoAttributes, Principal, Request, RequestAttributes, Resource, Scalar, Stored, Tags, Values,
+};

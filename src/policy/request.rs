@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::accessor::Accessor;
 use super::catalogue::{ActionId, AttributeId, ResourceTypeId};
+use crate::source::{Node, Value};
 use crate::types::Timestamp;
 
 /// What is to be decided.
@@ -133,6 +134,16 @@ impl<'a> Values<'a> {
         text.map_or(Self::Absent, |text| Self::One(Scalar::Text(text)))
     }
 
+    /// None, one or many.
+    #[must_use]
+    pub const fn of(values: &'a [Scalar<'a>]) -> Self {
+        match values {
+            [] => Self::Absent,
+            [one] => Self::One(*one),
+            many => Self::Many(many),
+        }
+    }
+
     /// Hands over each value, and says whether these were all.
     pub(super) fn each(self, mut take: impl FnMut(Scalar<'_>)) -> Known {
         match self {
@@ -143,6 +154,37 @@ impl<'a> Values<'a> {
             Self::NotFetched => return Known::NotFetched,
         }
         Known::Known
+    }
+}
+
+/// Values that somebody keeps to lend them to requests: texts, numbers and booleans as they were written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stored(Box<[Option<Box<str>>]>);
+
+impl Stored {
+    /// The values of JSON: a scalar, or the items of a list; `null` is none.
+    #[must_use]
+    pub fn of<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Self {
+        let scalar = |value: &Value| match value {
+            Value::String(text) | Value::Number(text) => Some(text.clone()),
+            Value::Bool(value) => Some(Box::from(if *value { "true" } else { "false" })),
+            Value::Null | Value::List(_) | Value::Map(_) => None,
+        };
+        let mut all = Vec::new();
+        for node in nodes {
+            match &node.value {
+                Value::Null => {}
+                Value::List(items) => all.extend(items.iter().filter(|item| item.value != Value::Null).map(|item| scalar(&item.value))),
+                value @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Map(_)) => all.push(scalar(value)),
+            }
+        }
+        Self(all.into())
+    }
+
+    /// The values in the form in which requests lend them.
+    #[must_use]
+    pub fn scalars(&self) -> Vec<Scalar<'_>> {
+        self.0.iter().map(|value| value.as_deref().map_or(Scalar::Other, Scalar::Text)).collect()
     }
 }
 

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
+use crate::policy::{self, Accessor, Part, Scalar};
 use crate::source::{Node, Value};
 use crate::types::path::hex_pair;
 
@@ -163,18 +164,7 @@ impl Term {
                 None => Err(AccessError::Missing(format!("`path['{name}']`"))),
             },
             Self::Query(name) => one(query_value(inputs.query, name)?),
-            Self::Header(name) => {
-                let mut values = inputs.headers.get_all(name).iter();
-                let what = || format!("the header `{name}`");
-                if has_double(inputs.headers, name) {
-                    return Err(AccessError::Repeated(what()));
-                }
-                let value = values.next().ok_or_else(|| AccessError::Missing(what()))?;
-                if values.next().is_some() {
-                    return Err(AccessError::Repeated(what()));
-                }
-                one(Cow::Borrowed(value.to_str().map_err(|_| AccessError::NotText(what()))?))
-            }
+            Self::Header(name) => one(header_value(inputs.headers, name)?),
             Self::Body(steps) => {
                 let mut values = Values::new();
                 let body = inputs.body.ok_or_else(|| AccessError::Missing("the body".to_owned()))?;
@@ -192,6 +182,80 @@ impl Term {
     }
 }
 
+/// The values that stand at a place of the request, for a condition (`scp:RequestAttribute/...`). What could be read in more than one
+/// way is handed over as something that no condition can test.
+pub fn read_attribute(accessor: &Accessor, names: &[Box<str>], inputs: &Inputs<'_>, take: &mut dyn FnMut(Scalar<'_>)) {
+    let found = match accessor.part() {
+        Part::Path => {
+            let place = names.iter().position(|name| **name == *accessor.name());
+            place.and_then(|place| inputs.parameters.get(place)).iter().for_each(|value| take(Scalar::Text(value)));
+            return;
+        }
+        Part::Query => query_value(inputs.query, accessor.name()),
+        Part::Header => match accessor.name().parse::<HeaderName>() {
+            Ok(name) => header_value(inputs.headers, &name),
+            // No request has such a header.
+            Err(_) => return,
+        },
+        Part::Body => return inputs.body.into_iter().for_each(|body| read_body(body, accessor.steps(), take)),
+    };
+    match found {
+        Ok(value) => take(Scalar::Text(&value)),
+        Err(AccessError::Missing(_)) => {}
+        Err(_) => take(Scalar::Other),
+    }
+}
+
+fn read_body(node: &Node, steps: &[policy::Step], take: &mut dyn FnMut(Scalar<'_>)) {
+    let Some((step, rest)) = steps.split_first() else {
+        return match &node.value {
+            Value::Null => {}
+            Value::String(text) => take(Scalar::Text(text)),
+            Value::Number(text) if is_plain_decimal(text) => take(Scalar::Text(text)),
+            Value::Bool(value) => take(Scalar::Bool(*value)),
+            Value::List(items) => items.iter().for_each(|item| match &item.value {
+                Value::List(_) => take(Scalar::Other),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Map(_) => read_body(item, &[], take),
+            }),
+            // `7.0` is 7 to some readers and another text to us.
+            Value::Number(_) | Value::Map(_) => take(Scalar::Other),
+        };
+    };
+    match (step, &node.value) {
+        (policy::Step::Member(name), Value::Map(_)) => match member(node, name) {
+            Ok(found) => found.into_iter().for_each(|member| read_body(member, rest, take)),
+            Err(AmbiguousMember) => take(Scalar::Other),
+        },
+        (policy::Step::Each, Value::List(items)) => items.iter().for_each(|item| read_body(item, rest, take)),
+        (_, Value::Null) => {}
+        (policy::Step::Member(_) | policy::Step::Each, _) => take(Scalar::Other),
+    }
+}
+
+/// A number that all readers print alike: an integer, or digits around a point without a zero at the end.
+fn is_plain_decimal(text: &str) -> bool {
+    match text.split_once('.') {
+        None => is_plain_integer(text),
+        Some((whole, fraction)) => {
+            let digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
+            (is_plain_integer(whole) || whole == "-0") && digits && !fraction.is_empty() && !fraction.ends_with('0')
+        }
+    }
+}
+
+fn header_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Cow<'a, str>, AccessError> {
+    let mut values = headers.get_all(name).iter();
+    let what = || format!("the header `{name}`");
+    if has_double(headers, name) {
+        return Err(AccessError::Repeated(what()));
+    }
+    let value = values.next().ok_or_else(|| AccessError::Missing(what()))?;
+    if values.next().is_some() {
+        return Err(AccessError::Repeated(what()));
+    }
+    Ok(Cow::Borrowed(value.to_str().map_err(|_| AccessError::NotText(what()))?))
+}
+
 /// Whether a backend could take another header for this one, or would not get it: a spelling that folds to the same
 /// name, or `Connection` naming it.
 fn has_double(headers: &HeaderMap, name: &HeaderName) -> bool {
@@ -204,6 +268,23 @@ fn has_double(headers: &HeaderMap, name: &HeaderName) -> bool {
         .iter()
         .any(|value| value.to_str().unwrap_or_default().split(',').any(|token| folds(&token.trim().to_ascii_lowercase())));
     respelt || named
+}
+
+/// A member that another reader could take for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AmbiguousMember;
+
+/// The member of this name. Many readers match names without letter case: a second spelling would be theirs, not ours.
+///
+/// # Errors
+/// When there is a second spelling.
+pub fn member<'n>(node: &'n Node, name: &str) -> Result<Option<&'n Node>, AmbiguousMember> {
+    let Value::Map(members) = &node.value else { return Ok(None) };
+    let wanted = folded(name);
+    if members.iter().any(|(key, _)| *key.text != *name && folded(&key.text) == wanted) {
+        return Err(AmbiguousMember);
+    }
+    Ok(node.get(name))
 }
 
 /// Without letter case, the long s and the Kelvin sign included.
@@ -236,15 +317,10 @@ fn collect<'a>(node: &'a Node, steps: &[Step], values: &mut Values<'a>, whole: &
         };
     };
     match (step, &node.value) {
-        // Many readers match names without letter case: a second spelling would be theirs, not ours.
-        (Step::Member(name), Value::Map(members))
-            if members.iter().any(|(key, _)| key.text != *name && folded(&key.text) == folded(name)) =>
-        {
-            Err(AccessError::Repeated(shown(whole)))
-        }
-        (Step::Member(name), Value::Map(_)) => match node.get(name) {
-            Some(member) if member.value != Value::Null => collect(member, rest, values, whole),
-            Some(_) | None => Err(AccessError::Missing(shown(whole))),
+        (Step::Member(name), Value::Map(_)) => match member(node, name) {
+            Ok(Some(member)) if member.value != Value::Null => collect(member, rest, values, whole),
+            Ok(Some(_) | None) => Err(AccessError::Missing(shown(whole))),
+            Err(AmbiguousMember) => Err(AccessError::Repeated(shown(whole))),
         },
         (Step::Each, Value::List(items)) => items.iter().try_for_each(|item| collect(item, rest, values, whole)),
         (Step::Member(_) | Step::Each, _) => Err(AccessError::NotText(shown(whole))),
@@ -424,6 +500,54 @@ mod tests {
             ("\"text\"", &["text"]),
         ] {
             assert_eq!(values(expression, "q=a+b", r#"{"ids": [1, "x"], "deep": {"id": "7"}}"#).unwrap(), expected, "{expression}");
+        }
+    }
+
+    #[test]
+    fn conditions_see_what_stands_in_the_request_and_nothing_that_has_two_readings() {
+        let body = r#"{"a": "x", "n": 7, "f": 0.5, "odd": 7.0, "b": true, "list": ["p", 2, null], "o": {"a": 1, "A": 2}, "deep": [{"id": "1"}, {"id": "2"}], "none": null}"#;
+        let body = json::parse(body.as_bytes(), json::Limits { bytes_max: 1000, depth_max: 10 }).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("x-one", "1".parse().unwrap());
+        headers.append("x-two", "1".parse().unwrap());
+        headers.append("x-two", "2".parse().unwrap());
+        let parameters = ["u1"];
+        let inputs =
+            Inputs { parameters: &parameters, query: "q=a+b&r=1&r=2", headers: &headers, body: Some(&body), host: &[], account: "acct" };
+        for (text, expected) in [
+            ("path['user_id']", "u1"),
+            ("path['other']", ""),
+            ("query['q']", "a b"),
+            ("query['r']", "?"),
+            ("query['none']", ""),
+            ("header['X-One']", "1"),
+            ("header['x-two']", "?"),
+            ("header['x two']", ""),
+            ("body['a']", "x"),
+            ("body['n']", "7"),
+            ("body['f']", "0.5"),
+            ("body['odd']", "?"),
+            ("body['b']", "true"),
+            ("body['list']", "p 2"),
+            ("body['list'][*]", "p 2"),
+            ("body['o']", "?"),
+            ("body['o']['a']", "?"),
+            ("body['deep'][*]['id']", "1 2"),
+            ("body['deep']['id']", "?"),
+            ("body['none']", ""),
+            ("body['none']['x']", ""),
+            ("body['nothing']", ""),
+        ] {
+            let mut found = Vec::new();
+            let accessor = Accessor::parse(text).unwrap();
+            read_attribute(&accessor, &["user_id".into()], &inputs, &mut |value| {
+                found.push(match value {
+                    Scalar::Text(text) => text.to_owned(),
+                    Scalar::Bool(value) => value.to_string(),
+                    Scalar::Other | Scalar::Address(_) | Scalar::Time(_) => "?".to_owned(),
+                });
+            });
+            assert_eq!(found.join(" "), expected, "{text}");
         }
     }
 

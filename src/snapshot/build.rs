@@ -80,8 +80,8 @@ impl<'r> Builder<'r> {
         }
     }
 
-    /// Adds the action definitions of a service.
-    pub fn definition(&mut self, definition: wire::ActionDefinition) {
+    /// Adds a definition.
+    pub fn definition(&mut self, definition: wire::Definition) {
         self.world.add(definition);
     }
 

@@ -6,7 +6,7 @@ use http::Method;
 
 use super::accessor::Expression;
 use super::routes::{Parameters, Routes};
-use crate::policy::{ActionId, ResourceTypeId};
+use crate::policy::{Accessor, ActionId, ResourceTypeId};
 use crate::types::Path;
 
 /// Whether a credential is required.
@@ -62,6 +62,10 @@ pub struct Operation {
     pub region: Expression,
     /// Whether an expression reads the body.
     pub needs_body: bool,
+    /// The names of the template's parameters, in its order.
+    pub parameters: Box<[Box<str>]>,
+    /// Where the tags stand that a request brings.
+    pub request_tags: Option<Accessor>,
 }
 
 /// The action definitions of one service.
@@ -69,6 +73,8 @@ pub struct Operation {
 pub struct ServiceDefinition {
     /// Prefix of its action names.
     pub service: Box<str>,
+    /// Canonical service type of its resources.
+    pub service_type: Box<str>,
     pub(super) routes: Routes<Operation>,
     pub(super) operations: usize,
     pub(super) public: Vec<(Method, Arc<str>)>,

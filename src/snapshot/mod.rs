@@ -6,6 +6,7 @@
 //! them over.
 
 pub mod accessor;
+pub mod attribute;
 pub mod build;
 pub mod definition;
 pub mod routes;
@@ -22,3 +23,4 @@ pub use definition::{Authentication, Decide, Operation, ResourceTemplate, Servic
 pub use roster::{Roster, Unreadable};
 pub use routes::Routes;
 pub use view::{AccessKey, Allowlist, Group, Holdings, Link, Policies, Snapshot, TokenKey, User};
+pub use world::Sources;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use fnv::FnvHashMap;
 
 use super::view::{AccessKey, Allowlist, Group, Holdings, Link, Snapshot, TokenKey, User};
-use super::wire::{self, ActionDefinition, Change, Digest, DocumentRef, Identity, Record, RecordKey};
+use super::wire::{self, Change, Definition, Digest, DocumentRef, Identity, Record, RecordKey};
 use super::world::{World, WorldBuilder};
 use crate::policy::{Catalogue, Owner, Policy};
 use crate::source::{Cursor, Report, SecretRef, Source, yaml};
@@ -333,7 +333,7 @@ fn build_world<'d>(offering: &Offering, documents: impl Iterator<Item = &'d Arc<
         match yaml::parse(&source) {
             Ok(parts) => {
                 for part in parts {
-                    if let Some(definition) = ActionDefinition::decode(&Cursor::new(&part, &source, report)) {
+                    if let Some(definition) = Definition::decode(&Cursor::new(&part, &source, report)) {
                         builder.add(definition);
                     }
                 }

@@ -9,9 +9,9 @@ use smallvec::SmallVec;
 use super::definition::ServiceDefinition;
 use super::shards::Shards;
 use super::wire;
-use super::world::World;
+use super::world::{Sources, World};
 use crate::authn::token::PublicKey;
-use crate::policy::{self, Catalogue, Context, Policy, Scalar, Values};
+use crate::policy::{self, Catalogue, Context, Policy, ResourceTypeId, Scalar, Values};
 use crate::types::{
     AccessKeyId, AccountId, GroupId, NetworkSet, Offering, PolicyId, Principal, PrincipalKind, Revision, Secret, SigningKey, Srn,
     Timestamp, TokenKeyId, UserId,
@@ -305,6 +305,18 @@ impl Snapshot {
     #[must_use]
     pub fn definition(&self, service: &str) -> Option<&Arc<ServiceDefinition>> {
         self.world.definitions.get(service)
+    }
+
+    /// Where the tags and attributes of a type of resource come from.
+    #[must_use]
+    pub fn sources(&self, kind: ResourceTypeId) -> Option<&Sources> {
+        self.world.sources.get(&kind)
+    }
+
+    /// Whether anybody can be asked for a tag or attribute at all.
+    #[must_use]
+    pub fn has_sources(&self) -> bool {
+        !self.world.sources.is_empty()
     }
 
     /// A key nobody holds.

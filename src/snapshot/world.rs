@@ -5,10 +5,11 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use super::accessor::Expression;
+use super::attribute::AttributeSource;
 use super::definition::{Authentication, Decide, Operation, ResourceTemplate, ServiceDefinition};
 use super::routes::{Routes, parameter_names};
 use super::wire::{self, MethodDefinition, Place, ResourceDefinitionRef, Text};
-use crate::policy::{Catalogue, CatalogueBuilder, ResourceTypeId};
+use crate::policy::{Attribute, AttributeId, Catalogue, CatalogueBuilder, ResourceTypeId};
 use crate::source::{Report, Severity};
 use crate::types::Offering;
 
@@ -17,6 +18,16 @@ use crate::types::Offering;
 pub(super) struct World {
     pub(super) catalogue: Catalogue,
     pub(super) definitions: HashMap<Box<str>, Arc<ServiceDefinition>>,
+    pub(super) sources: HashMap<ResourceTypeId, Sources>,
+}
+
+/// Where the tags and attributes of a type of resource come from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Its tags; `None` when nobody can be asked for them.
+    pub tags: Option<AttributeSource>,
+    /// Its attributes.
+    pub attributes: HashMap<AttributeId, AttributeSource>,
 }
 
 /// Collects definitions, then compiles them.
@@ -24,6 +35,7 @@ pub(super) struct WorldBuilder<'r> {
     report: &'r Report,
     catalogue: CatalogueBuilder,
     definitions: Vec<wire::ActionDefinition>,
+    resources: Vec<wire::ResourceDefinition>,
     failed: bool,
 }
 
@@ -37,17 +49,32 @@ struct Template<'a> {
 
 impl<'r> WorldBuilder<'r> {
     pub(super) fn new(offering: Offering, report: &'r Report) -> Self {
-        Self { report, catalogue: Catalogue::builder(offering), definitions: Vec::new(), failed: false }
+        Self { report, catalogue: Catalogue::builder(offering), definitions: Vec::new(), resources: Vec::new(), failed: false }
     }
 
-    /// Adds the action definitions of a service.
-    pub(super) fn add(&mut self, definition: wire::ActionDefinition) {
+    /// Adds a definition.
+    pub(super) fn add(&mut self, definition: wire::Definition) {
+        match definition {
+            wire::Definition::Actions(definition) => self.add_actions(definition),
+            wire::Definition::Resource(definition) => self.resources.push(definition),
+        }
+    }
+
+    fn add_actions(&mut self, definition: wire::ActionDefinition) {
         let aliases: Vec<&str> = definition.aliases.iter().map(String::as_str).collect();
-        if let Err(error) = self.catalogue.service(&definition.service, &definition.service_type, &aliases) {
+        let service_type = &definition.service_type;
+        let declared = self.catalogue.service(&definition.service, service_type, &aliases);
+        let mut prefixes = definition.condition_prefixes.iter();
+        let declared = declared.and_then(|()| prefixes.try_for_each(|prefix| self.catalogue.condition_prefix(service_type, prefix)));
+        if let Err(error) = declared {
             self.failed = true;
-            let hint = "a `service`, `service_type` or one of `aliases` stands in another definition too; keep it in one of them";
+            let hint = "a `service`, `service_type`, one of `aliases` or of `condition_prefixes` stands in another definition too; \
+                        keep it in one of them";
             self.error(&definition.place, error, hint);
             return;
+        }
+        if definition.common {
+            self.catalogue.common(&definition.service);
         }
         self.definitions.push(definition);
     }
@@ -56,8 +83,43 @@ impl<'r> WorldBuilder<'r> {
     pub(super) fn build(mut self) -> (World, bool) {
         let before = self.report.count(Severity::Error);
         let definitions = self.compile_definitions();
+        let sources = self.compile_resources();
         let whole = !self.failed && self.report.count(Severity::Error) == before;
-        (World { catalogue: self.catalogue.build(), definitions }, whole)
+        (World { catalogue: self.catalogue.build(), definitions, sources }, whole)
+    }
+
+    fn compile_resources(&mut self) -> HashMap<ResourceTypeId, Sources> {
+        let mut compiled: HashMap<ResourceTypeId, Sources> = HashMap::new();
+        for definition in std::mem::take(&mut self.resources) {
+            let spelling = format!("{}:{}", definition.service_type.text, definition.resource_type);
+            let kind = match self.catalogue.resource_type(&spelling) {
+                Ok(kind) => kind,
+                Err(error) => {
+                    self.error(&definition.service_type.place, error, "name the `service_type` of an action definition");
+                    continue;
+                }
+            };
+            if compiled.contains_key(&kind) {
+                let message = format!("the resource type `{spelling}` is defined already");
+                self.error(&definition.place, message, "keep one definition of a type, with all its attributes");
+                continue;
+            }
+            let mut sources = Sources { tags: definition.tags, attributes: HashMap::new() };
+            for attribute in definition.attributes {
+                let declared = Attribute { kind, name: attribute.name.into(), holds: attribute.holds, abac: attribute.abac };
+                match (self.catalogue.attribute(declared), attribute.source) {
+                    (Ok(id), Some(source)) => {
+                        sources.attributes.insert(id, source);
+                    }
+                    (Ok(_), None) => {}
+                    (Err(error), _) => {
+                        self.error(&attribute.place, error, "give the attributes of a service's resources names of their own")
+                    }
+                }
+            }
+            compiled.insert(kind, sources);
+        }
+        compiled
     }
 
     fn error(&self, place: &Place, message: impl Display, hint: impl Into<String>) {
@@ -69,6 +131,7 @@ impl<'r> WorldBuilder<'r> {
         for definition in std::mem::take(&mut self.definitions) {
             let mut service = compiled.remove(definition.service.as_str()).unwrap_or_else(|| ServiceDefinition {
                 service: definition.service.as_str().into(),
+                service_type: definition.service_type.as_str().into(),
                 routes: Routes::default(),
                 operations: 0,
                 public: Vec::new(),
@@ -153,6 +216,8 @@ impl<'r> WorldBuilder<'r> {
             authentication: if method.public { Authentication::None } else { Authentication::Required },
             decide: if method.backend_decides { Decide::Backend } else { Decide::Gateway },
             needs_body: in_resources || account.needs_body() || region.needs_body(),
+            parameters: path.names.iter().map(|name| Box::from(*name)).collect(),
+            request_tags: method.request_tags.clone(),
             resources,
             account,
             region,

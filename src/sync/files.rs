@@ -129,26 +129,14 @@ struct Loader<'a> {
 }
 
 fn add_definition(builder: &mut Builder<'_>, cursor: &Cursor<'_>, defined: &mut Defined) {
-    let kind = cursor.node().get("kind");
-    match kind.map(|kind| &kind.value) {
-        Some(Value::String(kind)) if &**kind == wire::ACTION_DEFINITION => {
-            if let Some(definition) = wire::ActionDefinition::decode(cursor) {
-                let routes = defined.entry(definition.service.clone()).or_default();
-                for path in &definition.paths {
-                    routes.extend(path.methods.iter().map(|method| (method.method.clone(), path.template.text.clone(), method.public)));
-                }
-                builder.definition(definition);
-            }
+    let Some(definition) = wire::Definition::decode(cursor) else { return };
+    if let wire::Definition::Actions(definition) = &definition {
+        let routes = defined.entry(definition.service.clone()).or_default();
+        for path in &definition.paths {
+            routes.extend(path.methods.iter().map(|method| (method.method.clone(), path.template.text.clone(), method.public)));
         }
-        Some(Value::String(kind)) if &**kind == wire::RESOURCE_DEFINITION => {
-            cursor.warning("resource attributes are not used yet", "conditions on attributes are refused until they are");
-        }
-        Some(_) | None => cursor.error_at(
-            kind.unwrap_or(cursor.node()).span,
-            "this is no definition: its `kind` does not say so",
-            format!("start the document with `kind: {}`", wire::ACTION_DEFINITION),
-        ),
     }
+    builder.definition(definition);
 }
 
 fn add_records(builder: &mut Builder<'_>, document: &Node, loader: &Loader<'_>) {

@@ -170,6 +170,10 @@ pub struct WorkerCounters {
     pub upstream_connections: Counter,
     /// Requests sent again on a fresh connection.
     pub upstream_retries: Counter,
+    /// Questions about tags and attributes of resources that backends were asked.
+    pub attributes_asked: Counter,
+    /// Of these, those without a usable answer.
+    pub attributes_failed: Counter,
     /// Decision records written.
     pub records: Counter,
     /// Decision records dropped because writing could not keep up.

@@ -168,6 +168,12 @@ impl Metrics {
             total("portcullis_upstream_retries_total", "Requests sent again on a fresh upstream connection.", |worker| {
                 &worker.upstream_retries
             }),
+            total(
+                "portcullis_attributes_asked_total",
+                "Questions about tags and attributes of resources that backends were asked.",
+                |worker| &worker.attributes_asked,
+            ),
+            total("portcullis_attributes_failed_total", "Of these, those without a usable answer.", |worker| &worker.attributes_failed),
             total("portcullis_records_total", "Decision records written.", |worker| &worker.records),
             total("portcullis_records_dropped_total", "Decision records dropped because writing could not keep up.", |worker| {
                 &worker.records_dropped

@@ -123,3 +123,33 @@ fn two_definitions_of_one_service_may_differ_in_the_method_and_in_a_fixed_segmen
     let both = "hosts: [billing.example.com]\n    definitions: [billing, compute]";
     copy.edit("gateway.yaml", "hosts: [billing.example.com]", both).accepted();
 }
+
+#[test]
+fn resource_definitions_that_cannot_be_read() {
+    let text = "kind: scp-resourcemanager:resource-definition
+service_type: scp-comput
+resource_type: server
+attributes:
+  name: {type: text, uri: /v1/servers/{resource_id}, jsonpath: $.name}
+  flavor: {uri: '/v1/servers/{id}', jsonpath: $.flavor, abac: true}
+  vcpu: {type: number, uri: '/v1/servers/{resource_id}', jsonpath: '$..vcpu', abac: true}
+  image: {uri: '/v1/servers/{resource_id}', abac: true}
+  state: {abac: true}
+  lock: {uri: '/v1/servers/{resource_id}/lock', method: PUT, jsonpath: $.lock}
+tags: {jsonpath: $.tags}
+";
+    let quoted = text.replace("uri: /v1/servers/{resource_id},", "uri: '/v1/servers/{resource_id}',");
+    assert_text!(Copy::new().write("definitions/attributes.yaml", &quoted).refused());
+}
+
+#[test]
+fn resource_definitions_that_do_not_fit_the_others() {
+    let definition = |service: &str, attributes: &str| {
+        format!(
+            "kind: scp-resourcemanager:resource-definition\nservice_type: {service}\nresource_type: server\nattributes: {{{attributes}}}\n---\n"
+        )
+    };
+    let one = definition("compute", "name: {type: string}, Name: {type: string}");
+    let text = format!("{one}{}{}", definition("compute", ""), definition("scp-comput", ""));
+    assert_text!(Copy::new().write("definitions/attributes.yaml", &text).refused());
+}

@@ -175,7 +175,7 @@ impl Setup {
     /// A policy of these statements, attached to a user.
     pub(crate) fn policy(self, account: &str, user: &str, statements: &str) -> Self {
         let id = format!("{:032x}", self.records.len());
-        let document = format!(r#"{{"Version": "2024-07-01", "Statement": [{statements}]}}"#).replace('\n', " ");
+        let document = format!(r#"{{"Version": "2024-07-01", "Statement": [{statements}]}}"#).replace('\n', " ").replace('\'', "''");
         self.record(&format!("{{kind: policy, id: {id}, account: {account}, name: p{id}, document: '{document}'}}"))
             .record(&format!("{{kind: attachment, policy: {id}, user: {user}}}"))
     }

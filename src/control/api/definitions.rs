@@ -55,7 +55,7 @@ fn print(service: &Service) -> String {
 mod tests {
     use super::*;
     use crate::snapshot::Builder;
-    use crate::snapshot::wire::ActionDefinition;
+    use crate::snapshot::wire::{ActionDefinition, Definition};
     use crate::source::{Cursor, Report, Source, yaml};
     use crate::types::Revision;
 
@@ -70,7 +70,7 @@ mod tests {
             let definition = ActionDefinition::decode(&Cursor::new(&documents[0], &source, &report));
             let definition = definition.unwrap_or_else(|| panic!("{report}"));
             methods += definition.paths.iter().map(|path| path.methods.len()).sum::<usize>();
-            builder.definition(definition);
+            builder.definition(Definition::Actions(definition));
         }
         assert!(builder.build(Revision::File([0; 6])).is_some(), "{report}");
         assert_eq!(methods, ROUTES.len());

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::policy::{Catalogue, Lost, Owner, Policy, lost};
-use crate::snapshot::wire::{self, ACTION_DEFINITION, ActionDefinition, DocumentRef, Record, read_json};
+use crate::snapshot::wire::{self, ACTION_DEFINITION, ActionDefinition, Definition, DocumentRef, Record, read_json};
 use crate::snapshot::{Builder, Snapshot};
-use crate::source::{Cursor, Diagnostic, Position, Report, Severity, Source, Span, Value, yaml};
+use crate::source::{Cursor, Diagnostic, Position, Report, Severity, Source, Span, yaml};
 use crate::types::Offering;
 
 /// Most sentences about what policies would lose.
@@ -112,19 +112,14 @@ fn kind_hint() -> String {
     format!("start the document with `kind: {ACTION_DEFINITION}`")
 }
 
-/// Reads one document of a definition, which must be the service's.
-fn definition(service: &str, cursor: &Cursor<'_>) -> Option<ActionDefinition> {
-    let kind = cursor.node().get("kind");
-    let known = matches!(kind.map(|kind| &kind.value), Some(Value::String(kind)) if **kind == *ACTION_DEFINITION);
-    if !known {
-        let span = kind.unwrap_or(cursor.node()).span;
-        cursor.error_at(span, "this is no action definition: its `kind` does not say so", kind_hint());
-        return None;
-    }
-    let definition = ActionDefinition::decode(cursor)?;
-    if definition.service != service {
+/// Reads one document of a definition, which must be the service's: its actions, or a type of its resources.
+fn definition(service: &str, cursor: &Cursor<'_>) -> Option<Definition> {
+    let definition = Definition::decode(cursor)?;
+    if let Definition::Actions(ActionDefinition { service: own, .. }) = &definition
+        && own != service
+    {
         let span = cursor.node().get("service").unwrap_or(cursor.node()).span;
-        let message = format!("this is a definition of `{}`, put as that of `{service}`", definition.service);
+        let message = format!("this is a definition of `{own}`, put as that of `{service}`");
         cursor.error_at(span, message, "name the same service in both places");
         return None;
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::world::{Scalar as Text, scalars};
 use super::{Document, Failure, Outcome, attachment};
 use crate::policy::accessor::Accessor;
 use crate::policy::attached::ResourcePolicy;
@@ -11,7 +10,9 @@ use crate::policy::condition::{GlobalKey, Key};
 use crate::policy::document::{Owner, Policy};
 use crate::policy::evaluate::{Policies, Verdict, evaluate};
 use crate::policy::explain::explain;
-use crate::policy::request::{Attributes, Context, Kind, Known, Principal, Request, RequestAttributes, Resource, Scalar, Tags, Values};
+use crate::policy::request::{
+    Attributes, Context, Kind, Known, Principal, Request, RequestAttributes, Resource, Scalar, Stored, Tags, Values,
+};
 use crate::source::{Cursor, Report, Table, Value};
 use crate::types::Srn;
 
@@ -57,7 +58,7 @@ struct What {
 }
 
 /// Names and their values.
-type Pairs = Vec<(String, Vec<Option<Text>>)>;
+type Pairs = Vec<(String, Stored)>;
 
 /// What came out of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -301,9 +302,9 @@ impl<'a> Scalars<'a> {
             let mut known = catalogue.attributes();
             known.find(|(_, known)| known.kind == kind && known.name.eq_ignore_ascii_case(name)).map(|(id, _)| id)
         };
-        let tags = what.tags.as_ref().map(|tags| tags.iter().map(|(name, values)| (name.as_str(), lent(values))).collect());
+        let tags = what.tags.as_ref().map(|tags| tags.iter().map(|(name, values)| (name.as_str(), values.scalars())).collect());
         let attributes = what.attributes.as_ref();
-        let attributes = attributes.map(|all| all.iter().filter_map(|(name, values)| Some((named(name)?, lent(values)))).collect());
+        let attributes = attributes.map(|all| all.iter().filter_map(|(name, values)| Some((named(name)?, values.scalars()))).collect());
         Ok(Self { name: Resource::new(kind, srn.account, srn.region, srn.resource_id), tags, attributes })
     }
 }
@@ -329,9 +330,9 @@ impl<'a> Spoken<'a> {
         for (name, values) in context {
             let tag = || name.split_once('/').map_or("", |(_, tag)| tag);
             match Key::parse(name, catalogue) {
-                Ok(Key::Global(key)) => all.global.push((key, lent(values))),
-                Ok(Key::RequestTag(_)) => all.tags.push((tag(), lent(values))),
-                Ok(Key::RequestAttribute(accessor)) => all.attributes.push((accessor, lent(values))),
+                Ok(Key::Global(key)) => all.global.push((key, values.scalars())),
+                Ok(Key::RequestTag(_)) => all.tags.push((tag(), values.scalars())),
+                Ok(Key::RequestAttribute(accessor)) => all.attributes.push((accessor, values.scalars())),
                 Ok(Key::ResourceTag(_) | Key::Attribute(_) | Key::Undefined(_)) | Err(_) => return Err(Unready::Key(name.clone())),
             }
         }
@@ -346,17 +347,8 @@ impl RequestAttributes for Spots<'_> {
     }
 }
 
-fn lent(values: &[Option<Text>]) -> Vec<Scalar<'_>> {
-    values.iter().map(|value| value.as_deref().map_or(Scalar::Other, Scalar::Text)).collect()
-}
-
 fn lend<'a, K: Clone>(lists: &'a [(K, Vec<Scalar<'a>>)]) -> Vec<(K, Values<'a>)> {
-    let values = |list: &'a [Scalar<'a>]| match list {
-        [] => Values::Absent,
-        [one] => Values::One(*one),
-        many => Values::Many(many),
-    };
-    lists.iter().map(|(key, list)| (key.clone(), values(list))).collect()
+    lists.iter().map(|(key, list)| (key.clone(), Values::of(list))).collect()
 }
 
 impl Who {
@@ -402,7 +394,7 @@ impl What {
 }
 
 fn pairs(at: &Cursor<'_>) -> Option<Pairs> {
-    at.entries(|name, _, value| Some((name.to_owned(), scalars(value.node()))))
+    at.entries(|name, _, value| Some((name.to_owned(), Stored::of([value.node()]))))
 }
 
 fn pairs_unless_unavailable(at: &Cursor<'_>) -> Option<Option<Pairs>> {

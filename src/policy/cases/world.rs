@@ -2,7 +2,7 @@
 
 use super::{Case, PlaceOf, WorldRef};
 use crate::policy::catalogue::{Attribute, Catalogue, CatalogueBuilder, ValueType};
-use crate::source::{Cursor, Node, Value};
+use crate::source::Cursor;
 use crate::types::{AccessLevel, Srn};
 
 /// The account that the policies of validation cases belong to.
@@ -112,25 +112,5 @@ fn declare_named(cases: &[Case], builder: &mut CatalogueBuilder) {
                 PlaceOf::Resource(srn) | PlaceOf::Trust(srn) => declare(srn),
             },
         }
-    }
-}
-
-/// A value of a case as texts: a scalar, or the items of a list. `null` is nothing; `None` stands for something else, such as an object.
-pub(super) fn scalars(node: &Node) -> Vec<Option<Scalar>> {
-    match &node.value {
-        Value::Null => Vec::new(),
-        Value::List(items) => items.iter().filter(|item| item.value != Value::Null).map(|item| scalar(&item.value)).collect(),
-        value @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Map(_)) => vec![scalar(value)],
-    }
-}
-
-/// A text, a number as written, or a boolean.
-pub(super) type Scalar = Box<str>;
-
-fn scalar(value: &Value) -> Option<Scalar> {
-    match value {
-        Value::String(text) | Value::Number(text) => Some(text.clone()),
-        Value::Bool(value) => Some(value.to_string().into()),
-        Value::Null | Value::List(_) | Value::Map(_) => None,
     }
 }

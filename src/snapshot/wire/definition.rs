@@ -3,9 +3,11 @@
 use http::Method;
 
 use super::Place;
+use super::resource_definition::ResourceDefinition;
+use crate::policy::{Accessor, Part};
 use crate::snapshot::accessor::Expression;
 use crate::snapshot::routes::parameter_names;
-use crate::source::{Cursor, Span};
+use crate::source::{Cursor, Span, Value};
 use crate::types::{AccessLevel, ActionName};
 
 /// Action definitions of one service, as written (contracts C6). Expressions are still text.
@@ -23,6 +25,10 @@ pub struct ActionDefinition {
     pub account: Option<Text>,
     /// Which region a resource is in.
     pub region: Option<Text>,
+    /// Other first parts of the condition keys of its resources' attributes.
+    pub condition_prefixes: Vec<String>,
+    /// Whether its actions may stand in the policies of all services' resources (R28).
+    pub common: bool,
     /// The paths.
     pub paths: Vec<PathDefinition>,
 }
@@ -60,6 +66,35 @@ pub struct MethodDefinition {
     pub backend_decides: bool,
     /// The resources it touches.
     pub resources: Vec<ResourceDefinitionRef>,
+    /// Where the tags stand that a request brings.
+    pub request_tags: Option<Accessor>,
+}
+
+/// A document of definitions.
+#[derive(Debug, Clone)]
+pub enum Definition {
+    /// The actions of a service.
+    Actions(ActionDefinition),
+    /// The attributes and tags of a type of resource.
+    Resource(ResourceDefinition),
+}
+
+impl Definition {
+    /// Reads a document by its `kind`. Every error is reported; `None` when there was one.
+    #[must_use]
+    pub fn decode(cursor: &Cursor<'_>) -> Option<Self> {
+        let kind = cursor.node().get("kind");
+        match kind.map(|kind| &kind.value) {
+            Some(Value::String(kind)) if **kind == *ACTION_DEFINITION => ActionDefinition::decode(cursor).map(Self::Actions),
+            Some(Value::String(kind)) if **kind == *RESOURCE_DEFINITION => ResourceDefinition::decode(cursor).map(Self::Resource),
+            Some(_) | None => {
+                let span = kind.unwrap_or(cursor.node()).span;
+                let hint = format!("start the document with `kind: {ACTION_DEFINITION}` or `kind: {RESOURCE_DEFINITION}`");
+                cursor.error_at(span, "this is no definition: its `kind` does not say so", hint);
+                None
+            }
+        }
+    }
 }
 
 /// A resource of an action as written.
@@ -104,8 +139,8 @@ impl ActionDefinition {
         let service = table.required("service", "write `service: NAME`, the part of action names before the colon", |value| value.string());
         let service_type = table.optional("service_type", |value| value.string());
         let aliases = table.or("aliases", Vec::new(), |value| value.list(|alias| alias.string()));
-        let prefixes = table.optional("condition_prefixes", |value| value.list(|prefix| prefix.string()));
-        let common = table.optional("common", |value| value.boolean());
+        let prefixes = table.or("condition_prefixes", Vec::new(), |value| value.list(|prefix| prefix.string()));
+        let common = table.or("common", false, |value| value.boolean());
         // Which of the templates have which parameters is checked when all is compiled.
         let (mut names, mut known) = (Vec::new(), true);
         let paths = table.required("paths", "write `paths:` and below it `/v1/things/{thing_id}:`", |value| {
@@ -121,8 +156,6 @@ impl ActionDefinition {
         let account = table.optional("account", |value| expression(value, names));
         let region = table.optional("region", |value| expression(value, names));
         table.finish()?;
-        prefixes?;
-        common?;
         let service = service?;
         Some(Self {
             place: Place::of(cursor),
@@ -131,6 +164,8 @@ impl ActionDefinition {
             aliases: aliases?,
             account: account?,
             region: region?,
+            condition_prefixes: prefixes?,
+            common: common?,
             paths: paths?,
         })
     }
@@ -184,9 +219,15 @@ impl MethodDefinition {
             value.parse("write List, Read, Create, Update, Delete, Permission, MonitorView, MonitorSet or Bypass")
         });
         let resources = table.or("resources", Vec::new(), |value| value.list(|resource| ResourceDefinitionRef::decode(resource, names)));
-        let request_tags = table.optional("request_tags", |value| value.string());
+        let request_tags = table.optional("request_tags", |value| {
+            let text = value.text()?;
+            let accessor = Accessor::parse(text).filter(|accessor| accessor.part() == Part::Body);
+            if accessor.is_none() {
+                value.error_hint(format!("`{text}` is no place in a body"), "write `request_tags: \"body['tags']\"`");
+            }
+            accessor
+        });
         table.finish()?;
-        request_tags?;
         let action = match (action?, access_level?) {
             (Some(action), Some(level)) => Some((action, level)),
             (None, None) if public == Some(true) => None,
@@ -204,7 +245,15 @@ impl MethodDefinition {
                 return None;
             }
         };
-        Some(Self { place, method: method.clone(), action, public: public?, backend_decides: backend_decides?, resources: resources? })
+        Some(Self {
+            place,
+            method: method.clone(),
+            action,
+            public: public?,
+            backend_decides: backend_decides?,
+            resources: resources?,
+            request_tags: request_tags?,
+        })
     }
 }
 

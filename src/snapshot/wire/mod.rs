@@ -5,6 +5,7 @@
 pub mod channel;
 pub mod definition;
 pub mod frame;
+pub mod resource_definition;
 
 mod digest;
 mod key;
@@ -16,11 +17,12 @@ use std::str::FromStr;
 
 pub(super) use definition::expression_hint;
 pub use definition::{
-    ACTION_DEFINITION, ActionDefinition, MethodDefinition, PathDefinition, RESOURCE_DEFINITION, ResourceDefinitionRef, Text,
+    ACTION_DEFINITION, ActionDefinition, Definition, MethodDefinition, PathDefinition, RESOURCE_DEFINITION, ResourceDefinitionRef, Text,
 };
 pub use digest::{Digest, DigestError};
 pub use frame::{Change, Frame, FrameError};
 pub use key::{RecordKey, RecordKeyError};
+pub use resource_definition::{AttributeDefinition, ResourceDefinition};
 
 use crate::authn::token::PublicKey;
 use crate::source::secret::{SECRET_HINT, SecretRef};

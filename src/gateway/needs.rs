@@ -1,0 +1,85 @@
+//! What a decision asks for before it can fall: the body of the request, tags and attributes of resources.
+
+use std::rc::Rc;
+
+use http::request::Parts;
+
+use super::attributes;
+use super::body::{Collected, RequestBody};
+use super::client::Client;
+use super::handler::{decide_unless_stale, overloaded, refused};
+use super::read;
+use super::state::Bound;
+use crate::access::{self, Decision, Denial, Denied, Facts, Fetched, Need};
+use crate::types::{Reason, Timestamp};
+
+/// How often a decision may ask for something more: the body, attributes, and what a new state asks for in between.
+const ROUNDS_MAX: usize = 4;
+
+/// What was found out for one request.
+pub(super) struct Gathered {
+    pub(super) bound: Rc<Bound>,
+    body: Option<(Collected, usize)>,
+    fetched: Vec<Fetched>,
+}
+
+/// Finds out what a decision needs, until it needs nothing more.
+pub(super) async fn gather(
+    client: &Rc<Client>,
+    bound: Rc<Bound>,
+    parts: &Parts,
+    body: &mut RequestBody,
+    first: Need,
+    now: Timestamp,
+) -> Gathered {
+    let mut gathered = Gathered { bound, body: None, fetched: Vec::new() };
+    let mut need = first;
+    for _ in 0..ROUNDS_MAX {
+        match &need {
+            Need::Body { bytes_max } => gathered.body = Some((body.collect(*bytes_max).await, *bytes_max)),
+            Need::Attributes(wanted) => {
+                let found = attributes::fetch(client, &gathered.bound, wanted, now).await;
+                gathered.fetched.extend(found);
+            }
+        }
+        // Decided by what is in force now, not when the first byte came.
+        gathered.bound = client.worker.bound();
+        need = match gathered.decide(client, parts, body, now) {
+            Decision::Needs(need) => need,
+            Decision::Permit(_) | Decision::Denied(_) => break,
+        };
+    }
+    gathered
+}
+
+impl Gathered {
+    /// Stages 3 to 9 again, with all that was found out: the bytes that are decided on are the bytes that are forwarded.
+    pub(super) fn decide<'b>(&'b self, client: &Client, parts: &Parts, body: &RequestBody, now: Timestamp) -> Decision<'b> {
+        let Some(entrance) = self.bound.state.entrances.get(client.listener) else { return overloaded() };
+        let request = match read::request(parts, entrance, client.peer, body.whole(), &self.fetched) {
+            Ok(request) => request,
+            Err(denial) => return refused(denial),
+        };
+        match &self.body {
+            None | Some((Collected::Whole, _)) => decide_unless_stale(&self.bound, &request, now),
+            Some((Collected::TooLarge, bytes_max)) => access::deny(&self.bound.state.view, &request, too_large(*bytes_max)),
+            Some((Collected::Broken, _)) => Decision::Denied(unreadable_body()),
+        }
+    }
+}
+
+/// What a decision becomes that still needs something at the end.
+pub(super) fn given_up<'b>(need: &Need) -> Denied<'b> {
+    match need {
+        Need::Body { .. } => unreadable_body(),
+        Need::Attributes(_) => Denied { denial: Denial::new(Reason::AttributeUnavailable), facts: Facts::default() },
+    }
+}
+
+fn too_large(bytes_max: usize) -> Denial {
+    Denial::with(Reason::BodyTooLarge, format!("the limit is {bytes_max} bytes"))
+}
+
+fn unreadable_body<'b>() -> Denied<'b> {
+    Denied { denial: Denial::with(Reason::MalformedRequest, "the body ended early or did not arrive in time"), facts: Facts::default() }
+}
