@@ -1,5 +1,8 @@
-//! The policy language against its conformance cases (tests/policy/cases.json), its laws, and the texts of its errors.
+//! The policy language against its conformance cases (tests/policy/cases.json), its laws, a second evaluator, and the texts of its errors.
 
+#[cfg(test)]
+#[path = "policy/agreement.rs"]
+mod agreement;
 #[cfg(test)]
 #[path = "policy/commands.rs"]
 mod commands;
@@ -9,6 +12,15 @@ mod conformance;
 #[cfg(test)]
 #[path = "policy/errors.rs"]
 mod errors;
+#[cfg(test)]
+#[path = "policy/generate.rs"]
+mod generate;
+#[cfg(test)]
+#[path = "policy/laws.rs"]
+mod laws;
+#[cfg(test)]
+#[path = "policy/oracle.rs"]
+mod oracle;
 #[cfg(test)]
 #[path = "policy/world.rs"]
 mod world;

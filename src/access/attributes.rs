@@ -17,6 +17,17 @@ pub const TOLD_BYTES_MAX: usize = 64 * 1024;
 /// How deep it may nest.
 const TOLD_DEPTH_MAX: usize = 32;
 
+/// Most lines that a record says about the attributes of resources.
+const DESCRIBED_MAX: usize = 32;
+/// What stands between key and value in such a line.
+pub const IS: &str = " = ";
+/// What stands behind the key of something that the resource does not have.
+pub const ABSENT: &str = " is absent";
+/// What stands behind the key of something that could not be obtained.
+pub const UNAVAILABLE: &str = " is unavailable";
+/// The key of all tags together.
+pub const RESOURCE_TAG: &str = "scp:ResourceTag";
+
 /// Tags and attributes of one resource that stand in one answer of its backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
@@ -128,6 +139,28 @@ impl Facts {
     /// How much is known, or known to be unavailable.
     pub(super) fn size(&self) -> usize {
         self.attributes.len() + usize::from(self.tags.is_some())
+    }
+
+    /// What is known, for records: `PLACE KEY = VALUE`, or that there is none, or that it could not be obtained.
+    pub(super) fn describe(&self, place: usize, catalogue: &Catalogue, lines: &mut Vec<String>) {
+        let mut one = |key: &str, values: Option<&Stored>| match values.map(Stored::scalars) {
+            None => lines.push(format!("{place} {key}{UNAVAILABLE}")),
+            Some(values) if values.is_empty() => lines.push(format!("{place} {key}{ABSENT}")),
+            Some(values) => lines.extend(values.into_iter().map(|value| match value {
+                Scalar::Text(text) => format!("{place} {key}{IS}{text}"),
+                Scalar::Bool(_) | Scalar::Address(_) | Scalar::Time(_) | Scalar::Other => format!("{place} {key}{UNAVAILABLE}"),
+            })),
+        };
+        for (id, values) in &self.attributes {
+            one(&catalogue.attribute_key(*id), values.as_ref());
+        }
+        match &self.tags {
+            None => {}
+            Some(None) => one(RESOURCE_TAG, None),
+            Some(Some(tags)) if tags.is_empty() => one(RESOURCE_TAG, Some(&Stored::default())),
+            Some(Some(tags)) => tags.iter().for_each(|(key, values)| one(&format!("{RESOURCE_TAG}/{key}"), Some(values))),
+        }
+        lines.truncate(DESCRIBED_MAX);
     }
 
     pub(super) fn scalars(&self) -> Scalars<'_> {

@@ -71,6 +71,8 @@ impl<'v> Asked<'v, '_, '_> {
                 break verdict;
             }
         };
+        let catalogue = self.snapshot.catalogue();
+        known.iter().enumerate().for_each(|(place, known)| known.describe(place, catalogue, &mut facts.attributes));
         self.conclude(verdict, &held, facts)
     }
 

@@ -85,6 +85,8 @@ pub struct Facts<'v> {
     pub action: Option<&'v Action>,
     /// The SRNs of the resources.
     pub resources: Vec<String>,
+    /// What backends told about the resources, a line each: the resource's place in the list, the condition key, the value.
+    pub attributes: Vec<String>,
     /// The policy that decided and the statement in it: its index and its Sid.
     pub deciding: Option<(&'v str, usize, Option<&'v str>)>,
 }
@@ -101,6 +103,7 @@ impl Default for Facts<'_> {
             operation: None,
             action: None,
             resources: Vec::new(),
+            attributes: Vec::new(),
             deciding: None,
         }
     }

@@ -9,8 +9,12 @@ use anyhow::{Context as _, bail};
 
 use super::load::configure;
 use super::{Ended, counted};
+use crate::access::attributes::{ABSENT, IS, RESOURCE_TAG, UNAVAILABLE};
 use crate::config::{FeedIdentity, GatewayConfig, Identity, RecordPath};
-use crate::policy::{self, Effect, Outcome, Policies, Resource};
+use crate::policy::{
+    self, Accessor, AttributeId, Attributes, Catalogue, Context, Effect, Known, Outcome, Policies, RequestAttributes, Resource, Scalar,
+    Tags, Values,
+};
 use crate::snapshot::{Snapshot, User};
 use crate::source::json::{self, Limits};
 use crate::source::{Node, Report, Value};
@@ -161,6 +165,10 @@ fn describe(record: &Node, out: &mut dyn Write) -> anyhow::Result<()> {
     for resource in texts(record, "resources") {
         writeln!(out, "resource  {resource}")?;
     }
+    for line in texts(record, "attributes") {
+        let (place, what) = line.split_once(' ').unwrap_or(("", line));
+        writeln!(out, "attribute {what} (of resource {})", place.parse::<usize>().map_or(0, |place| place + 1))?;
+    }
     writeln!(
         out,
         "decision  {}: {} at revision {}, answered {} after {} us",
@@ -193,28 +201,32 @@ fn evaluate_again(record: &Node, snapshot: &Snapshot, out: &mut dyn Write) -> an
     let action = text(record, "action").and_then(|action| catalogue.action_id(action));
     let (Some(user), Some(action)) = (user, action) else { return Ok(()) };
     let srns: Vec<Srn<'_>> = texts(record, "resources").into_iter().filter_map(|srn| Srn::parse(srn).ok()).collect();
+    let told = texts(record, "attributes");
+    let told: Vec<Told<'_>> = (0..srns.len()).map(|place| Told::of(place, &told)).collect();
+    let attributes: Vec<Vec<(AttributeId, Values<'_>)>> = told.iter().map(|told| told.attributes(catalogue)).collect();
+    let tags: Vec<Vec<(&str, Values<'_>)>> = told.iter().map(Told::tags).collect();
     let resources: Option<Vec<Resource<'_>>> = srns
         .iter()
-        .map(|srn| {
+        .zip(told.iter().zip(attributes.iter().zip(&tags)))
+        .map(|(srn, (told, (attributes, tags)))| {
             let kind = catalogue.find_resource_type(srn.service_type, srn.resource_type)?;
-            Some(Resource::new(kind, srn.account, srn.region, srn.resource_id))
+            let resource = Resource::new(kind, srn.account, srn.region, srn.resource_id);
+            let attributes = Attributes { known: attributes, others: Values::NotFetched };
+            Some(Resource { tags: told.all_tags(tags), attributes, ..resource })
         })
         .collect();
     // Cut in the log, or of a type that is gone: an explanation of another request would mislead.
     let Some(resources) = resources.filter(|found| found.len() == texts(record, "resources").len()) else { return Ok(()) };
     let now: Timestamp = text(record, "time").unwrap_or_default().parse()?;
-    let request = policy::Request {
-        action,
-        resources: &resources,
-        principal: user.asking(),
-        needs_resource_policy: false,
-        context: user.context(
-            text(record, "client_address").and_then(|address| address.parse().ok()),
-            text(record, "authentication_type").unwrap_or_default(),
-            srns.first().map_or("", |srn| srn.region),
-            now,
-        ),
-    };
+    let context = user.context(
+        text(record, "client_address").and_then(|address| address.parse().ok()),
+        text(record, "authentication_type").unwrap_or_default(),
+        srns.first().map_or("", |srn| srn.region),
+        now,
+    );
+    // What a request brings is not recorded: it may be secret.
+    let context = Context { request_attributes: &NotRecorded, request_tags: Tags::NotFetched, tag_keys: Values::NotFetched, ..context };
+    let request = policy::Request { action, resources: &resources, principal: user.asking(), needs_resource_policy: false, context };
     let held = snapshot.policies_of(user);
     writeln!(out, "\n{} holds {}:", user.principal.name, counted(held.len(), "policy"))?;
     let findings = policy::explain(&request, &Policies::identity(&held), catalogue);
@@ -222,9 +234,74 @@ fn evaluate_again(record: &Node, snapshot: &Snapshot, out: &mut dyn Write) -> an
         writeln!(out, "  {finding}")?;
     }
     let allows = findings.iter().any(|finding| finding.effect == Effect::Allow && finding.outcome == Outcome::Applied);
-    if allows && text(record, "reason") == Some(Reason::ImplicitDeny.code()) {
+    match (text(record, "reason"), policy::nearest_miss(&findings)) {
         // Only an account that no resource names leaves nothing else to say: the definition's `account` (R26).
-        writeln!(out, "  the definition says that this belongs to another account: the caller's own policies are not enough")?;
+        (Some(reason), _) if allows && reason == Reason::ImplicitDeny.code() => {
+            writeln!(out, "  the definition says that this belongs to another account: the caller's own policies are not enough")?;
+        }
+        (Some(reason), Some(nearest)) if reason == Reason::ImplicitDeny.code() || reason == Reason::AttributeUnavailable.code() => {
+            writeln!(out, "\nthe nearest miss: {nearest}")?;
+        }
+        (_, _) => {}
     }
     Ok(())
+}
+
+/// A request of which nothing is recorded that conditions could test.
+#[derive(Debug)]
+struct NotRecorded;
+
+impl RequestAttributes for NotRecorded {
+    fn read(&self, _accessor: &Accessor, _take: &mut dyn FnMut(Scalar<'_>)) -> Known {
+        Known::NotFetched
+    }
+}
+
+/// What a record says about one resource: keys and their values; `None` for what could not be obtained.
+struct Told<'r>(Vec<(&'r str, Option<Vec<Scalar<'r>>>)>);
+
+impl<'r> Told<'r> {
+    fn of(place: usize, lines: &[&'r str]) -> Self {
+        let mut all: Vec<(&str, Option<Vec<Scalar<'_>>>)> = Vec::new();
+        for line in lines {
+            let Some((_, line)) = line.split_once(' ').filter(|(found, _)| found.parse() == Ok(place)) else { continue };
+            let (key, value) = match (line.strip_suffix(ABSENT), line.strip_suffix(UNAVAILABLE), line.split_once(IS)) {
+                (_, _, Some((key, value))) => (key, Some(vec![Scalar::Text(value)])),
+                (Some(key), ..) => (key, Some(Vec::new())),
+                (None, Some(key), _) => (key, None),
+                (None, None, None) => continue,
+            };
+            match (all.iter_mut().find(|(known, _)| *known == key), value) {
+                (Some((_, Some(values))), Some(more)) => values.extend(more),
+                (Some(_), _) => {}
+                (None, value) => all.push((key, value)),
+            }
+        }
+        Self(all)
+    }
+
+    fn attributes(&self, catalogue: &Catalogue) -> Vec<(AttributeId, Values<'_>)> {
+        let known = self.0.iter().filter_map(|(key, values)| {
+            let (service, rest) = key.split_once(':')?;
+            let values = values.as_ref().map_or(Values::Unavailable, |values| Values::of(values));
+            Some((catalogue.find_attribute(service, rest)?, values))
+        });
+        known.collect()
+    }
+
+    fn tags(&self) -> Vec<(&'r str, Values<'_>)> {
+        let known = self.0.iter().filter_map(|(key, values)| {
+            let tag = key.strip_prefix(RESOURCE_TAG)?.strip_prefix('/')?;
+            Some((tag, Values::of(values.as_ref()?)))
+        });
+        known.collect()
+    }
+
+    fn all_tags<'t>(&self, tags: &'t [(&'t str, Values<'t>)]) -> Tags<'t> {
+        match self.0.iter().find(|(key, _)| key.strip_prefix(RESOURCE_TAG).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))) {
+            None => Tags::NotFetched,
+            Some((RESOURCE_TAG, None)) => Tags::Unavailable,
+            Some(_) => Tags::Known(tags),
+        }
+    }
 }

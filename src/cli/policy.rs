@@ -10,6 +10,7 @@ use crate::source::Report;
 use crate::sync;
 use crate::types::Offering;
 
+mod explain;
 mod test;
 
 /// Test policies, and see what they mean, before they are in force.
@@ -23,11 +24,13 @@ pub(super) struct Arguments {
 enum Command {
     // No doc comments here: they would hide the longer texts of the commands' own arguments.
     Test(test::Arguments),
+    Explain(explain::Arguments),
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
     match &arguments.command {
         Command::Test(arguments) => test::run(arguments, out, err),
+        Command::Explain(arguments) => explain::run(arguments, out, err),
     }
 }
 

@@ -173,6 +173,9 @@ fn describe_decision(line: &mut RecordLine, client: &Client, facts: &Facts<'_>, 
     if !facts.resources.is_empty() {
         line.texts(field!("resources"), facts.resources.iter().map(String::as_str));
     }
+    if !facts.attributes.is_empty() {
+        line.texts(field!("attributes"), facts.attributes.iter().map(String::as_str));
+    }
     if let Some((policy, statement, sid)) = facts.deciding {
         line.plain(field!("policy"), policy);
         line.number(field!("statement"), statement as u64);

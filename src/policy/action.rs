@@ -315,7 +315,7 @@ fn is_allowed_in<'a>(reader: &Reader<'a>, at: &Cursor<'a>, expression: &Expressi
         Setting::Identity { .. } => true,
         Setting::Resource { attachment, .. } => {
             let kind = reader.catalogue.resource_type(attachment.kind());
-            let serves = |service: &str| reader.catalogue.canonical_service_type(service) == Some(&kind.service_type);
+            let serves = |service: &str| reader.catalogue.service_type_of(service) == Some(&kind.service_type);
             let good = expression.service.is_some_and(|service| serves(service) || reader.catalogue.is_common(service));
             if !good {
                 let message = format!("`{text}` is not an action of the service of the resource, `{}`", kind.service_type);

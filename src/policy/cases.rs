@@ -16,7 +16,7 @@ use crate::types::Srn;
 mod decision;
 mod world;
 
-pub use decision::{Decided, Decision, Held, Unready, Wanted};
+pub use decision::{Decided, Decision, Explanation, Held, Unready, Wanted};
 
 /// A file of cases.
 #[derive(Debug)]
@@ -165,6 +165,15 @@ impl Case {
     pub const fn decision(&self) -> Option<&Decision> {
         match &self.kind {
             Kind::Decision(decision) => Some(decision),
+            Kind::Validation(_) => None,
+        }
+    }
+
+    /// What a decision case comes out as, whatever is expected, and why; `None` for a validation case.
+    #[must_use]
+    pub fn explain(&self, catalogue: &Catalogue) -> Option<Explanation> {
+        match &self.kind {
+            Kind::Decision(decision) => Some(decision.explain(catalogue)),
             Kind::Validation(_) => None,
         }
     }

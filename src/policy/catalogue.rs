@@ -188,7 +188,10 @@ pub struct Catalogue {
     actions: Box<[Action]>,
     action_ids: HashMap<Box<str>, ActionId>,
     resource_types: Box<[ResourceType]>,
+    /// Service types as SRNs write them (R15).
     spellings: HashMap<Box<str>, Arc<str>>,
+    /// Service types by the names of their services, which actions start with.
+    services: HashMap<Box<str>, Arc<str>>,
     prefixes: HashMap<Box<str>, Arc<str>>,
     attributes: Box<[Attribute]>,
     attribute_ids: HashMap<(Arc<str>, Box<str>), AttributeId>,
@@ -206,6 +209,7 @@ impl Catalogue {
             resource_types: Vec::new(),
             type_ids: HashMap::new(),
             spellings: HashMap::new(),
+            services: HashMap::new(),
             prefixes: HashMap::new(),
             attributes: Vec::new(),
             attribute_ids: HashMap::new(),
@@ -255,8 +259,13 @@ impl Catalogue {
         self.resource_types.iter().zip(0..).map(|(kind, number)| (ResourceTypeId(number), kind))
     }
 
-    /// The canonical service type for any of its spellings: the service's name, its service type, an alias, each with
-    /// and without `scp-` (R15).
+    /// The canonical service type of a service, by the name that its actions start with.
+    #[must_use]
+    pub fn service_type_of(&self, service: &str) -> Option<&Arc<str>> {
+        self.services.get(service)
+    }
+
+    /// The canonical service type for any of its spellings in SRNs: itself and its aliases, each with and without `scp-` (R15).
     #[must_use]
     pub fn canonical_service_type(&self, spelling: &str) -> Option<&Arc<str>> {
         self.spellings.get(spelling)
@@ -341,6 +350,7 @@ pub struct CatalogueBuilder {
     resource_types: Vec<ResourceType>,
     type_ids: HashMap<(Arc<str>, Arc<str>), ResourceTypeId>,
     spellings: HashMap<Box<str>, Arc<str>>,
+    services: HashMap<Box<str>, Arc<str>>,
     /// First parts of condition keys, in lower case.
     prefixes: HashMap<Box<str>, Arc<str>>,
     attributes: Vec<Attribute>,
@@ -357,8 +367,9 @@ impl CatalogueBuilder {
     /// When a spelling is no word, or already stands for another service type. Nothing is declared then.
     pub fn service(&mut self, service: &str, service_type: &str, aliases: &[&str]) -> Result<(), CatalogueError> {
         let canonical: Arc<str> = service_type.into();
+        word(service, "service name")?;
         let mut claims: Vec<String> = Vec::new();
-        for spelling in [service_type, service].iter().chain(aliases) {
+        for spelling in [service_type].iter().chain(aliases) {
             word(spelling, "service name")?;
             let partner = match spelling.strip_prefix(VENDOR_PREFIX) {
                 Some("") => return Err(CatalogueError::Word((*spelling).to_owned(), "service name")),
@@ -367,20 +378,25 @@ impl CatalogueBuilder {
             };
             claims.extend([(*spelling).to_owned(), partner]);
         }
+        let claimed = |spelling: &str, taken: &Arc<str>| CatalogueError::AliasClaimed {
+            spelling: spelling.to_owned(),
+            taken_by: taken.to_string(),
+            claimed_by: service_type.to_owned(),
+        };
         for spelling in &claims {
             if let Some(taken) = self.spellings.get(spelling.as_str()).filter(|taken| **taken != canonical) {
-                let (taken_by, claimed_by) = (taken.to_string(), service_type.to_owned());
-                return Err(CatalogueError::AliasClaimed { spelling: spelling.clone(), taken_by, claimed_by });
+                return Err(claimed(spelling, taken));
             }
         }
-        let mut prefixes = Vec::new();
-        for spelling in &claims {
-            prefixes.push(self.free_prefix(spelling, &canonical)?);
+        if let Some(taken) = self.services.get(service).filter(|taken| **taken != canonical) {
+            return Err(claimed(service, taken));
         }
-        for (spelling, prefix) in claims.into_iter().zip(prefixes) {
+        let prefix = self.free_prefix(service, &canonical)?;
+        for spelling in claims {
             self.spellings.entry(spelling.into()).or_insert_with(|| Arc::clone(&canonical));
-            self.prefixes.insert(prefix, Arc::clone(&canonical));
         }
+        self.services.insert(service.into(), Arc::clone(&canonical));
+        self.prefixes.insert(prefix, canonical);
         Ok(())
     }
 
@@ -438,7 +454,8 @@ impl CatalogueBuilder {
         Ok(id)
     }
 
-    /// The resource type for a spelling such as `iam:user` or `scp-iam:user`, made when it is new.
+    /// The resource type for a spelling such as `iam:user` or `scp-iam:user`, made when it is new: the service's name, or its service
+    /// type as SRNs write it.
     ///
     /// # Errors
     /// When the service is not declared, or the type is no word.
@@ -446,8 +463,9 @@ impl CatalogueBuilder {
         let shown = || spelling.chars().take(64).collect::<String>();
         let (service, name) = spelling.split_once(':').ok_or_else(|| CatalogueError::Word(shown(), "resource type (`service:type`)"))?;
         word(name, "resource type")?;
-        let Some(service_type) = self.spellings.get(service) else {
-            let near = nearest(service, self.spellings.keys().map(|known| &**known)).map(|near| format!("{near}:{name}"));
+        let Some(service_type) = self.services.get(service).or_else(|| self.spellings.get(service)) else {
+            let known = self.services.keys().chain(self.spellings.keys());
+            let near = nearest(service, known.map(|known| &**known)).map(|near| format!("{near}:{name}"));
             return Err(CatalogueError::UnknownService(shown(), near));
         };
         let key = (Arc::clone(service_type), Arc::<str>::from(name));
@@ -491,6 +509,7 @@ impl CatalogueBuilder {
             action_ids: self.action_ids,
             resource_types: self.resource_types.into(),
             spellings: self.spellings,
+            services: self.services,
             prefixes: self.prefixes,
             attributes: self.attributes.into(),
             attribute_ids: self.attribute_ids,
@@ -535,7 +554,8 @@ mod tests {
         for (spelling, canonical) in [
             ("iam", Some("scp-iam")),
             ("scp-iam", Some("scp-iam")),
-            ("server", Some("scp-compute")),
+            // The name of a service is no service type.
+            ("server", None),
             ("compute", Some("scp-compute")),
             ("scp-virtual-server", Some("scp-compute")),
             ("IAM", None),

@@ -37,6 +37,8 @@ pub struct Finding {
 pub enum Outcome {
     /// It applies.
     Applied,
+    /// A Deny that applies because nobody can know whether this holds (R44).
+    Presumed(Box<Failed>),
     /// It would allow, but a resource belongs to another account, whose own policy must allow it too (R26).
     Foreign {
         /// The resource.
@@ -93,7 +95,7 @@ impl Outcome {
     /// How near an Allow came: the further, the more of its elements fitted. Nothing for one that is about something else.
     const fn nearness(&self) -> u8 {
         match self {
-            Self::Action | Self::Applied | Self::Unreadable => 0,
+            Self::Action | Self::Applied | Self::Presumed(_) | Self::Unreadable => 0,
             Self::Principal => 1,
             Self::NeedsEverything | Self::Resource { .. } | Self::NoResource => 2,
             Self::Condition(_) => 3,
@@ -145,9 +147,12 @@ fn add(findings: &mut Vec<Finding>, policy: &Policy, place: Place, request: &Req
 fn outcome(statement: &Statement, request: &Request<'_>, place: Place, catalogue: &Catalogue) -> Outcome {
     let srn_at = |index: usize| request.resources.get(index).map_or_else(String::new, |resource| srn(resource, catalogue));
     let Judged { truth, miss } = judge(statement, request);
-    let applies = truth == Truth::Yes || truth == Truth::Unavailable && statement.effect == Effect::Deny;
+    let why = |entry, on: Option<usize>| Box::new(failed(entry, request, on.and_then(|on| request.resources.get(on)), on.map(srn_at)));
     match miss {
-        _ if applies => match (statement.effect, foreign(request), place) {
+        Some(Miss::Entry(entry, on)) if truth == Truth::Unavailable && statement.effect == Effect::Deny => {
+            Outcome::Presumed(why(entry, on))
+        }
+        _ if truth == Truth::Yes => match (statement.effect, foreign(request), place) {
             (Effect::Allow, Some(resource), Place::Identity(_)) => Outcome::Foreign { srn: srn(resource, catalogue) },
             (Effect::Allow | Effect::Deny, _, _) => Outcome::Applied,
         },
@@ -156,10 +161,7 @@ fn outcome(statement: &Statement, request: &Request<'_>, place: Place, catalogue
         Some(Miss::NeedsEverything) => Outcome::NeedsEverything,
         Some(Miss::Untouched) => Outcome::NoResource,
         Some(Miss::Uncovered(index)) => Outcome::Resource { srn: srn_at(index) },
-        Some(Miss::Entry(entry, on)) => {
-            let failed = failed(entry, request, on.and_then(|on| request.resources.get(on)), on.map(srn_at));
-            Outcome::Condition(Box::new(failed))
-        }
+        Some(Miss::Entry(entry, on)) => Outcome::Condition(why(entry, on)),
     }
 }
 
@@ -207,6 +209,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Applied => out.write_str("applies"),
+            Self::Presumed(failed) => write!(out, "applies, because nobody can know better: {failed}"),
             Self::Foreign { srn } => {
                 write!(out, "would apply, but `{srn}` belongs to another account, and no policy of that account allows it")
             }

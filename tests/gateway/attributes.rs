@@ -358,3 +358,40 @@ fn what_a_request_brings_can_be_tested() {
         }
     }
 }
+
+#[test]
+fn the_decision_log_explains_what_was_told_and_which_allow_came_nearest() {
+    let people = People::start(Duration::ZERO);
+    let statements = format!(
+        "{}, {}, {}",
+        r#"{"Sid": "Others", "Effect": "Allow", "Action": "iam:SetUser", "Resource": "*"}"#,
+        r#"{"Sid": "Lees", "Effect": "Allow", "Action": "iam:ShowUser", "Resource": "*", "Condition": {"StringEquals": {"iam:userLastname": "Lee"}, "NumericLessThan": {"iam:userAge": 99}}}"#,
+        r#"{"Sid": "Reds", "Effect": "Allow", "Action": "iam:ShowUser", "Resource": "srn:e:::::iam:user/x*", "Condition": {"StringEquals": {"scp:ResourceTag/team": "red"}}}"#
+    );
+    let world = start(&people, &statements, "");
+    let explained = |answer: &super::client::Answer| {
+        world.record(answer.request_id());
+        let config = world.folder().join("gateway.yaml");
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["explain", answer.request_id(), "--config"])
+            .arg(&config)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text.lines().skip_while(|line| !line.starts_with("resource "));
+        let lines = lines.filter(|line| !line.starts_with("decision") && !line.starts_with("attribute_un"));
+        lines.map(|line| line.replace(KEEPER_ID, "KEEPER").replace(ACCOUNT, "ACCOUNT")).collect::<Vec<_>>().join("\n")
+    };
+    let refused = world.ask(show("u1"));
+    assert_eq!(refused.verdict(), NOT_ALLOWED);
+    insta::assert_snapshot!(explained(&refused));
+    let gone = world.ask(show("gone"));
+    assert_eq!(gone.verdict(), UNAVAILABLE);
+    insta::assert_snapshot!(explained(&gone));
+    *people.name.lock().unwrap() = "Lee".to_owned();
+    let allowed = world.ask(show("u3"));
+    assert_eq!(allowed.verdict(), ALLOWED);
+    insta::assert_snapshot!(explained(&allowed));
+    let tagged = start(&people, &allow(r#"{"StringEquals": {"scp:ResourceTag/team": "blue"}}"#), "").ask(show("tagged"));
+    assert_eq!(tagged.verdict(), NOT_ALLOWED);
+}

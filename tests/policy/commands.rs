@@ -121,3 +121,17 @@ cases:
     [badly]
     "#);
 }
+
+#[test]
+fn a_case_is_explained_whatever_it_expects() {
+    let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/policy/cases.json");
+    let explained = |case: &str| said(&portcullis(&["policy", "explain", cases, "--case", case]), Path::new(env!("CARGO_MANIFEST_DIR")));
+    assert_snapshot!(explained("CND-25"));
+    assert_snapshot!(explained("UND-14"));
+    assert_snapshot!(explained("RBP-22"));
+    assert_snapshot!(explained("RBP-18"));
+    assert_snapshot!(explained("NONE"), @"
+    `/home/ada/tests/policy/cases.json` has no such decision case
+    [badly]
+    ");
+}

@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Writ
 }
 
 /// A case file and the catalogue of its cases.
-fn read(path: &Path, offering: &Offering, report: &Report) -> Option<(CaseFile, Catalogue)> {
+pub(super) fn read(path: &Path, offering: &Offering, report: &Report) -> Option<(CaseFile, Catalogue)> {
     let name = path.display().to_string();
     let refuse = |source: &Source, span: Span, message: String, hint: Option<String>| {
         report.error(source, span, message, hint);

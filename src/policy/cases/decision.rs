@@ -9,7 +9,7 @@ use crate::policy::catalogue::{AttributeId, Catalogue};
 use crate::policy::condition::{GlobalKey, Key};
 use crate::policy::document::{Owner, Policy};
 use crate::policy::evaluate::{Policies, Verdict, evaluate};
-use crate::policy::explain::explain;
+use crate::policy::explain::{Finding, explain};
 use crate::policy::request::{
     Attributes, Context, Kind, Known, Principal, Request, RequestAttributes, Resource, Scalar, Stored, Tags, Values,
 };
@@ -129,37 +129,57 @@ impl Decision {
     }
 
     pub(super) fn run(&self, catalogue: &Catalogue) -> Outcome {
-        let held = Held::load(self, catalogue);
-        let found = held.with(self, catalogue, |request, policies| {
-            let verdict = evaluate(request, policies);
-            (Decided::Verdict(verdict), explain(request, policies, catalogue).iter().map(ToString::to_string).collect::<Vec<_>>())
-        });
-        let (decided, findings) = match found {
-            Ok(found) => found,
-            Err(Unready::UnknownAction) => (Decided::UnknownAction, vec![format!("no definition knows the action `{}`", self.action)]),
-            Err(unready @ (Unready::Resource(_) | Unready::Key(_))) => {
+        let Explanation { decided, complaints, findings, .. } = self.explain(catalogue);
+        let explanation = || complaints.iter().cloned().chain(findings.iter().map(ToString::to_string)).collect();
+        let decided = match decided {
+            Ok(decided) => decided,
+            Err(unready) => {
                 let expected = "a request that can be decided".to_owned();
-                return Outcome::Failed(Failure { expected, actual: unready.to_string(), explanation: Vec::new() });
+                return Outcome::Failed(Failure { expected, actual: unready.to_string(), explanation: explanation() });
             }
         };
-        let word = |allows| if allows { "Allow" } else { "Deny" };
         let Some(wanted) = &self.wanted else {
-            let actual = format!("{} ({})", word(decided.allows()), decided.reasons().join(", "));
-            return Outcome::Failed(Failure { expected: "nothing: the case has no `expect`".to_owned(), actual, explanation: findings });
+            let expected = "nothing: the case has no `expect`".to_owned();
+            return Outcome::Failed(Failure { expected, actual: decided.to_string(), explanation: explanation() });
         };
-        let reasons = decided.reasons();
-        let same_reason = wanted.reason.as_deref().is_none_or(|wanted| reasons.contains(&wanted));
+        let same_reason = wanted.reason.as_deref().is_none_or(|wanted| decided.reasons().contains(&wanted));
         if decided.allows() == wanted.allow && same_reason {
             return Outcome::Passed;
         }
         let reason = wanted.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
-        let mut explanation = held.complaints;
-        explanation.extend(findings);
-        Outcome::Failed(Failure {
-            expected: format!("{}{reason}", word(wanted.allow)),
-            actual: format!("{} ({})", word(decided.allows()), reasons.first().unwrap_or(&"")),
-            explanation,
-        })
+        let expected = format!("{}{reason}", if wanted.allow { "Allow" } else { "Deny" });
+        Outcome::Failed(Failure { expected, actual: decided.to_string(), explanation: explanation() })
+    }
+
+    pub(super) fn explain(&self, catalogue: &Catalogue) -> Explanation {
+        let held = Held::load(self, catalogue);
+        let found = held.with(self, catalogue, |request, policies| {
+            (Decided::Verdict(evaluate(request, policies)), explain(request, policies, catalogue))
+        });
+        let (decided, findings) = match found {
+            Ok((decided, findings)) => (Ok(decided), findings),
+            Err(Unready::UnknownAction) => (Ok(Decided::UnknownAction), Vec::new()),
+            Err(unready @ (Unready::Resource(_) | Unready::Key(_))) => (Err(unready), Vec::new()),
+        };
+        Explanation { decided, complaints: held.complaints, findings }
+    }
+}
+
+/// What a decision case comes out as, and why.
+#[derive(Debug)]
+pub struct Explanation {
+    /// What comes out, or why nothing can.
+    pub decided: Result<Decided, Unready>,
+    /// What is wrong with the documents.
+    pub complaints: Vec<String>,
+    /// What became of each statement.
+    pub findings: Vec<Finding>,
+}
+
+impl fmt::Display for Decided {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.allows() { "Allow" } else { "Deny" };
+        write!(out, "{word} ({})", self.reasons().first().unwrap_or(&""))
     }
 }
 

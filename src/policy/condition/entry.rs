@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::key::{GlobalKey, Key};
 use super::operator::{Order, Qualifier};
 use super::srn::SrnPattern;
-use super::value::{Decimal, boolean, folded, instant};
+use super::value::{Decimal, boolean, folded, instant, instant_of};
 use crate::policy::document::Effect;
 use crate::policy::glob::Glob;
 use crate::policy::judge::Truth;
@@ -119,7 +119,7 @@ impl Test {
                 Some(wanted.iter().any(|wanted| order.holds(found.cmp(&wanted.borrow()))))
             }
             (Self::Date { order, wanted, .. }, Scalar::Text(text)) => Some(order.any(instant(text)?, wanted)),
-            (Self::Date { order, wanted, .. }, Scalar::Time(time)) => Some(order.any(i128::from(time.milliseconds()) * 1_000_000, wanted)),
+            (Self::Date { order, wanted, .. }, Scalar::Time(time)) => Some(order.any(instant_of(time), wanted)),
             (Self::Address { wanted, .. }, Scalar::Address(address)) => Some(wanted.contains(address)),
             (Self::Address { wanted, .. }, Scalar::Text(text)) => text.parse::<IpAddr>().ok().map(|address| wanted.contains(address)),
             (Self::Bool { wanted }, Scalar::Bool(value)) => Some(wanted.contain(value)),

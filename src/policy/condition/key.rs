@@ -47,7 +47,7 @@ pub(in crate::policy) struct TagName {
 pub(in crate::policy) struct Attribute {
     pub(in crate::policy) id: AttributeId,
     pub(in crate::policy) kind: ResourceTypeId,
-    name: Box<str>,
+    written: Box<str>,
     holds: ValueType,
 }
 
@@ -126,8 +126,7 @@ impl Key {
         let found = catalogue.find_attribute(service, rest).map(|id| (id, catalogue.attribute(id)));
         match found {
             Some((id, attribute)) if attribute.abac => {
-                let (kind, name, holds) = (attribute.kind, catalogue.attribute_key(id).into(), attribute.holds);
-                Self::Attribute(Attribute { id, kind, name, holds })
+                Self::Attribute(Attribute { id, kind: attribute.kind, written: text.into(), holds: attribute.holds })
             }
             Some(_) | None => Self::Undefined(Undefined { written: text.into(), known: found.is_some() }),
         }
@@ -269,7 +268,7 @@ impl PartialEq for Undefined {
 
 impl Eq for Undefined {}
 
-/// The canonical spelling.
+/// The canonical spelling; that of an attribute is how it was written.
 impl fmt::Display for Key {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -277,7 +276,7 @@ impl fmt::Display for Key {
             Self::RequestTag(name) => write!(out, "scp:RequestTag/{}", name.written),
             Self::ResourceTag(name) => write!(out, "scp:ResourceTag/{}", name.written),
             Self::RequestAttribute(accessor) => write!(out, "scp:RequestAttribute/{accessor}"),
-            Self::Attribute(attribute) => out.write_str(&attribute.name),
+            Self::Attribute(attribute) => out.write_str(&attribute.written),
             Self::Undefined(key) => out.write_str(&key.written),
         }
     }
@@ -314,8 +313,8 @@ mod tests {
             ("scp:RequestAttribute/foo", Err(KeyError::Incomplete("scp:RequestAttribute/body['name']"))),
             ("scp:UserName/x", Err(KeyError::Unknown)),
             ("scp:PrincipalTag/department", Err(KeyError::Unknown)),
-            ("iam:userLASTNAME", Ok("iam:userLastname")),
-            ("SCP-IAM:userlastname", Ok("iam:userLastname")),
+            ("iam:userLASTNAME", Ok("iam:userLASTNAME")),
+            ("IAM:userlastname", Ok("IAM:userlastname")),
             ("iam:userEmail", Ok("iam:userEmail")),
             ("none:x", Ok("none:x")),
             (":UserName", Err(KeyError::NoService)),
@@ -343,7 +342,9 @@ mod tests {
             ("scp:RequestAttribute/body['a']", "scp:requestattribute/BODY[\"a\"]", true),
             ("scp:RequestAttribute/body['a']", "scp:RequestAttribute/body['A']", false),
             ("scp:RequestAttribute/header['a']", "scp:RequestAttribute/header['A']", true),
-            ("iam:userLastname", "scp-iam:userlastname", true),
+            ("iam:userLastname", "IAM:USERLASTNAME", true),
+            // R43: the prefix is the name of the service, or one that its definition says.
+            ("iam:userLastname", "scp-iam:userLastname", false),
             ("none:x", "NONE:X", true),
             ("none:x", "none:y", false),
         ] {

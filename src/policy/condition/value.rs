@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use jiff::Timestamp as Instant;
+use crate::types::Timestamp;
 
 /// `true` or `false` in any letter case (R34, R35).
 pub(in crate::policy) fn boolean(text: &str) -> Option<bool> {
@@ -13,32 +13,63 @@ pub(in crate::policy) fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Nanoseconds since 1970 of a time of RFC 3339 with a zone, or of a date alone (its midnight, UTC) (R38).
-///
-/// The form is checked here, character by character: the library reads much more than RFC 3339.
+/// How many digits of a fraction of a second count.
+const FRACTION_DIGITS_MAX: usize = 18;
+/// What an instant counts: the smallest fraction that can be written.
+const PER_SECOND: i128 = 1_000_000_000_000_000_000;
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// A time in [`PER_SECOND`]ths of a second since 1970, of RFC 3339 with a zone, or of a date alone (its midnight, UTC) (R38). All years
+/// from 0 to 9999.
 pub(in crate::policy) fn instant(text: &str) -> Option<i128> {
     let (date, time) = text.split_at_checked(10)?;
-    if !shaped(date, "dddd-dd-dd") {
-        return None;
-    }
+    let days = days(date)?;
     if time.is_empty() {
-        return format!("{date}T00:00:00Z").parse().ok().map(Instant::as_nanosecond);
+        return Some(i128::from(days * SECONDS_PER_DAY) * PER_SECOND);
     }
     let (clock, rest) = time.split_at_checked(9)?;
-    let rest = match rest.strip_prefix('.') {
-        Some(fraction) => {
-            let zone = fraction.find(|character: char| !character.is_ascii_digit())?;
-            if !(1..=9).contains(&zone) {
-                return None;
-            }
-            fraction.split_at_checked(zone)?.1
-        }
-        None => rest,
+    let (fraction, zone) = match rest.strip_prefix('.') {
+        Some(behind) => behind.split_at_checked(behind.find(|character: char| !character.is_ascii_digit())?)?,
+        None => ("0", rest),
     };
-    let zone = rest.eq_ignore_ascii_case("Z") || shaped(rest, "+dd:dd") || shaped(rest, "-dd:dd");
-    let leap = clock.ends_with(":60");
-    let good = zone && !leap && shaped(&clock.to_ascii_uppercase(), "Tdd:dd:dd");
-    good.then(|| text.parse().ok().map(Instant::as_nanosecond)).flatten()
+    if !(1..=FRACTION_DIGITS_MAX).contains(&fraction.len()) {
+        return None;
+    }
+    let fraction = format!("{fraction:0<FRACTION_DIGITS_MAX$}").parse::<i128>().ok()?;
+    let seconds = days * SECONDS_PER_DAY + seconds(clock)? - offset(zone)?;
+    Some(i128::from(seconds) * PER_SECOND + fraction)
+}
+
+/// The same of a time that is known.
+pub(in crate::policy) fn instant_of(time: Timestamp) -> i128 {
+    i128::from(time.milliseconds()) * (PER_SECOND / 1_000)
+}
+
+/// Days since 1970 of `YYYY-MM-DD`.
+fn days(date: &str) -> Option<i64> {
+    shaped(date, "dddd-dd-dd").then_some(())?;
+    let part = |from: usize, to: usize| date.get(from..to)?.parse::<i8>().ok();
+    let year = date.get(..4)?.parse::<i16>().ok()?;
+    let day = jiff::civil::Date::new(year, part(5, 7)?, part(8, 10)?).ok()?;
+    let since = jiff::civil::date(1970, 1, 1).until(day).ok()?;
+    Some(i64::from(since.get_days()))
+}
+
+/// Seconds since midnight of `Thh:mm:ss`. A leap second is none.
+fn seconds(clock: &str) -> Option<i64> {
+    shaped(&clock.to_ascii_uppercase(), "Tdd:dd:dd").then_some(())?;
+    let part = |from: usize, to: usize, most: i64| clock.get(from..to)?.parse::<i64>().ok().filter(|part| *part <= most);
+    Some(part(1, 3, 23)? * 3_600 + part(4, 6, 59)? * 60 + part(7, 9, 59)?)
+}
+
+/// Seconds that a zone is ahead of UTC: `Z`, `+hh:mm` or `-hh:mm`.
+fn offset(zone: &str) -> Option<i64> {
+    if zone.eq_ignore_ascii_case("Z") {
+        return Some(0);
+    }
+    let sign = if shaped(zone, "+dd:dd") { 1 } else { shaped(zone, "-dd:dd").then_some(-1)? };
+    let part = |from: usize, to: usize, most: i64| zone.get(from..to)?.parse::<i64>().ok().filter(|part| *part <= most);
+    Some(sign * (part(1, 3, 23)? * 3_600 + part(4, 6, 59)? * 60))
 }
 
 /// An exact decimal number of any length (R37).
@@ -125,24 +156,35 @@ mod tests {
 
     #[test]
     fn instants_are_rfc_3339_with_a_zone_or_a_date_and_nothing_else() {
-        let base = 1_762_445_438_000_000_000;
+        let base = 1_762_445_438 * PER_SECOND;
         for (text, expected) in [
             ("2025-11-06T16:10:38Z", Some(base)),
             ("2025-11-06t16:10:38z", Some(base)),
             ("2025-11-07T01:10:38+09:00", Some(base)),
-            ("2025-11-06T16:10:38.001Z", Some(base + 1_000_000)),
-            ("2025-11-06T16:10:38.000000001Z", Some(base + 1)),
-            ("2025-11-06", Some(base - 58_238_000_000_000)),
-            ("2024-02-29", Some(1_709_164_800_000_000_000)),
+            ("2025-11-06T10:25:38-05:45", Some(base)),
+            ("2025-11-07T16:09:38+23:59", Some(base)),
+            ("2025-11-06T16:10:38.001Z", Some(base + PER_SECOND / 1_000)),
+            ("2025-11-06T16:10:38.1000Z", Some(base + PER_SECOND / 10)),
+            ("2025-11-06T16:10:38.000000001Z", Some(base + PER_SECOND / 1_000_000_000)),
+            ("2025-11-06T16:10:38.000000000000000001Z", Some(base + 1)),
+            ("2025-11-06", Some(base - 58_238 * PER_SECOND)),
+            ("2024-02-29", Some(1_709_164_800 * PER_SECOND)),
+            ("1969-12-31T23:59:59.5Z", Some(-PER_SECOND / 2)),
+            ("9999-12-31T23:59:59Z", Some(253_402_300_799 * PER_SECOND)),
+            ("0000-01-01", Some(-62_167_219_200 * PER_SECOND)),
             ("2025-02-29", None),
+            ("2025-13-01", None),
             ("2025-11-06T16:10:38", None),
             ("2025-11-06 16:10:38Z", None),
             ("2025-11-06T16:10Z", None),
             ("2025-11-06T16:10:38.Z", None),
-            ("2025-11-06T16:10:38.0000000001Z", None),
+            ("2025-11-06T16:10:38.0000000000000000001Z", None),
             ("2025-11-06T16:10:60Z", None),
+            ("2025-11-06T16:60:00Z", None),
             ("2025-11-06T24:00:00Z", None),
             ("2025-11-06T16:10:38+0900", None),
+            ("2025-11-06T16:10:38+24:00", None),
+            ("2025-11-06T16:10:38+09:60", None),
             ("2025-11-06T16:10:38+09:00[Asia/Seoul]", None),
             ("2025/11/06", None),
             ("20251106", None),
@@ -152,6 +194,12 @@ mod tests {
         ] {
             assert_eq!(instant(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_known_time_is_the_instant_that_is_written_so() {
+        let time: Timestamp = "2025-11-06T16:10:38.123Z".parse().unwrap();
+        assert_eq!(Some(instant_of(time)), instant("2025-11-06T16:10:38.123Z"));
     }
 
     #[test]
