@@ -16,6 +16,9 @@ mod errors;
 #[path = "policy/generate.rs"]
 mod generate;
 #[cfg(test)]
+#[path = "policy/hostile.rs"]
+mod hostile;
+#[cfg(test)]
 #[path = "policy/laws.rs"]
 mod laws;
 #[cfg(test)]

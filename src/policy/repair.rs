@@ -25,6 +25,11 @@ pub(super) fn read(source: &Source, limits: Limits, report: &Report) -> Text {
         Ok(node) => return Text::Sound(node),
         Err(error) => error,
     };
+    // Nothing that is too large is copied.
+    if source.text().len() > limits.bytes_max {
+        report.error(source, error.span, error.message, error.hint);
+        return Text::Hopeless;
+    }
     let mut copy = Copy::new(source.text());
     let mut places: Vec<Position> = Vec::new();
     // A longer text only grows by what is inserted: two quotes for a mend.

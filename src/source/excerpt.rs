@@ -6,6 +6,8 @@ use super::tree::Source;
 const CHARS_MAX: usize = 160;
 /// How many of them stand before the place when the line is longer.
 const CHARS_BEFORE: usize = 60;
+/// Lines with more bytes are not looked through, and not shown.
+const LINE_BYTES_MAX: usize = 1 << 20;
 /// What stands before the shown part of a longer line.
 const CUT: &str = "...";
 /// What stands for the part of a line that is not shown.
@@ -20,7 +22,7 @@ const SECRET_WORDS: [&str; 11] =
 /// `a_secret_in_clear_is_never_shown_wherever_it_stands` (tests/check) fails when a way to do so is forgotten.
 pub(super) fn of(source: &Source, number: u32) -> Option<String> {
     let mut above: Vec<&str> = source.text().lines().take(number as usize).collect();
-    let line = above.pop().filter(|_| above.len() + 1 == number as usize)?;
+    let line = above.pop().filter(|line| above.len() + 1 == number as usize && line.len() <= LINE_BYTES_MAX)?;
     let parent = above.iter().rev().find(|other| !other.trim().is_empty() && indent(other) < indent(line));
     let under_secret = parent.and_then(|parent| secret_value(parent)).is_some_and(|(_, value)| !is_harmless(value));
     if under_secret && !line.trim_start().starts_with("file:") {

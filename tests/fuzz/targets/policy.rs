@@ -1,0 +1,74 @@
+//! Documents of all kinds: refused if and only if an error is reported; what is loaded can be decided by, explained and compared.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use portcullis::policy::{
+    Attachment, Catalogue, Context, Kind, Owner, Policies, Policy, Principal, Request, Resource, ResourcePolicy, Verdict, Work, evaluate,
+    explain, loses_deny, needs,
+};
+use portcullis::policy::cases::{CaseFile, WorldRef};
+use portcullis::source::{Report, Source, json};
+use portcullis::types::Srn;
+
+const ACCOUNT: &str = "9b7653f6f47a42e38055934a0575a813";
+const BUCKET: &str = "srn:e::9b7653f6f47a42e38055934a0575a813:kr-west1::object-store:bucket/foo";
+
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
+    let text = include_str!("../../policy/cases.json");
+    let root = json::parse(text.as_bytes(), json::Limits { bytes_max: 1 << 20, depth_max: 64 }).expect("the cases are JSON");
+    let file = CaseFile::read(&root, &Source::new("cases", text), &Report::new()).expect("the cases are cases");
+    let WorldRef::Inline(catalogue) = file.world() else { panic!("the catalogue is elsewhere") };
+    (**catalogue).clone()
+});
+
+fuzz_target!(|text: &str| {
+    let (source, catalogue) = (Source::new("fuzz", text), &*CATALOGUE);
+    let report = Report::new();
+    let policy = Policy::load(&source, "p", Owner::account(ACCOUNT), catalogue, &report);
+    assert_eq!(policy.is_none(), report.has_errors(), "{report}");
+    let _ = report.to_string();
+    let attachment = Attachment::find(&Srn::parse(BUCKET).expect("an SRN"), catalogue).expect("a bucket");
+    for trust in [false, true] {
+        let report = Report::new();
+        let loaded = if trust {
+            ResourcePolicy::load_trust(&source, "p", attachment.clone(), catalogue, &report)
+        } else {
+            ResourcePolicy::load(&source, "p", attachment.clone(), catalogue, &report)
+        };
+        assert_eq!(loaded.is_none(), report.has_errors(), "{report}");
+        if let Some(loaded) = loaded {
+            decide(&[], &[&loaded]);
+        }
+    }
+    if let Some(policy) = policy {
+        assert!(!loses_deny(catalogue, &policy, &policy, &Work::new()) || policy.may_deny());
+        decide(std::slice::from_ref(&policy), &[]);
+    }
+});
+
+fn decide(identity: &[Policy], resource: &[&ResourcePolicy]) {
+    let catalogue = &*CATALOGUE;
+    let bucket = catalogue.find_resource_type("object-store", "bucket").expect("a type");
+    let user = catalogue.find_resource_type("iam", "user").expect("a type");
+    let policies = Policies { identity, resource, session: &[] };
+    for (action, resources) in [
+        ("object-store:UploadObject", &[Resource::new(bucket, ACCOUNT, "kr-west1", "foo")][..]),
+        ("iam:showUser", &[Resource::new(user, ACCOUNT, "", "u1")]),
+        ("iam:listUsers", &[]),
+    ] {
+        let request = Request {
+            action: catalogue.action_id(action).expect("an action"),
+            resources,
+            principal: Principal { kind: Kind::User, account: ACCOUNT, id: "u1" },
+            context: Context::EMPTY,
+            needs_resource_policy: false,
+        };
+        let verdict = evaluate(&request, &policies);
+        let asked = needs(&request, &policies);
+        assert!(verdict != Verdict::Undecided || !asked.tags.is_empty() || !asked.attributes.is_empty() || asked.body);
+        explain(&request, &policies, catalogue).iter().for_each(|finding| drop(finding.to_string()));
+    }
+}
