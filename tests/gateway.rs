@@ -17,6 +17,9 @@ mod harness;
 #[path = "gateway/addresses.rs"]
 mod addresses;
 #[cfg(test)]
+#[path = "gateway/attached.rs"]
+mod attached;
+#[cfg(test)]
 #[path = "gateway/attributes.rs"]
 mod attributes;
 #[cfg(test)]

@@ -6,7 +6,9 @@ use super::attributes::{self, Brought, Scalars, Spots, Wanted, lend, wanted};
 use super::decision::{Denial, Facts};
 use super::request::Request;
 use super::resolve::{Resolved, Target};
-use crate::policy::{self, ActionId, Attributes, Context, Deciding, Place, Policies, Policy, Scalar, Tags, Values, Verdict};
+use crate::policy::{
+    self, ActionId, Attributes, Context, Deciding, Place, Policies, Policy, ResourcePolicy, Scalar, Tags, Values, Verdict,
+};
 use crate::snapshot::{Decide, Snapshot};
 use crate::types::{Reason, Timestamp};
 
@@ -38,7 +40,6 @@ impl<'v> Asked<'v, '_, '_> {
         }
         let Some(user) = facts.user else { return Err(Denial::new(Reason::ImplicitDeny)) };
         let held = self.snapshot.policies_of(user);
-        let policies = Policies::identity(&held);
         let context = user.context(facts.client_address, facts.authentication.as_str(), &self.resolved.region, self.now);
         let spots = Spots {
             inputs: self.target.inputs(self.request),
@@ -47,9 +48,13 @@ impl<'v> Asked<'v, '_, '_> {
         };
         let context = Context { request_attributes: &spots, ..context };
         let mut known = self.known(self.request.fetched);
+        let mut deciding = None;
         let verdict = loop {
             let decided = self.with_request(user.asking(), context, &known, |request| {
+                let attached = self.snapshot.policies_of_resources(request.resources);
+                let policies = Policies { identity: &held, resource: &attached, session: &[] };
                 let verdict = policy::evaluate(request, &policies);
+                deciding = self.name(verdict, &held, &attached);
                 (verdict, (verdict == Verdict::Undecided).then(|| policy::needs(request, &policies)))
             });
             let (verdict, Some(needs)) = decided else { break decided.0 };
@@ -73,7 +78,8 @@ impl<'v> Asked<'v, '_, '_> {
         };
         let catalogue = self.snapshot.catalogue();
         known.iter().enumerate().for_each(|(place, known)| known.describe(place, catalogue, &mut facts.attributes));
-        self.conclude(verdict, &held, facts)
+        facts.deciding = deciding;
+        self.conclude(verdict, facts)
     }
 
     fn known(&self, fetched: &[attributes::Fetched]) -> Known {
@@ -118,35 +124,39 @@ impl<'v> Asked<'v, '_, '_> {
         use_it(&policy::Request { action: self.action, resources: &resources, principal, context, needs_resource_policy })
     }
 
-    fn conclude(&self, verdict: Verdict, held: &[&'v Policy], facts: &mut Facts<'v>) -> Result<Option<Missing>, Denial> {
-        let policy = |place: Place| match place {
-            Place::Identity(index) => held.get(index).copied(),
-            Place::Resource(_) | Place::Session(_) => None,
+    /// The policy and statement that a verdict comes from.
+    fn name(&self, verdict: Verdict, held: &[&'v Policy], attached: &[&'v ResourcePolicy]) -> Option<(&'v str, usize, Option<&'v str>)> {
+        let (place, statement) = match verdict {
+            Verdict::Allow(deciding) | Verdict::Unavailable(deciding) => {
+                deciding.map(|Deciding { policy, statement }| (policy, statement))?
+            }
+            Verdict::ExplicitDeny(Deciding { policy, statement }) => (policy, statement),
+            Verdict::InvalidPolicy(place) => (place, 0),
+            Verdict::ImplicitDeny | Verdict::Undecided => return None,
         };
-        let name =
-            |deciding: Deciding| policy(deciding.policy).map(|policy| (policy.id(), deciding.statement, policy.sid(deciding.statement)));
-        let abroad = facts.user.is_none_or(|user| *user.account_text != *self.resolved.account);
+        let policy = match place {
+            Place::Identity(index) => held.get(index).copied()?,
+            Place::Resource(index) => attached.get(index)?.policy(),
+            Place::Session(_) => return None,
+        };
+        Some((policy.id(), statement, policy.sid(statement)))
+    }
+
+    fn conclude(&self, verdict: Verdict, facts: &mut Facts<'v>) -> Result<Option<Missing>, Denial> {
+        let Resolved { account, resources, .. } = self.resolved;
+        // R26: what no resource stands for belongs to the account that the definition names.
+        let spoken_for = resources.iter().any(|resource| resource.account == *account);
+        let abroad = !spoken_for && facts.user.is_none_or(|user| *user.account_text != **account);
         let reason = match verdict {
-            // R26: an action without resources belongs to the account that its definition names.
-            Verdict::Allow(_) if abroad => Reason::ImplicitDeny,
-            Verdict::Allow(deciding) => {
-                facts.deciding = deciding.and_then(name);
-                return Ok(None);
+            Verdict::Allow(_) if !abroad => return Ok(None),
+            Verdict::Allow(_) => {
+                facts.deciding = None;
+                Reason::ImplicitDeny
             }
-            Verdict::ExplicitDeny(deciding) => {
-                facts.deciding = name(deciding);
-                Reason::ExplicitDeny
-            }
+            Verdict::ExplicitDeny(_) => Reason::ExplicitDeny,
             Verdict::ImplicitDeny => Reason::ImplicitDeny,
-            Verdict::Unavailable(deciding) => {
-                facts.deciding = deciding.and_then(name);
-                Reason::AttributeUnavailable
-            }
-            Verdict::Undecided => Reason::AttributeUnavailable,
-            Verdict::InvalidPolicy(place) => {
-                facts.deciding = policy(place).map(|policy| (policy.id(), 0, None));
-                Reason::InvalidPolicy
-            }
+            Verdict::Unavailable(_) | Verdict::Undecided => Reason::AttributeUnavailable,
+            Verdict::InvalidPolicy(_) => Reason::InvalidPolicy,
         };
         Err(Denial::new(reason))
     }

@@ -228,8 +228,10 @@ fn evaluate_again(record: &Node, snapshot: &Snapshot, out: &mut dyn Write) -> an
     let context = Context { request_attributes: &NotRecorded, request_tags: Tags::NotFetched, tag_keys: Values::NotFetched, ..context };
     let request = policy::Request { action, resources: &resources, principal: user.asking(), needs_resource_policy: false, context };
     let held = snapshot.policies_of(user);
-    writeln!(out, "\n{} holds {}:", user.principal.name, counted(held.len(), "policy"))?;
-    let findings = policy::explain(&request, &Policies::identity(&held), catalogue);
+    let attached = snapshot.policies_of_resources(&resources);
+    let more = if attached.is_empty() { String::new() } else { format!(", and the resources have {}", counted(attached.len(), "policy")) };
+    writeln!(out, "\n{} holds {}{more}:", user.principal.name, counted(held.len(), "policy"))?;
+    let findings = policy::explain(&request, &Policies { identity: &held, resource: &attached, session: &[] }, catalogue);
     for finding in &findings {
         writeln!(out, "  {finding}")?;
     }

@@ -51,8 +51,9 @@ impl Attachment {
         Setting::Trust { owner: Owner::account(&self.account) }
     }
 
-    /// The resource itself.
-    pub(super) const fn resource(&self) -> Resource<'_> {
+    /// The resource itself, with nothing but its name.
+    #[must_use]
+    pub const fn resource(&self) -> Resource<'_> {
         Resource::new(self.kind, &self.account, &self.region, &self.id)
     }
 }

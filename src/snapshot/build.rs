@@ -6,11 +6,12 @@ use std::fmt::Display;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use super::attached::Attached;
 use super::shards::Shards;
 use super::view::{AccessKey, Allowlist, Group, Holdings, Link, Snapshot, User};
 use super::wire::{self, Identity, Place};
 use super::world::WorldBuilder;
-use crate::policy::{Catalogue, Owner, Policy};
+use crate::policy::{Attachment, Catalogue, Owner, Policy, ResourcePolicy};
 use crate::source::{Report, Source};
 use crate::types::{AccessKeyId, AccountId, GroupId, NetworkSet, Offering, PolicyId, Revision, Secret, SigningKey, UserId};
 
@@ -26,6 +27,7 @@ pub struct Builder<'r> {
     users: Kept<UserId, wire::User>,
     groups: Kept<GroupId, wire::Group>,
     policies: Kept<PolicyId, (wire::Policy, Source)>,
+    resource_policies: Vec<(wire::ResourcePolicy, Source, Place)>,
     keys: Kept<AccessKeyId, (wire::AccessKey, Secret)>,
     memberships: Vec<(GroupId, UserId, Place)>,
     attachments: Vec<(PolicyId, Identity, Place)>,
@@ -56,6 +58,7 @@ impl<'r> Builder<'r> {
             users: HashMap::new(),
             groups: HashMap::new(),
             policies: HashMap::new(),
+            resource_policies: Vec::new(),
             keys: HashMap::new(),
             memberships: Vec::new(),
             attachments: Vec::new(),
@@ -88,6 +91,11 @@ impl<'r> Builder<'r> {
     /// Adds a policy whose document has been read.
     pub fn policy(&mut self, policy: wire::Policy, document: Source, place: Place) {
         keep(self.report, &mut self.policies, "policy", policy.id, (policy, document), place);
+    }
+
+    /// Adds the policy of a resource, whose document has been read.
+    pub fn resource_policy(&mut self, policy: wire::ResourcePolicy, document: Source, place: Place) {
+        self.resource_policies.push((policy, document, place));
     }
 
     /// Adds an access key whose secret has been opened.
@@ -136,6 +144,7 @@ impl<'r> Builder<'r> {
         let (world, whole) = std::mem::replace(&mut self.world, fresh).build();
         self.unread.definitions |= !whole;
         let policies = self.compile_policies(&world.catalogue);
+        let attached = self.compile_attached(&world.catalogue);
         let mut held = self.held();
         let groups: Shards<GroupId, Arc<Group>> =
             self.groups.keys().map(|id| (*id, Arc::new(Group { policies: distinct(held.groups.remove(id)), known: true }))).collect();
@@ -151,6 +160,7 @@ impl<'r> Builder<'r> {
         snapshot.users = users;
         snapshot.groups = groups;
         snapshot.policies = policies;
+        snapshot.attached = attached;
         snapshot.keys = keys;
         Some(snapshot)
     }
@@ -177,6 +187,32 @@ impl<'r> Builder<'r> {
             }
         }
         self.report.take_errors(&errors_only);
+        compiled
+    }
+
+    fn compile_attached(&self, catalogue: &Catalogue) -> Attached {
+        let mut compiled = Attached::default();
+        let mut seen: Vec<(Attachment, &Place)> = Vec::new();
+        for (policy, document, place) in &self.resource_policies {
+            let attachment = match Attached::find(&policy.resource, catalogue) {
+                Ok(attachment) => attachment,
+                Err(_) if self.unread.definitions => continue,
+                Err(error) => {
+                    let hint = "write an SRN with its account, of a type that a definition names";
+                    self.error(&self.place_of(place, &policy.resource), error, hint);
+                    continue;
+                }
+            };
+            if let Some((_, first)) = seen.iter().find(|(other, _)| *other == attachment) {
+                let message = format!("the resource has a policy already, at {}:{}", first.source.name(), first.span.start.line);
+                self.error(&self.place_of(place, &policy.resource), message, "put the statements of both into one");
+                continue;
+            }
+            if let Some(loaded) = ResourcePolicy::load(document, &policy.resource, attachment.clone(), catalogue, self.report) {
+                compiled.insert(loaded, catalogue);
+            }
+            seen.push((attachment, place));
+        }
         compiled
     }
 

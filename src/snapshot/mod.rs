@@ -13,11 +13,13 @@ pub mod routes;
 pub mod view;
 pub mod wire;
 
+mod attached;
 mod roster;
 mod shards;
 mod world;
 
 pub use accessor::{Expression, Inputs};
+pub use attached::NoSuchResource;
 pub use build::Builder;
 pub use definition::{Authentication, Decide, Operation, ResourceTemplate, ServiceDefinition};
 pub use roster::{Roster, Unreadable};

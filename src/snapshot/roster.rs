@@ -3,16 +3,17 @@
 //! A change costs what it changes, whoever else exists. Records may come in any order. What cannot be read never stops the rest, and
 //! fails closed for what it concerns: a policy refuses its holders, a key or a user is not there, an allowlist lets nobody pass.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
 use fnv::FnvHashMap;
 
+use super::attached::Attached;
 use super::view::{AccessKey, Allowlist, Group, Holdings, Link, Snapshot, TokenKey, User};
 use super::wire::{self, Change, Definition, Digest, DocumentRef, Identity, Record, RecordKey};
 use super::world::{World, WorldBuilder};
-use crate::policy::{Catalogue, Owner, Policy};
+use crate::policy::{Catalogue, Owner, Policy, ResourcePolicy};
 use crate::source::{Cursor, Report, SecretRef, Source, yaml};
 use crate::types::{AccountId, GroupId, Offering, PolicyId, Revision, SealingKey, SigningKey, UserId};
 
@@ -33,8 +34,11 @@ pub struct Roster {
     /// The texts that are compiled anew when definitions change.
     documents: HashMap<PolicyId, Document>,
     definitions: BTreeMap<String, Arc<str>>,
+    /// The policies of resources by their SRNs; `None` for one that cannot be read.
+    attached: BTreeMap<String, Option<Arc<str>>>,
     /// Policies that wait to be compiled.
     uncompiled: HashSet<PolicyId>,
+    uncompiled_attached: BTreeSet<String>,
     world_is_old: bool,
     /// What is said about users of whom there is no readable record: it counts as soon as there is one.
     orphans: HashMap<UserId, Holdings>,
@@ -60,7 +64,9 @@ impl Roster {
             snapshot: Snapshot::empty(Revision::Store { epoch: 0, sequence: 0 }, world),
             documents: HashMap::new(),
             definitions: BTreeMap::new(),
+            attached: BTreeMap::new(),
             uncompiled: HashSet::new(),
+            uncompiled_attached: BTreeSet::new(),
             world_is_old: false,
             orphans: HashMap::new(),
             digest: Digest::default(),
@@ -123,6 +129,8 @@ impl Roster {
         if std::mem::take(&mut self.world_is_old) {
             self.snapshot.world = Arc::new(self.compile_world());
             self.uncompiled = self.documents.keys().copied().collect();
+            self.uncompiled_attached = self.attached.keys().cloned().collect();
+            self.snapshot.attached = Attached::default();
         }
         let world = Arc::clone(&self.snapshot.world);
         for id in std::mem::take(&mut self.uncompiled) {
@@ -133,8 +141,39 @@ impl Roster {
             });
             self.snapshot.policies.insert(id, Arc::new(compiled));
         }
+        self.compile_attached(&world.catalogue);
         self.snapshot.revision = revision;
         self.snapshot.clone()
+    }
+
+    /// SECURITY: a policy of a resource that cannot be read refuses every decision about the resource: what it denied is unknown.
+    fn compile_attached(&mut self, catalogue: &Catalogue) {
+        for srn in std::mem::take(&mut self.uncompiled_attached) {
+            let attachment = match Attached::find(&srn, catalogue) {
+                Ok(attachment) => attachment,
+                // Nothing is decided about what nobody has defined; when somebody does, it is compiled.
+                Err(error) => {
+                    self.unreadable.push(Unreadable { key: RecordKey::ResourcePolicy(srn).to_string(), why: error.to_string() });
+                    continue;
+                }
+            };
+            let Some(document) = self.attached.get(&srn) else {
+                self.snapshot.attached.remove(&attachment, catalogue);
+                continue;
+            };
+            let report = Report::new();
+            let loaded = document.as_ref().and_then(|text| {
+                let source = Source::new("policy", Arc::clone(text));
+                ResourcePolicy::load(&source, &srn, attachment.clone(), catalogue, &report)
+            });
+            let policy = loaded.unwrap_or_else(|| {
+                if document.is_some() {
+                    self.unreadable.push(Unreadable { key: RecordKey::ResourcePolicy(srn.clone()).to_string(), why: first_error(&report) });
+                }
+                ResourcePolicy::invalid(&srn, attachment)
+            });
+            self.snapshot.attached.insert(policy, catalogue);
+        }
     }
 
     fn put(&mut self, record: Record) {
@@ -157,6 +196,14 @@ impl Roster {
                 };
                 self.documents.insert(policy.id, Document { account: policy.account, text: text.into() });
                 self.uncompiled.insert(policy.id);
+            }
+            Record::ResourcePolicy(policy) => {
+                let DocumentRef::Text(text, _) = policy.document else {
+                    let why = "its document is a file; only file mode has files".to_owned();
+                    return self.put_unreadable(RecordKey::ResourcePolicy(policy.resource), why);
+                };
+                self.uncompiled_attached.insert(policy.resource.clone());
+                self.attached.insert(policy.resource, Some(text.into()));
             }
             Record::AccessKey(key) => {
                 let opened = match &key.secret {
@@ -204,6 +251,10 @@ impl Roster {
                 self.uncompiled.remove(&policy);
                 self.snapshot.policies.insert(policy, Arc::new(Policy::invalid(&policy.to_string())));
             }
+            RecordKey::ResourcePolicy(srn) => {
+                self.uncompiled_attached.insert(srn.clone());
+                self.attached.insert(srn, None);
+            }
             RecordKey::KeySecurity(user) => self.allow(user, Allowlist::Enabled(std::iter::empty().collect())),
             key @ (RecordKey::User(_) | RecordKey::AccessKey(_) | RecordKey::Definition(_) | RecordKey::TokenKey(_)) => self.delete(key),
         }
@@ -230,6 +281,10 @@ impl Roster {
                 self.documents.remove(&policy);
                 self.uncompiled.remove(&policy);
                 self.snapshot.policies.remove(&policy);
+            }
+            RecordKey::ResourcePolicy(srn) => {
+                self.attached.remove(&srn);
+                self.uncompiled_attached.insert(srn);
             }
             RecordKey::AccessKey(key) => {
                 self.snapshot.keys.remove(&key);

@@ -10,7 +10,7 @@ use fnv::FnvHashMap;
 
 use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, UserId};
 
-const FAN_OUT: usize = 64;
+pub(super) const FAN_OUT: usize = 64;
 
 /// A key whose bytes are as good as random: ids are drawn at random and never chosen by callers.
 pub(super) trait Spread: Copy + Eq + Hash {

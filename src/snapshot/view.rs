@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::attached::Attached;
 use super::definition::ServiceDefinition;
 use super::shards::Shards;
 use super::wire;
 use super::world::{Sources, World};
 use crate::authn::token::PublicKey;
-use crate::policy::{self, Catalogue, Context, Policy, ResourceTypeId, Scalar, Values};
+use crate::policy::{self, Catalogue, Context, Policy, ResourcePolicy, ResourceTypeId, Scalar, Values};
 use crate::types::{
     AccessKeyId, AccountId, GroupId, NetworkSet, Offering, PolicyId, Principal, PrincipalKind, Revision, Secret, SigningKey, Srn,
     Timestamp, TokenKeyId, UserId,
@@ -161,6 +162,7 @@ pub struct Snapshot {
     pub(super) users: Shards<UserId, Arc<User>>,
     pub(super) groups: Shards<GroupId, Arc<Group>>,
     pub(super) policies: Shards<PolicyId, Arc<Policy>>,
+    pub(super) attached: Attached,
     pub(super) keys: Shards<AccessKeyId, Arc<AccessKey>>,
     /// A handful, and they hardly ever change.
     pub(super) token_keys: Arc<HashMap<TokenKeyId, TokenKey>>,
@@ -198,6 +200,7 @@ impl Snapshot {
             users: Shards::default(),
             groups: Shards::default(),
             policies: Shards::default(),
+            attached: Attached::default(),
             keys: Shards::default(),
             token_keys: Arc::default(),
             always: Arc::new(Always { decoy, missing: Policy::invalid("missing") }),
@@ -266,6 +269,21 @@ impl Snapshot {
                 Some(group) => add(&group.policies),
                 None => add(&[Link { id: PolicyId::from_bytes([0; 16]), readable: false }]),
             }
+        }
+        found
+    }
+
+    /// The policies of some resources, and of all that these lie below, each once.
+    #[must_use]
+    pub fn policies_of_resources(&self, resources: &[policy::Resource<'_>]) -> SmallVec<[&ResourcePolicy; 2]> {
+        let mut found: SmallVec<[&ResourcePolicy; 2]> = SmallVec::new();
+        for resource in resources {
+            let name = (resource.account, resource.region, resource.id);
+            self.attached.of(self.catalogue(), resource.kind, name, |policy| {
+                if !found.iter().any(|other| std::ptr::eq(*other, policy)) {
+                    found.push(policy);
+                }
+            });
         }
         found
     }

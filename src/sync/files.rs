@@ -144,7 +144,7 @@ fn add_records(builder: &mut Builder<'_>, document: &Node, loader: &Loader<'_>) 
         return;
     }
     let cursor = Cursor::new(document, loader.source, loader.report);
-    let hint = "start every record with `- kind: account`, or user, group, membership, policy, attachment, access_key, key_security";
+    let hint = "start every record with `- kind: account`, or user, group, membership, policy, resource_policy, attachment, access_key, key_security";
     let items = cursor.advised(hint).list(|item| {
         let item = item.named("");
         match Record::decode(&item) {
@@ -164,7 +164,7 @@ fn note_unread(builder: &mut Builder<'_>, record: &Node) {
         Some(Value::String(text) | Value::Number(text)) => Some(&**text),
         Some(_) | None => None,
     };
-    if matches!(text("kind"), Some("membership" | "attachment" | "key_security" | "access_key")) {
+    if matches!(text("kind"), Some("membership" | "resource_policy" | "attachment" | "key_security" | "access_key")) {
         return;
     }
     // The id as it was meant: others may spell it rightly.
@@ -188,7 +188,11 @@ fn add_record(builder: &mut Builder<'_>, record: Record, place: Place, loader: &
                 builder.access_key(key, secret, place);
             }
         }
-        Record::Policy(policy) => match document(&policy, &place, loader) {
+        Record::ResourcePolicy(policy) => match document(&policy.document, &policy.resource, &place, loader) {
+            Some(document) => builder.resource_policy(policy, document, place),
+            None => builder.unread_record(None),
+        },
+        Record::Policy(policy) => match document(&policy.document, &policy.name, &place, loader) {
             Some(document) => builder.policy(policy, document, place),
             None => builder.unread_record(Some(&policy.id.to_string())),
         },
@@ -196,10 +200,10 @@ fn add_record(builder: &mut Builder<'_>, record: Record, place: Place, loader: &
 }
 
 /// The text of a policy's document.
-fn document(policy: &wire::Policy, place: &Place, loader: &Loader<'_>) -> Option<Source> {
-    let file = match &policy.document {
+fn document(document: &DocumentRef, name: &str, place: &Place, loader: &Loader<'_>) -> Option<Source> {
+    let file = match document {
         DocumentRef::Text(text, span) => {
-            let elsewhere = || Source::new(format!("{} (document of policy `{}`)", place.source.name(), policy.name), text.as_str());
+            let elsewhere = || Source::new(format!("{} (document of policy `{name}`)", place.source.name()), text.as_str());
             return Some(place.source.block(*span, text).unwrap_or_else(elsewhere));
         }
         DocumentRef::File(file) => file,

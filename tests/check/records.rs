@@ -105,3 +105,19 @@ fn two_root_users_and_an_expiry_without_a_zone() {
     );
     assert_text!(copy.edit(PEOPLE, "{file: ../secrets/ada.secret}", "{file: ../secrets/ada.secret}\n  expires_at: 2027-01-31").refused());
 }
+
+#[test]
+fn policies_of_resources_that_are_none() {
+    let record = |resource: &str, document: &str| format!("- {{kind: resource_policy, resource: '{resource}', document: '{document}'}}\n");
+    let good = r#"{"Version": "2024-07-01", "Statement": {"Effect": "Allow", "Action": "compute:*", "Principal": {"scp": "srn:e::acc:::iam:user/u"}, "Resource": "*"}}"#;
+    let server = "srn:e::acc:::compute:server/s1";
+    let text = [
+        record("compute:server/s1", good),
+        record("srn:e::acc:::none:server/s1", good),
+        record("srn:e:::::compute:server/s1", good),
+        record(server, good),
+        record("srn:e::acc:::scp-compute:server/s1", good),
+        record("srn:e::acc:::compute:server/s2", &good.replace(r#""Principal": {"scp": "srn:e::acc:::iam:user/u"}, "#, "")),
+    ];
+    assert_text!(Copy::new().append("records/people.yaml", &text.concat()).refused());
+}

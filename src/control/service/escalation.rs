@@ -151,7 +151,8 @@ impl<'a> Judge<'a> {
             },
             // Whoever has it is everybody; no route writes it.
             Record::TokenKey(_) => Err(Refusal::ActsForRoot),
-            Record::Definition { .. } => rules::may_define(snapshot, asker),
+            // No route writes policies of resources; they may give anything to anybody.
+            Record::Definition { .. } | Record::ResourcePolicy(_) => rules::may_define(snapshot, asker),
             // A policy that is attached to nobody may say anything. Accounts are the operator's.
             Record::Policy(_) | Record::AccessKey(_) | Record::KeySecurity { .. } | Record::Account(_) | Record::Group(_) => Ok(()),
         }
@@ -181,7 +182,7 @@ impl<'a> Judge<'a> {
             | RecordKey::Group(_)
             | RecordKey::AccessKey(_)
             | RecordKey::TokenKey(_) => Ok(()),
-            RecordKey::Definition(_) => rules::may_define(snapshot, asker),
+            RecordKey::Definition(_) | RecordKey::ResourcePolicy(_) => rules::may_define(snapshot, asker),
         }
     }
 

@@ -270,3 +270,32 @@ fn a_definition_that_does_not_fit_is_left_out_alone() {
     assert!(snapshot.definition("iam").is_some() && snapshot.definition("vm").is_some());
     assert_eq!(roster.take_unreadable()[0].key, "definition/zz");
 }
+
+#[test]
+fn a_policy_of_a_resource_follows_its_record_and_its_definition_and_fails_closed() {
+    let box_definition = "kind: scp-iam:action-definition\nservice: iam\npaths:\n  /v1/boxes/{id}:\n    get: {action: iam:Show, access_level: Read, resources: [{'iam:box': {resource_id: \"path['id']\"}}]}\n";
+    let box_definition = box_definition.replace('\n', "\\n").replace('"', "\\\"");
+    let definition = put(&format!(r#"{{"kind":"definition","service":"iam","document":"{box_definition}"}}"#));
+    let document = r#"{\"Version\":\"2024-07-01\",\"Statement\":{\"Effect\":\"Allow\",\"Action\":\"iam:*\",\"Principal\":{\"scp\":\"srn:e::acc:::iam:user/u\"},\"Resource\":\"*\"}}"#;
+    let policy = put(&format!(r#"{{"kind":"resource_policy","resource":"srn:e::acc:::iam:box/b1","document":"{document}"}}"#));
+    let key = "resource_policy/srn:e::acc:::iam:box/b1".to_owned();
+    assert_eq!(policy.key(), key);
+    let mut roster = roster();
+    let found = |roster: &mut Roster, id: &str| {
+        let snapshot = roster.snapshot(Revision::Store { epoch: 1, sequence: 1 });
+        let Some(kind) = snapshot.catalogue().find_resource_type("iam", "box") else { return "no such type".to_owned() };
+        let resource = crate::policy::Resource::new(kind, "acc", "", id);
+        let policies = snapshot.policies_of_resources(&[resource]);
+        policies.iter().map(|policy| if policy.policy().is_invalid() { "invalid" } else { "readable" }).collect::<Vec<_>>().join(" ")
+    };
+    roster.apply(&[policy]);
+    assert_eq!(found(&mut roster, "b1"), "no such type");
+    assert_eq!(roster.take_unreadable().len(), 1);
+    roster.apply(std::slice::from_ref(&definition));
+    assert_eq!(["b1", "b1/x/y", "b2", "b", "b10"].map(|id| found(&mut roster, id)), ["readable", "readable", "", "", ""]);
+    roster.apply(&[broken(key.clone())]);
+    assert_eq!(["b1", "b1/x", "b2"].map(|id| found(&mut roster, id)), ["invalid", "invalid", ""]);
+    roster.apply(&[delete(key)]);
+    assert_eq!(["b1", "b1/x"].map(|id| found(&mut roster, id)), ["", ""]);
+    assert_eq!(found(&mut roster, "b1"), "");
+}

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+use crate::snapshot::shards::FAN_OUT;
+
 /// The wrapping sum, in two halves of 64 bits, of the first 16 bytes of SHA-256 over `key LF record` of every record.
 ///
 /// It finds what a fault leaves out, doubles or mixes; whoever may write records needs no such trick.
@@ -27,6 +29,14 @@ impl Digest {
         let hash = context.finish();
         let mut halves = hash.as_ref().chunks_exact(8).map(|half| u64::from_le_bytes(half.try_into().unwrap_or_default()));
         Self([halves.next().unwrap_or_default(), halves.next().unwrap_or_default()])
+    }
+
+    /// Two numbers below 64, as good as random.
+    #[must_use]
+    pub(in crate::snapshot) fn spread(self) -> (usize, usize) {
+        let [low, _] = self.0;
+        let [first, second, ..] = low.to_le_bytes();
+        (usize::from(first) % FAN_OUT, usize::from(second) % FAN_OUT)
     }
 
     /// Counts a record in.

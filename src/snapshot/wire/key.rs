@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{Identity, Record};
-use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, TokenKeyId, UserId};
+use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, Srn, TokenKeyId, UserId};
 
 /// What a record is known by. Written as a path: `user/ID`, `membership/GROUP/USER`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -19,6 +19,8 @@ pub enum RecordKey {
     Membership(GroupId, UserId),
     /// `policy/ID`.
     Policy(PolicyId),
+    /// `resource_policy/SRN`.
+    ResourcePolicy(String),
     /// `attachment/POLICY/user/ID` or `attachment/POLICY/group/ID`.
     Attachment(PolicyId, Identity),
     /// `access_key/ID`.
@@ -46,6 +48,7 @@ impl Record {
             Self::Group(group) => RecordKey::Group(group.id),
             Self::Membership { group, user } => RecordKey::Membership(*group, *user),
             Self::Policy(policy) => RecordKey::Policy(policy.id),
+            Self::ResourcePolicy(policy) => RecordKey::ResourcePolicy(policy.resource.clone()),
             Self::Attachment { policy, to } => RecordKey::Attachment(*policy, *to),
             Self::AccessKey(key) => RecordKey::AccessKey(key.id),
             Self::KeySecurity { user, .. } => RecordKey::KeySecurity(*user),
@@ -63,6 +66,7 @@ impl fmt::Display for RecordKey {
             Self::Group(id) => write!(out, "group/{id}"),
             Self::Membership(group, user) => write!(out, "membership/{group}/{user}"),
             Self::Policy(id) => write!(out, "policy/{id}"),
+            Self::ResourcePolicy(srn) => write!(out, "resource_policy/{srn}"),
             Self::Attachment(policy, Identity::User(user)) => write!(out, "attachment/{policy}/user/{user}"),
             Self::Attachment(policy, Identity::Group(group)) => write!(out, "attachment/{policy}/group/{group}"),
             Self::AccessKey(id) => write!(out, "access_key/{id}"),
@@ -79,6 +83,10 @@ impl FromStr for RecordKey {
     fn from_str(text: &str) -> Result<Self, RecordKeyError> {
         fn id<T: FromStr>(text: &str) -> Option<T> {
             text.parse().ok()
+        }
+        // An SRN has slashes of its own.
+        if let Some(srn) = text.strip_prefix("resource_policy/").filter(|srn| Srn::parse(srn).is_ok()) {
+            return Ok(Self::ResourcePolicy(srn.to_owned()));
         }
         let mut parts = text.split('/');
         let mut next = || parts.next().unwrap_or_default();

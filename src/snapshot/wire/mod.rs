@@ -27,7 +27,7 @@ pub use resource_definition::{AttributeDefinition, ResourceDefinition};
 use crate::authn::token::PublicKey;
 use crate::source::secret::{SECRET_HINT, SecretRef};
 use crate::source::{Cursor, Node, Position, Report, Source, Span, Table, Value, json};
-use crate::types::{AccessKeyId, AccountId, GroupId, Network, PolicyId, Timestamp, TokenKeyId, UserId};
+use crate::types::{AccessKeyId, AccountId, GroupId, Network, PolicyId, Srn, Timestamp, TokenKeyId, UserId};
 
 /// Most entries of an allowlist (seed 003, L1389).
 pub const ALLOWED_ADDRESSES_MAX: usize = 50;
@@ -149,6 +149,15 @@ pub struct AccessKey {
     pub expires_at: Option<Timestamp>,
 }
 
+/// The policy of one resource.
+#[derive(Debug, Clone)]
+pub struct ResourcePolicy {
+    /// The SRN of the resource, as it is written.
+    pub resource: String,
+    /// The document.
+    pub document: DocumentRef,
+}
+
 /// The record of a key that tokens are signed with.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenKey {
@@ -178,6 +187,8 @@ pub enum Record {
     },
     /// A policy.
     Policy(Policy),
+    /// The policy of a resource.
+    ResourcePolicy(ResourcePolicy),
     /// A policy attached to a user or group.
     Attachment {
         /// The policy.
@@ -212,17 +223,19 @@ enum Kind {
     Group,
     Membership,
     Policy,
+    ResourcePolicy,
     Attachment,
     AccessKey,
     KeySecurity,
 }
 
-const KINDS: [(&str, Kind); 8] = [
+const KINDS: [(&str, Kind); 9] = [
     ("account", Kind::Account),
     ("user", Kind::User),
     ("group", Kind::Group),
     ("membership", Kind::Membership),
     ("policy", Kind::Policy),
+    ("resource_policy", Kind::ResourcePolicy),
     ("attachment", Kind::Attachment),
     ("access_key", Kind::AccessKey),
     ("key_security", Kind::KeySecurity),
@@ -297,6 +310,17 @@ impl Record {
                 Self::Membership { group: group?, user: user? }
             }
             Kind::Policy => Self::Policy(Policy::decode(table)?),
+            Kind::ResourcePolicy => {
+                let hint = "write `resource:` and the SRN of the resource, with its account";
+                let resource = table.required("resource", hint, |value| {
+                    let text = value.string()?;
+                    Srn::parse(&text).map_err(|error| value.error_hint(error, hint)).ok()?;
+                    Some(text)
+                });
+                let document = table.required("document", DOCUMENT_HINT, document);
+                table.finish()?;
+                Self::ResourcePolicy(ResourcePolicy { resource: resource?, document: document? })
+            }
             Kind::Attachment => attachment(table)?,
             Kind::AccessKey => Self::AccessKey(AccessKey::decode(table)?),
             Kind::KeySecurity => {
@@ -390,23 +414,28 @@ impl Policy {
         let account =
             table.required("account", hint, |value| if value.text()? == "system" { Some(None) } else { self::id(hint)(value).map(Some) });
         let name = table.required("name", NAME_HINT, name);
-        let document = table.required("document", DOCUMENT_HINT, |value| match &value.node().value {
-            Value::Map(_) if value.node().get("file").is_none() => {
-                value.error_hint("a policy document is JSON text, not YAML", DOCUMENT_HINT);
-                None
-            }
-            Value::Map(_) => {
-                let file = value.table()?;
-                let path = file.required("file", "write `{file: policy.json}`", |path| path.string());
-                file.finish()?;
-                path.map(DocumentRef::File)
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::List(_) => {
-                value.string().map(|text| DocumentRef::Text(text, value.node().span))
-            }
-        });
+        let document = table.required("document", DOCUMENT_HINT, document);
         table.finish()?;
         Some(Self { id: id?, account: account?, name: name?, document: document? })
+    }
+}
+
+/// A policy document: its text, or the file that it is in.
+fn document(value: Cursor<'_>) -> Option<DocumentRef> {
+    match &value.node().value {
+        Value::Map(_) if value.node().get("file").is_none() => {
+            value.error_hint("a policy document is JSON text, not YAML", DOCUMENT_HINT);
+            None
+        }
+        Value::Map(_) => {
+            let file = value.table()?;
+            let path = file.required("file", "write `{file: policy.json}`", |path| path.string());
+            file.finish()?;
+            path.map(DocumentRef::File)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::List(_) => {
+            value.string().map(|text| DocumentRef::Text(text, value.node().span))
+        }
     }
 }
 

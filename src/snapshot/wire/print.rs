@@ -25,11 +25,11 @@ impl Record {
             Self::Policy(policy) => json!({
                 "kind": "policy", "id": policy.id.to_string(), "name": policy.name,
                 "account": policy.account.map_or_else(|| "system".to_owned(), |account| account.to_string()),
-                "document": match &policy.document {
-                    DocumentRef::Text(text, _) => json!(text),
-                    DocumentRef::File(file) => json!({"file": file}),
-                },
+                "document": document(&policy.document),
             }),
+            Self::ResourcePolicy(policy) => {
+                json!({"kind": "resource_policy", "resource": policy.resource, "document": document(&policy.document)})
+            }
             Self::Attachment { policy, to: Identity::User(user) } => {
                 json!({"kind": "attachment", "policy": policy.to_string(), "user": user.to_string()})
             }
@@ -56,6 +56,13 @@ impl Record {
             }
         };
         value.to_string()
+    }
+}
+
+fn document(document: &DocumentRef) -> Value {
+    match document {
+        DocumentRef::Text(text, _) => json!(text),
+        DocumentRef::File(file) => json!({"file": file}),
     }
 }
 

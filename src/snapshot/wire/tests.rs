@@ -43,6 +43,19 @@ fn what_is_printed_reads_back_as_the_same_record() {
 }
 
 #[test]
+fn the_policy_of_a_resource_is_known_by_its_srn() {
+    let srn = "srn:e::acc:kr-west1::object-store:bucket/a/b:c";
+    let record = read_json(&format!(r#"{{"kind":"resource_policy","resource":"{srn}","document":"{{}}"}}"#)).unwrap();
+    assert_eq!(read_json(&record.to_json()).unwrap().to_json(), record.to_json());
+    let key = record.key();
+    assert_eq!(key.to_string(), format!("resource_policy/{srn}"));
+    assert_eq!(key.to_string().parse(), Ok(key));
+    for bad in ["resource_policy/", "resource_policy/x", "resource_policy/srn:e::acc:::iam:user"] {
+        assert!(bad.parse::<RecordKey>().is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn an_unreadable_record_says_why_and_never_what_may_be_secret() {
     let error = |text: &str| read_json(text).unwrap_err();
     assert!(error("{").contains("line") || !error("{").is_empty());
