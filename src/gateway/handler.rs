@@ -42,11 +42,7 @@ pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Re
         Decision::Needs(need) => {
             // Boxed: few decisions need anything, and every request pays for the size of this future.
             gathered = Box::pin(needs::gather(&client, Rc::clone(&early), &parts, &mut body, need, now)).await;
-            let decision = match gathered.decide(&client, &parts, &body, now) {
-                Decision::Needs(need) => Decision::Denied(needs::given_up(&need)),
-                decision @ (Decision::Permit(_) | Decision::Denied(_)) => decision,
-            };
-            (&*gathered.bound, decision)
+            (&*gathered.bound, gathered.conclude(&client, &parts, &body, now))
         }
         decision @ (Decision::Permit(_) | Decision::Denied(_)) => (&*early, decision),
     };
@@ -66,7 +62,8 @@ async fn finish(
     let mut response = match decision {
         Decision::Permit(permit) => forward::forward(client, bound, permit, parts, body, exchange).await,
         Decision::Denied(denied) => refuse::refuse(bound, &denied, exchange),
-        Decision::Needs(need) => refuse::refuse(bound, &needs::given_up(&need), exchange),
+        // Nothing that needs something comes here.
+        Decision::Needs(_) => refuse::refuse(bound, &Denied { denial: needs::unreadable_body(), facts: Facts::default() }, exchange),
     };
     if client.worker.is_stopping() {
         response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));

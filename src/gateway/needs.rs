@@ -36,6 +36,8 @@ pub(super) async fn gather(
     let mut need = first;
     for _ in 0..ROUNDS_MAX {
         match &need {
+            // What was read once is kept; nothing is there to be read twice.
+            Need::Body { .. } if gathered.body.is_some() => break,
             Need::Body { bytes_max } => gathered.body = Some((body.collect(*bytes_max).await, *bytes_max)),
             Need::Attributes(wanted) => {
                 let found = attributes::fetch(client, &gathered.bound, wanted, now).await;
@@ -53,26 +55,41 @@ pub(super) async fn gather(
 }
 
 impl Gathered {
-    /// Stages 3 to 9 again, with all that was found out: the bytes that are decided on are the bytes that are forwarded.
-    pub(super) fn decide<'b>(&'b self, client: &Client, parts: &Parts, body: &RequestBody, now: Timestamp) -> Decision<'b> {
-        let Some(entrance) = self.bound.state.entrances.get(client.listener) else { return overloaded() };
-        let request = match read::request(parts, entrance, client.peer, body.whole(), &self.fetched) {
-            Ok(request) => request,
-            Err(denial) => return refused(denial),
+    /// The decision with all that was found out. What it still needs it does not get.
+    pub(super) fn conclude<'b>(&'b self, client: &Client, parts: &Parts, body: &RequestBody, now: Timestamp) -> Decision<'b> {
+        let need = match self.decide(client, parts, body, now) {
+            Decision::Needs(need) => need,
+            decision @ (Decision::Permit(_) | Decision::Denied(_)) => return decision,
         };
-        match &self.body {
-            None | Some((Collected::Whole, _)) => decide_unless_stale(&self.bound, &request, now),
-            Some((Collected::TooLarge, bytes_max)) => access::deny(&self.bound.state.view, &request, too_large(*bytes_max)),
-            Some((Collected::Broken, _)) => Decision::Denied(unreadable_body()),
-        }
+        let denial = match need {
+            Need::Body { .. } => unreadable_body(),
+            Need::Attributes(_) => Denial::new(Reason::AttributeUnavailable),
+        };
+        self.with_request(client, parts, body, |request| access::deny(&self.bound.state.view, request, denial))
     }
-}
 
-/// What a decision becomes that still needs something at the end.
-pub(super) fn given_up<'b>(need: &Need) -> Denied<'b> {
-    match need {
-        Need::Body { .. } => unreadable_body(),
-        Need::Attributes(_) => Denied { denial: Denial::new(Reason::AttributeUnavailable), facts: Facts::default() },
+    /// Stages 3 to 9 again, with all that was found out: the bytes that are decided on are the bytes that are forwarded.
+    fn decide<'b>(&'b self, client: &Client, parts: &Parts, body: &RequestBody, now: Timestamp) -> Decision<'b> {
+        let view = &self.bound.state.view;
+        self.with_request(client, parts, body, |request| match &self.body {
+            None | Some((Collected::Whole, _)) => decide_unless_stale(&self.bound, request, now),
+            Some((Collected::TooLarge, bytes_max)) => access::deny(view, request, too_large(*bytes_max)),
+            Some((Collected::Broken, _)) => Decision::Denied(Denied { denial: unreadable_body(), facts: Facts::default() }),
+        })
+    }
+
+    fn with_request<'b>(
+        &'b self,
+        client: &Client,
+        parts: &Parts,
+        body: &RequestBody,
+        use_it: impl FnOnce(&access::Request<'_>) -> Decision<'b>,
+    ) -> Decision<'b> {
+        let Some(entrance) = self.bound.state.entrances.get(client.listener) else { return overloaded() };
+        match read::request(parts, entrance, client.peer, body.whole(), &self.fetched) {
+            Ok(request) => use_it(&request),
+            Err(denial) => refused(denial),
+        }
     }
 }
 
@@ -80,6 +97,7 @@ fn too_large(bytes_max: usize) -> Denial {
     Denial::with(Reason::BodyTooLarge, format!("the limit is {bytes_max} bytes"))
 }
 
-fn unreadable_body<'b>() -> Denied<'b> {
-    Denied { denial: Denial::with(Reason::MalformedRequest, "the body ended early or did not arrive in time"), facts: Facts::default() }
+/// Of a body that does not come whole, and of what never stops needing something.
+pub(super) fn unreadable_body() -> Denial {
+    Denial::with(Reason::MalformedRequest, "the body ended early or did not arrive in time")
 }
