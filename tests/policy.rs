@@ -4,6 +4,9 @@
 #[path = "policy/conformance.rs"]
 mod conformance;
 #[cfg(test)]
+#[path = "policy/documents.rs"]
+mod documents;
+#[cfg(test)]
 #[path = "policy/errors.rs"]
 mod errors;
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub use catalogue::{
     ResourceTypeId, ValueType,
 };
 pub use cover::{Holder, Uncovered, Why, covers, loses_deny, widens_within};
-pub use document::{DOCUMENT_BYTES_MAX, Effect, LANGUAGE_VERSION, NESTING_MAX, Owner, Policy, STATEMENTS_MAX};
+pub use document::{DOCUMENT_BYTES_MAX, Effect, LANGUAGE_VERSION, NESTING_MAX, Owner, Policy, STATEMENTS_MAX, parse};
 pub use evaluate::{Deciding, Needs, Place, Policies, Verdict, evaluate, needs};
 pub use explain::{Failed, Finding, Outcome, Seen, explain, nearest_miss};
 pub use inclusion::Work;

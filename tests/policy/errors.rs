@@ -6,7 +6,7 @@ use crate::world::{ACCOUNT, case_file, catalogue, load};
 
 /// Everything that loading a document says.
 fn said(document: &str) -> String {
-    let (policy, report) = load(document, ACCOUNT, &catalogue(&case_file()));
+    let (policy, report) = load(document, ACCOUNT, catalogue(&case_file()));
     format!("{}\n\n{report}", if policy.is_some() { "accepted" } else { "refused" })
 }
 

@@ -1,7 +1,5 @@
 //! The world of the cases: their catalogue, and documents loaded in it.
 
-use std::sync::Arc;
-
 use portcullis::policy::cases::{CaseFile, WorldRef};
 use portcullis::policy::{Catalogue, Owner, Policy};
 use portcullis::source::{Report, Source, json};
@@ -29,15 +27,4 @@ pub(crate) fn load(document: &str, account: &str, catalogue: &Catalogue) -> (Opt
     let policy = Policy::load(&source, "p", Owner::account(account), catalogue, &report);
     assert_eq!(policy.is_none(), report.has_errors(), "a policy is refused if and only if an error is reported:\n{report}");
     (policy, report)
-}
-
-pub(crate) fn policy(document: &str, catalogue: &Catalogue) -> Arc<Policy> {
-    let (policy, report) = load(document, ACCOUNT, catalogue);
-    Arc::new(policy.unwrap_or_else(|| panic!("{document}\n{report}")))
-}
-
-/// The document of one or more statements.
-pub(crate) fn document(statements: &[impl AsRef<str>]) -> String {
-    let statements: Vec<&str> = statements.iter().map(AsRef::as_ref).collect();
-    format!("{{\"Version\": \"2024-07-01\", \"Statement\": [{}]}}", statements.join(", "))
 }
