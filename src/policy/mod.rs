@@ -14,6 +14,7 @@ mod cover;
 mod document;
 mod evaluate;
 mod explain;
+mod print;
 mod request;
 
 mod accessor;
@@ -45,5 +46,6 @@ pub use explain::{Failed, Finding, Outcome, Seen, explain, nearest_miss};
 pub use inclusion::Work;
 pub use loss::{Loss, Lost, lost};
 pub use principal::TRUSTED_MAX;
+pub use print::print;
 pub use reader::LIST_ENTRIES_MAX;
 pub use request::{Attributes, Context, Kind, Known, NoAttributes, Principal, Request, RequestAttributes, Resource, Scalar, Tags, Values};

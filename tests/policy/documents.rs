@@ -1,6 +1,6 @@
-//! Documents without a catalogue: what is parsed.
+//! Documents without a catalogue: what is parsed, and how it is printed.
 
-use portcullis::policy::parse;
+use portcullis::policy::{parse, print};
 use portcullis::source::{Node, Report, Severity, Source, Value, json};
 
 use crate::world::{ACCOUNT, CASES, case_file, catalogue, load};
@@ -42,13 +42,16 @@ fn accepted(root: &Node) -> Vec<(&str, String)> {
 }
 
 #[test]
-fn every_document_that_some_place_accepts_is_parsed() {
+fn every_document_that_some_place_accepts_is_parsed_and_printed() {
     let root = read(CASES);
     let all = accepted(&root);
     assert!(all.len() > 200, "{}", all.len());
     for (id, document) in all {
         let report = Report::new();
-        assert!(parse(&Source::new(id, &*document), &report).is_some(), "{report}");
+        let root = parse(&Source::new(id, &*document), &report).unwrap_or_else(|| panic!("{report}"));
+        let printed = print(&root);
+        let again = parse(&Source::new(id, &*printed), &report).unwrap_or_else(|| panic!("{report}"));
+        assert_eq!(print(&again), printed, "{id}");
     }
 }
 
