@@ -10,5 +10,8 @@ mod documents;
 #[path = "policy/errors.rs"]
 mod errors;
 #[cfg(test)]
+#[path = "policy/fmt.rs"]
+mod fmt;
+#[cfg(test)]
 #[path = "policy/world.rs"]
 mod world;
