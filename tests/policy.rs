@@ -1,6 +1,9 @@
 //! The policy language against its conformance cases (tests/policy/cases.json), its laws, and the texts of its errors.
 
 #[cfg(test)]
+#[path = "policy/basic.rs"]
+mod basic;
+#[cfg(test)]
 #[path = "policy/conformance.rs"]
 mod conformance;
 #[cfg(test)]

@@ -3,11 +3,13 @@
 //! [`Catalogue`] is the closed world of services, resource types, attributes and actions; [`Policy::load`] and
 //! [`ResourcePolicy::load`] compile one document against it and report every error of the document with its place; [`evaluate()`]
 //! decides without allocating; [`needs()`] says what must be fetched before it can; [`explain()`] says, statement by statement,
-//! what applied and what failed first; [`covers()`] compares policies with each other.
+//! what applied and what failed first; [`covers()`] compares policies with each other. Without a catalogue, [`parse()`] checks a
+//! document, [`print()`] writes it in canonical form, and [`basic`] shows it as the console's form.
 //!
 //! It never does I/O, reads a clock, draws randomness or logs; it knows nothing of HTTP, stores or credentials. A policy half
 //! understood is never used.
 
+pub mod basic;
 pub mod cases;
 mod catalogue;
 mod cover;
