@@ -10,6 +10,7 @@ use crate::source::{Report, Source};
 use crate::sync;
 use crate::types::Offering;
 
+mod convert;
 mod fmt;
 mod test;
 
@@ -25,12 +26,14 @@ enum Command {
     // No doc comments here: they would hide the longer texts of the commands' own arguments.
     Test(test::Arguments),
     Fmt(fmt::Arguments),
+    Convert(convert::Arguments),
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
     match &arguments.command {
         Command::Test(arguments) => test::run(arguments, out, err),
         Command::Fmt(arguments) => fmt::run(arguments, out, err),
+        Command::Convert(arguments) => convert::run(arguments, out, err),
     }
 }
 

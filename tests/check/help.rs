@@ -61,6 +61,11 @@ fn help_of_policy_fmt() {
 }
 
 #[test]
+fn help_of_policy_convert() {
+    assert_text!(help(&["policy", "convert", "--help"]));
+}
+
+#[test]
 fn help_of_completions() {
     assert_text!(help(&["completions", "--help"]));
 }
