@@ -4,14 +4,23 @@
 #[path = "policy/agreement.rs"]
 mod agreement;
 #[cfg(test)]
+#[path = "policy/basic.rs"]
+mod basic;
+#[cfg(test)]
 #[path = "policy/commands.rs"]
 mod commands;
 #[cfg(test)]
 #[path = "policy/conformance.rs"]
 mod conformance;
 #[cfg(test)]
+#[path = "policy/documents.rs"]
+mod documents;
+#[cfg(test)]
 #[path = "policy/errors.rs"]
 mod errors;
+#[cfg(test)]
+#[path = "policy/fmt.rs"]
+mod fmt;
 #[cfg(test)]
 #[path = "policy/generate.rs"]
 mod generate;

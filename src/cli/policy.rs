@@ -6,11 +6,13 @@ use std::path::Path;
 use super::Ended;
 use crate::config::Files;
 use crate::policy::Catalogue;
-use crate::source::Report;
+use crate::source::{Report, Source};
 use crate::sync;
 use crate::types::Offering;
 
+mod convert;
 mod explain;
+mod fmt;
 mod test;
 
 /// Test policies, and see what they mean, before they are in force.
@@ -25,12 +27,28 @@ enum Command {
     // No doc comments here: they would hide the longer texts of the commands' own arguments.
     Test(test::Arguments),
     Explain(explain::Arguments),
+    Fmt(fmt::Arguments),
+    Convert(convert::Arguments),
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
     match &arguments.command {
         Command::Test(arguments) => test::run(arguments, out, err),
         Command::Explain(arguments) => explain::run(arguments, out, err),
+        Command::Fmt(arguments) => fmt::run(arguments, out, err),
+        Command::Convert(arguments) => convert::run(arguments, out, err),
+    }
+}
+
+/// A text file. Errors go to the report.
+fn text(path: &Path, report: &Report) -> Option<Source> {
+    let name = path.display().to_string();
+    match Files::default().read(path) {
+        Ok(text) => Some(Source::new(name, text)),
+        Err(message) => {
+            report.file_error(name, message, None);
+            None
+        }
     }
 }
 

@@ -312,7 +312,7 @@ fn service_hint(catalogue: &Catalogue, name: &str) -> String {
 fn is_allowed_in<'a>(reader: &Reader<'a>, at: &Cursor<'a>, expression: &Expression<'a>, setting: &Setting<'_>) -> bool {
     let text = shown(expression.text);
     match setting {
-        Setting::Identity { .. } => true,
+        Setting::Identity { .. } | Setting::Attached { .. } => true,
         Setting::Resource { attachment, .. } => {
             let kind = reader.catalogue.resource_type(attachment.kind());
             let serves = |service: &str| reader.catalogue.service_type_of(service) == Some(&kind.service_type);

@@ -1,6 +1,6 @@
 //! Reads `Condition`: operators, qualifiers, keys and values to entries (R30-R45).
 
-use crate::source::{Cursor, Value, nearest};
+use crate::source::{Cursor, Node, Value, nearest};
 use crate::types::Network;
 
 use super::document::{Effect, Owner};
@@ -45,6 +45,13 @@ pub(super) fn read<'a>(reader: &Reader<'a>, at: &Cursor<'a>, owner: &Owner, effe
         warn_of_absent_keys(reader, at, &entries);
     }
     Some(entries)
+}
+
+/// A condition that stands by itself: an operator without a qualifier, and in the place of its one key the values.
+pub(super) fn lone<'a>(reader: &Reader<'a>, block: &Member<'a>, member: &Member<'a>, owner: &Owner) -> Option<Entry> {
+    let operator = operator(reader, &block.value, block);
+    let key = key(reader, &block.value, member);
+    entry(reader, block, member, key, operator, owner)
 }
 
 /// One operator with its keys.
@@ -190,7 +197,7 @@ fn test<'a>(reader: &Reader<'a>, operator: Operator, values: &[Cursor<'a>], owne
 }
 
 fn texts<'a>(reader: &Reader<'a>, form: TextForm, values: &[Cursor<'a>]) -> Option<Texts> {
-    for (at, text) in values.iter().filter_map(|at| Some((at, scalar(at)?))) {
+    for (at, text) in values.iter().filter_map(|at| Some((at, scalar(at.node())?))) {
         if text.contains("${") {
             reader.warning(at, "`${...}` is plain text here", "the language has no variables");
         } else if form != TextForm::Like && text.contains('*') {
@@ -244,8 +251,8 @@ fn sorted<T: Ord>(mut values: Vec<T>) -> Box<[T]> {
 }
 
 /// A value as text: numbers as written, booleans as their word (R06).
-fn scalar<'a>(at: &Cursor<'a>) -> Option<&'a str> {
-    match &at.node().value {
+pub(super) fn scalar(node: &Node) -> Option<&str> {
+    match &node.value {
         Value::String(text) | Value::Number(text) => Some(text),
         Value::Bool(true) => Some("true"),
         Value::Bool(false) => Some("false"),
@@ -254,7 +261,7 @@ fn scalar<'a>(at: &Cursor<'a>) -> Option<&'a str> {
 }
 
 fn scalar_or_error<'a>(at: &Cursor<'a>) -> Option<&'a str> {
-    let found = scalar(at);
+    let found = scalar(at.node());
     if found.is_none() {
         wrong(at, "a text, a number or a boolean", VALUES_HINT);
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::source::json::{self, Limits};
 use crate::source::{Cursor, Node, Report, Severity, Source, Value, nearest};
+use crate::types::Offering;
 
 use super::action::{self, ActionRule, Actions, Wording};
 use super::attached::Attachment;
@@ -101,12 +102,17 @@ pub(super) enum Setting<'a> {
         /// What an empty account means.
         owner: Owner,
     },
+    /// Of a resource or role that is not known: what some of them may have is no error.
+    Attached {
+        /// What an empty account means.
+        owner: Owner,
+    },
 }
 
 impl Setting<'_> {
     pub(super) const fn owner(&self) -> &Owner {
         match self {
-            Self::Identity { owner } | Self::Resource { owner, .. } | Self::Trust { owner } => owner,
+            Self::Identity { owner } | Self::Resource { owner, .. } | Self::Trust { owner } | Self::Attached { owner } => owner,
         }
     }
 }
@@ -267,9 +273,38 @@ impl Policy {
     }
 }
 
-const DOCUMENT_MEMBERS: [&str; 2] = ["Version", "Statement"];
+/// The tree of a document of any kind: of a principal, a resource or a role. What a catalogue would have to say is not asked;
+/// everything else that [`Policy::load`] and [`ResourcePolicy::load`](super::ResourcePolicy::load) refuse is.
+///
+/// `None` when there was an error; all of them go to the report, and no warnings.
+#[must_use]
+pub fn parse(source: &Source, report: &Report) -> Option<Node> {
+    let found = Report::new();
+    let limits = Limits { bytes_max: DOCUMENT_BYTES_MAX, depth_max: NESTING_MAX };
+    let root = match repair::read(source, limits, &found) {
+        Text::Sound(root) | Text::Mended(root) => {
+            let (catalogue, owner) = (Catalogue::builder(Offering::default()).build(), Owner::system());
+            let setting = if names_principals(&root) { Setting::Attached { owner } } else { Setting::Identity { owner } };
+            document(&Reader::new(&catalogue, source, &found), &root, &setting).map(|_| root)
+        }
+        Text::Hopeless => None,
+    };
+    report.take_errors(&found);
+    root.filter(|_| !found.has_errors())
+}
+
+/// Whether some statement says whom it is for, as in the policies of resources and roles.
+fn names_principals(root: &Node) -> bool {
+    root.get("Statement").is_some_and(|statement| match &statement.value {
+        Value::List(items) => items.iter().any(|item| item.get("Principal").is_some()),
+        Value::Map(_) => statement.get("Principal").is_some(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    })
+}
+
+pub(super) const DOCUMENT_MEMBERS: [&str; 2] = ["Version", "Statement"];
 /// The members of a statement in the order in which they are written; `Principal` stands in policies of resources and roles only.
-const STATEMENT_MEMBERS: [&str; 7] = ["Sid", "Effect", "Principal", "Action", "NotAction", "Resource", "Condition"];
+pub(super) const STATEMENT_MEMBERS: [&str; 7] = ["Sid", "Effect", "Principal", "Action", "NotAction", "Resource", "Condition"];
 
 /// Members of other languages, each with what to do.
 const FOREIGN_MEMBERS: [(&str, &str); 3] = [
@@ -367,6 +402,9 @@ fn principals<'a>(reader: &Reader<'a>, at: &Cursor<'a>, members: &[Member<'a>], 
         }
         Setting::Resource { .. } => false,
         Setting::Trust { .. } => true,
+        Setting::Attached { .. } => {
+            return required(at, members, "Principal", HINT).and_then(|value| principal::shape(reader, value)).map(|()| None);
+        }
     };
     required(at, members, "Principal", HINT).and_then(|value| principal::read(reader, value, trust)).map(Some)
 }
@@ -443,4 +481,61 @@ fn only<'a>(reader: &Reader<'a>, at: &Cursor<'a>, members: &[Member<'a>], known:
         reader.name_error(member, at, format!("`{}` is not known here", shown(member.name)), hint);
     }
     clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a text is a document of some kind, and what is said if not.
+    fn check(text: &str, expected: Option<&str>) {
+        let report = Report::new();
+        let found = parse(&Source::new("p.json", text), &report);
+        assert_eq!(found.is_none(), report.has_errors(), "{text}\n{report}");
+        match expected {
+            None => assert!(found.is_some() && report.diagnostics().is_empty(), "{text}\n{report}"),
+            Some(part) => assert!(report.to_string().contains(part), "{text}\n{report}"),
+        }
+    }
+
+    fn of(statement: &str) -> String {
+        format!("{{\"Version\": \"2024-07-01\", \"Statement\": {statement}}}")
+    }
+
+    #[test]
+    fn documents_of_every_kind_are_parsed_without_a_catalogue() {
+        for statement in [
+            r#"{"Effect": "Allow", "Action": "none:x", "Resource": "srn:other:::::none:x/*", "Condition": {"Bool": {"a:b": true}}}"#,
+            r#"{"Effect": "Allow", "Principal": {"scp": "srn:s::1:::id:user/x", "Service": ["a.b"]}, "Action": "none:x", "Resource": "*"}"#,
+            r#"[{"Effect": "Allow", "Principal": {"scp": ["srn:s::1:::scp-iam:root"]}, "Action": "sts:AssumeRole", "Resource": []}]"#,
+            r#"{"Effect": "Deny", "Principal": {"Account": "1", "Federated": "x"}, "NotAction": ["*"], "Resource": "*", "Condition": {}}"#,
+        ] {
+            check(&of(statement), None);
+        }
+    }
+
+    #[test]
+    fn what_no_kind_of_policy_has_is_refused_without_a_catalogue() {
+        for (text, part) in [
+            (of("[]"), "there is no statement"),
+            (of("{}"), "names no actions"),
+            (of("{\"Effect\": \"Allow\", \"Action\": \"*\", \"Resource\": [], \"Sid\": \"x\"}"), "the list is empty"),
+            (of(r#"{"Effect": "Allow", "Action": "x", "Resource": "*"}"#), "the service is missing"),
+            (of(r#"{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"IpAdress": {}}}"#), "did you mean `IpAddress`?"),
+            (of(r#"{"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": "*"}"#), "an object should stand here"),
+            (of(r#"{"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": {}}"#), "nobody is named"),
+            (of(r#"{"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": {"Accounts": "1"}}"#), "did you mean `Account`?"),
+            (of(r#"{"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": {"scp": ["a", "*"]}}"#), "has a wildcard"),
+            (
+                of(r#"[{"Effect": "Allow", "Action": "*", "Resource": "*"},
+                {"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": {"scp": "a"}}]"#),
+                "`Principal` is missing",
+            ),
+            (of(r#"{"Effect": "Allow", "Action": "*", "Resource": "*",}"#), "a member name should stand here"),
+            ("{".to_owned(), "a member name should stand here"),
+            ("{\"Version\": \"2024-07-01\"}".to_owned(), "`Statement` is missing"),
+        ] {
+            check(&text, Some(part));
+        }
+    }
 }

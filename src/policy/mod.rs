@@ -3,17 +3,20 @@
 //! [`Catalogue`] is the closed world of services, resource types, attributes and actions; [`Policy::load`] and
 //! [`ResourcePolicy::load`] compile one document against it and report every error of the document with its place; [`evaluate()`]
 //! decides without allocating; [`needs()`] says what must be fetched before it can; [`explain()`] says, statement by statement,
-//! what applied and what failed first; [`covers()`] compares policies with each other.
+//! what applied and what failed first; [`covers()`] compares policies with each other. Without a catalogue, [`parse()`] checks a
+//! document, [`print()`] writes it in canonical form, and [`basic`] shows it as the console's form.
 //!
 //! It never does I/O, reads a clock, draws randomness or logs; it knows nothing of HTTP, stores or credentials. A policy half
 //! understood is never used.
 
+pub mod basic;
 pub mod cases;
 mod catalogue;
 mod cover;
 mod document;
 mod evaluate;
 mod explain;
+mod print;
 mod request;
 
 mod accessor;
@@ -39,12 +42,13 @@ pub use catalogue::{
     ResourceTypeId, ValueType,
 };
 pub use cover::{Holder, Uncovered, Why, covers, loses_deny, widens_within};
-pub use document::{DOCUMENT_BYTES_MAX, Effect, LANGUAGE_VERSION, NESTING_MAX, Owner, Policy, STATEMENTS_MAX};
+pub use document::{DOCUMENT_BYTES_MAX, Effect, LANGUAGE_VERSION, NESTING_MAX, Owner, Policy, STATEMENTS_MAX, parse};
 pub use evaluate::{Deciding, Needs, Place, Policies, Verdict, evaluate, needs};
 pub use explain::{Failed, Finding, Outcome, Seen, explain, nearest_miss};
 pub use inclusion::Work;
 pub use loss::{Loss, Lost, lost};
 pub use principal::TRUSTED_MAX;
+pub use print::print;
 pub use reader::LIST_ENTRIES_MAX;
 pub use request::{
     Attributes, Context, Kind, Known, NoAttributes, Principal, Request, RequestAttributes, Resource, Scalar, Stored, Tags, Values,

@@ -13,6 +13,8 @@ const SRN_HINT: &str =
 
 /// The most principals that one statement names; the policy of a role has at most twenty (seed 003, L875).
 pub const TRUSTED_MAX: usize = 20;
+/// The members of `Principal` in the order in which they are written; the last two stand in the policies of roles only.
+pub(super) const MEMBERS: [&str; 4] = ["scp", "Service", "Account", "Federated"];
 /// How the root user of an account is written.
 const ROOT: &str = "ROOT";
 /// The service type of users, roles and accounts in SRNs.
@@ -94,6 +96,24 @@ pub(super) fn read<'a>(reader: &Reader<'a>, at: &Cursor<'a>, trust: bool) -> Opt
     Some(Principals(named.into()))
 }
 
+/// Whether this is a `Principal` of any kind of policy; who is named is not looked at. Errors are reported.
+pub(super) fn shape<'a>(reader: &Reader<'a>, at: &Cursor<'a>) -> Option<()> {
+    let members = reader.members(at, TRUST_HINT)?;
+    if members.is_empty() {
+        at.error_hint("nobody is named", TRUST_HINT);
+        return None;
+    }
+    let named = |member: &Member<'a>| {
+        if !MEMBERS.contains(&member.name) {
+            return unknown(reader, at, member, &MEMBERS);
+        }
+        let read: Vec<_> = reader.items(&member.value, TRUST_HINT)?.iter().map(|item| without_wildcard(item, TRUST_HINT)).collect();
+        read.into_iter().collect::<Option<Vec<_>>>().map(drop)
+    };
+    let read: Vec<Option<()>> = members.iter().map(named).collect();
+    read.into_iter().collect()
+}
+
 /// The principals under one member.
 fn group<'a>(reader: &Reader<'a>, inside: &Cursor<'a>, member: &Member<'a>, trust: bool) -> Option<Vec<Named>> {
     let one: fn(&Reader<'a>, &Cursor<'a>, bool) -> Option<Named> = match member.name {
@@ -101,17 +121,18 @@ fn group<'a>(reader: &Reader<'a>, inside: &Cursor<'a>, member: &Member<'a>, trus
         "Service" => |_, at, _| service(at),
         "Account" if trust => |_, at, _| account(at),
         "Federated" if trust => |_, at, _| provider(at),
-        other => {
-            let known: &[&str] = if trust { &["scp", "Service", "Account", "Federated"] } else { &["scp", "Service"] };
-            let hint = nearest(other, known.iter().copied())
-                .map_or_else(|| format!("members are {}", quoted(known.iter().copied())), |near| format!("did you mean `{near}`?"));
-            reader.name_error(member, inside, format!("`{}` is no kind of principal here", shown(other)), hint);
-            return None;
-        }
+        _ => return unknown(reader, inside, member, if trust { &MEMBERS } else { &["scp", "Service"] }),
     };
     let read: Vec<Option<Named>> =
         reader.items(&member.value, if trust { TRUST_HINT } else { HINT })?.iter().map(|item| one(reader, item, trust)).collect();
     read.into_iter().collect()
+}
+
+fn unknown<'a, T>(reader: &Reader<'a>, inside: &Cursor<'a>, member: &Member<'a>, known: &[&str]) -> Option<T> {
+    let hint = nearest(member.name, known.iter().copied())
+        .map_or_else(|| format!("members are {}", quoted(known.iter().copied())), |near| format!("did you mean `{near}`?"));
+    reader.name_error(member, inside, format!("`{}` is no kind of principal here", shown(member.name)), hint);
+    None
 }
 
 fn without_wildcard<'a>(at: &Cursor<'a>, hint: &str) -> Option<&'a str> {

@@ -125,7 +125,11 @@ pub(super) fn read<'a>(
     if let Setting::Trust { .. } = setting {
         return of_role(at);
     }
-    let items = reader.items(at, HINT)?;
+    let items = match (&at.node().value, setting) {
+        // It may be the policy of a role.
+        (Value::List(items), Setting::Attached { .. }) if items.is_empty() => Vec::new(),
+        _ => reader.items(at, HINT)?,
+    };
     let relevant = actions.filter(|actions| !actions.is_empty()).map(|actions| acted_on(reader.catalogue, actions));
     let mut everything = false;
     let mut patterns = Vec::new();
@@ -154,7 +158,7 @@ pub(super) fn read<'a>(
             at.error_hint(message, "name it, or write `*`: the policy of a resource speaks of that resource and what lies below it");
             None
         }
-        Setting::Identity { .. } | Setting::Resource { .. } | Setting::Trust { .. } => Some(read),
+        Setting::Identity { .. } | Setting::Resource { .. } | Setting::Trust { .. } | Setting::Attached { .. } => Some(read),
     }
 }
 

@@ -17,6 +17,13 @@ impl Offering {
     }
 }
 
+/// The public one, `e`.
+impl Default for Offering {
+    fn default() -> Self {
+        Self("e".into())
+    }
+}
+
 impl std::str::FromStr for Offering {
     type Err = SrnError;
 

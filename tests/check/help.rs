@@ -56,6 +56,16 @@ fn help_of_explain() {
 }
 
 #[test]
+fn help_of_policy_fmt() {
+    assert_text!(help(&["policy", "fmt", "--help"]));
+}
+
+#[test]
+fn help_of_policy_convert() {
+    assert_text!(help(&["policy", "convert", "--help"]));
+}
+
+#[test]
 fn help_of_completions() {
     assert_text!(help(&["completions", "--help"]));
 }

@@ -88,6 +88,11 @@ impl Entry {
         self.qualifier == other.qualifier && self.key == other.key && self.test == other.test
     }
 
+    /// Whether it tests if anything is there.
+    pub(in crate::policy) const fn is_null_test(&self) -> bool {
+        matches!(self.test, Test::Null { .. })
+    }
+
     /// Whether it tests who the principal is, and not what the request is like.
     pub(in crate::policy) const fn is_personal(&self) -> bool {
         matches!(self.key, Key::Global(GlobalKey::UserId | GlobalKey::UserName))
