@@ -285,6 +285,9 @@ fn kinds<'a>(reader: &Reader<'a>, at: &Cursor<'a>, srn: &Srn<'_>, kind: &Glob) -
 fn acted_on(catalogue: &Catalogue, actions: &IndexSet) -> IndexSet {
     let mut kinds = IndexSet::empty(catalogue.resource_type_count());
     for (_, action) in catalogue.actions().filter(|(id, _)| actions.contains(id.index())) {
+        if action.any_resource {
+            return IndexSet::of(catalogue.resource_type_count(), |_| true);
+        }
         action.resource_types.iter().for_each(|kind| kinds.insert(kind.index()));
     }
     kinds
