@@ -65,10 +65,12 @@ const CONDITIONS: &[(&str, &str, &str)] = &[
     ("DateLessThan", "scp:CurrentTime", r#"["2026-01-01", "2026-06-01"]"#),
     ("DateGreaterThan", "scp:CurrentTime", r#""2026-06-01""#),
     ("DateGreaterThanEquals", "scp:CurrentTime", r#"["2026-03-01", "2026-09-01"]"#),
+    ("DateLessThanEquals", "scp:CurrentTime", r#"["2026-01-01", "2026-03-01"]"#),
     ("DateEquals", "scp:CurrentTime", r#""2026-03-01""#),
     ("DateNotEquals", "scp:CurrentTime", r#""2026-03-01""#),
     ("Null", "scp:CurrentTime", r#""true""#),
     ("StringEquals", "scp:TagKeys", r#"["a"]"#),
+    ("ForAnyValue:StringEquals", "scp:TagKeys", r#"["b"]"#),
     ("ForAllValues:StringEquals", "scp:TagKeys", r#"["b"]"#),
     ("Null", "scp:TagKeys", r#""false""#),
     ("StringEquals", "scp:ResourceTag/team", r#""red""#),
@@ -84,8 +86,11 @@ const CONDITIONS: &[(&str, &str, &str)] = &[
     ("Null", "iam:userLastname", r#""true""#),
     ("StringEquals", "iam:userNone", r#""kim""#),
 ];
-const PRINCIPALS: &[&str] =
-    &[r#"{"scp": "srn:e::ACCOUNT:::iam:user/u1"}"#, r#"{"scp": ["srn:e::ACCOUNT:::iam:user/u1", "srn:e::ACCOUNT:::iam:user/u2"]}"#];
+const PRINCIPALS: &[&str] = &[
+    r#"{"scp": "srn:e::ACCOUNT:::iam:user/u1"}"#,
+    r#"{"scp": ["srn:e::ACCOUNT:::iam:user/u1", "srn:e::ACCOUNT:::iam:user/u2"]}"#,
+    r#"{"scp": "srn:e::ACCOUNT:::iam:user/u2"}"#,
+];
 
 /// A request: action, resources.
 const REQUESTS: &[(&str, &[&str])] = &[
@@ -138,9 +143,17 @@ impl Written {
     }
 }
 
+/// Several conditions on one key, which often contradict each other.
+fn of_one_key() -> impl Strategy<Value = Vec<(&'static str, &'static str, &'static str)>> {
+    select(CONDITIONS).prop_flat_map(|(_, key, _)| {
+        let same: Vec<_> = CONDITIONS.iter().filter(|(_, other, _)| other.eq_ignore_ascii_case(key)).copied().collect();
+        let most = same.len().min(3);
+        subsequence(same, 1..=most)
+    })
+}
+
 fn written() -> impl Strategy<Value = Written> {
-    let conditions = prop_oneof![Just(0..1_usize), Just(1..2), Just(1..2), Just(2..4)];
-    let conditions = conditions.prop_flat_map(|range| subsequence(CONDITIONS, range));
+    let conditions = prop_oneof![subsequence(CONDITIONS, 0..2), of_one_key()];
     (any::<bool>(), prop::bool::weighted(0.1), subsequence(ACTIONS, 1..3), subsequence(PATTERNS, 1..3), conditions, select(PRINCIPALS))
         .prop_map(|(deny, not, actions, resources, conditions, principal)| Written { deny, not, actions, resources, conditions, principal })
 }
