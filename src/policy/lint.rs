@@ -143,6 +143,11 @@ impl Subject<'_> {
         self.trap_at(lint, part, at, at.node().span, message, hint);
     }
 
+    /// Reports a trap of a whole statement.
+    fn trap_of(&self, lint: Lint, part: &Part<'_>, message: &str, hint: impl Into<String>) {
+        self.trap_at(lint, part, &part.at, part.effect_span(), message, hint);
+    }
+
     /// Reports a trap at a place of a value, such as its name.
     fn trap_at(&self, lint: Lint, part: &Part<'_>, at: &Cursor<'_>, span: Span, message: &str, hint: impl Into<String>) {
         let message = format!("`{}`: {message}", at.path());
@@ -151,6 +156,11 @@ impl Subject<'_> {
 }
 
 impl<'a> Part<'a> {
+    /// Where a trap of the whole statement is shown: at what its effect is said to be.
+    fn effect_span(&self) -> Span {
+        self.member("Effect").map_or(self.at.node().span, |(_, effect)| effect.node().span)
+    }
+
     /// The statement as other statements' messages name it.
     fn name(&self) -> String {
         let sid = self.statement.sid.as_deref().map_or_else(String::new, |sid| format!("Sid `{}`, ", shown(sid)));

@@ -34,6 +34,7 @@ const ACTIONS: &[&str] = &[
     "server:listInstances",
     "resourcemanager:addTags",
     "iam:none",
+    "none:*",
 ];
 const PATTERNS: &[&str] = &[
     "*",

@@ -15,7 +15,7 @@ pub(super) fn taken_away(subject: &Subject<'_>, parts: &mut Vec<Part<'_>>) {
             let Some(deny) = denies().find(|deny| !part.is_deny() && covers(subject, deny, part)) else { return false };
             let message = format!("this statement allows nothing: {} denies all of it", deny.name());
             let hint = "a Deny wins over every Allow: narrow the Deny, or remove this statement";
-            subject.trap(Lint::TakenAway, part, &part.at, &message, hint);
+            subject.trap_of(Lint::TakenAway, part, &message, hint);
             true
         })
         .collect();
@@ -41,7 +41,7 @@ pub(super) fn subsumed(subject: &Subject<'_>, parts: &[Part<'_>]) {
         reported.push(part.place);
         let message = format!("all that this statement {}, {} {} as well", part.verb(), wider.name(), part.verb());
         let hint = "remove it, or narrow the other one, if it was meant to make a difference";
-        subject.trap(Lint::Subsumed, part, &part.at, &message, hint);
+        subject.trap_of(Lint::Subsumed, part, &message, hint);
     }
 }
 

@@ -16,8 +16,10 @@ const TYPES_SHOWN: usize = 3;
 /// Whether it is one.
 pub(super) fn never_applies(subject: &Subject<'_>, part: &Part<'_>) -> bool {
     let Some((why, hint)) = why_never(subject, part) else { return false };
-    let message = format!("this statement {} nothing: {why}", part.verb());
-    subject.trap(Lint::NeverApplies, part, &part.at, &message, hint);
+    // A list of one action that does not exist: reading it has said so, and that it denies nothing.
+    if !(part.statement.actions.is_empty() && !part.statement.wording.is_complement() && part.actions().len() == 1) {
+        subject.trap_of(Lint::NeverApplies, part, &format!("this statement {} nothing: {why}", part.verb()), hint);
+    }
     true
 }
 
@@ -76,14 +78,14 @@ pub(super) fn unreachable_actions(subject: &Subject<'_>, part: &Part<'_>) {
         let verb = part.verb();
         let (message, hint) = if let Standing::Resource(attachment) = subject.standing {
             let kind = type_name(subject, attachment.kind());
-            let message = format!("this statement {verb} `{name}` never: it stands at a `{kind}`, on which that action does not act");
+            let message = format!("this statement never {verb} `{name}`: it stands at a `{kind}`, on which that action does not act");
             (message, "take the action out".to_owned())
         } else if has_no_resources(action) {
-            let message = format!("this statement {verb} `{name}` never: that action has no resources, so only the bare `*` matches it");
+            let message = format!("this statement never {verb} `{name}`: that action has no resources, so only the bare `*` matches it");
             (message, "move the action to a statement with \"Resource\": [\"*\"]".to_owned())
         } else {
             let types = subject.quoted(&action.resource_types);
-            let message = format!("this statement {verb} `{name}` never: that action acts on {types}, and no pattern in `Resource` does");
+            let message = format!("this statement never {verb} `{name}`: that action acts on {types}, and no pattern in `Resource` does");
             (message, format!("add a pattern for {types}, or take the action out"))
         };
         subject.trap(Lint::UnreachableAction, part, &at, &message, hint);
