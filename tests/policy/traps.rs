@@ -10,12 +10,14 @@ use portcullis::policy::{
     Attachment, Attributes, Catalogue, Context, Kind, Owner, Policies, Policy, Principal, Request, Resource, ResourcePolicy, Scalar,
     Standing, Tags, Values, Verdict, evaluate, lint,
 };
-use portcullis::source::{Report, Source};
+use portcullis::source::{Key, Node, Report, Source, Span, Value, json};
 use portcullis::types::Srn;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::strategy::ValueTree as _;
 
+use crate::agreement::{World, parse};
+use crate::generate::Generator;
 use crate::world::{self, ACCOUNT};
 
 static FILE: LazyLock<CaseFile> = LazyLock::new(world::case_file);
@@ -382,4 +384,104 @@ fn generated_policies_have_traps_of_every_kind_that_the_law_is_about() {
     ] {
         assert!(said.iter().any(|message| message.contains(part)), "{part}");
     }
+}
+
+/// How many cases of the shared generator the law sees.
+const CASES: usize = 1_000;
+
+/// What a gateway always knows, and what it knows as a text if it knows it.
+const ALWAYS: &[(&str, &str)] = &[
+    ("scp:SourceIp", r#""10.1.2.3""#),
+    ("scp:CurrentTime", r#""2026-03-01T00:00:00Z""#),
+    ("scp:AuthenticationType", r#""AuthenticationKey""#),
+];
+const PLAIN: &[&str] = &["scp:UserId", "scp:UserName", "scp:MultiFactorAuthPresent", "scp:RequestedRegion"];
+
+fn member<'n>(node: &'n mut Node, name: &str) -> Option<&'n mut Node> {
+    let Value::Map(entries) = &mut node.value else { return None };
+    entries.iter_mut().find(|(key, _)| *key.text == *name).map(|(_, node)| node)
+}
+
+/// A case with a context that a gateway makes.
+fn with_usual_context(case: &mut Node) {
+    let Value::Map(context) = &mut member(member(case, "request").unwrap(), "context").unwrap().value else { panic!("no context") };
+    let is = |key: &str, name: &str| key.eq_ignore_ascii_case(name);
+    context.retain(|(key, value)| {
+        let plain = match &value.value {
+            Value::String(text) => {
+                !is(&key.text, "scp:MultiFactorAuthPresent") || text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false")
+            }
+            Value::Bool(_) => true,
+            Value::Null | Value::Number(_) | Value::List(_) | Value::Map(_) => false,
+        };
+        !ALWAYS.iter().any(|(name, _)| is(&key.text, name)) && (plain || !PLAIN.iter().any(|name| is(&key.text, name)))
+    });
+    for (name, value) in ALWAYS {
+        context.push((Key { text: (*name).into(), span: Span::default() }, parse(value)));
+    }
+}
+
+/// Every document of a case with where it stands.
+fn standing_documents<'n>(case: &'n mut Node, catalogue: &Catalogue) -> Vec<(Standing, &'n mut Node)> {
+    let account = match member(member(member(case, "request").unwrap(), "principal").unwrap(), "account").map(|node| &node.value) {
+        Some(Value::String(account)) => Owner::account(account),
+        Some(_) | None => Owner::system(),
+    };
+    let Value::Map(members) = &mut case.value else { panic!("no case") };
+    let mut found = Vec::new();
+    for (key, list) in members {
+        let Value::List(items) = &mut list.value else { continue };
+        for item in items {
+            match &*key.text {
+                "identity_policies" | "session_policies" => found.push((Standing::Identity(account.clone()), item)),
+                "resource_policies" => {
+                    let Value::String(srn) = &item.get("attached_to").unwrap().value else { panic!("no SRN") };
+                    let attachment = Attachment::find(&Srn::parse(srn).unwrap(), catalogue).unwrap();
+                    found.push((Standing::Resource(attachment), member(item, "policy").unwrap()));
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Makes a statement one that denies nothing, for a document without statements is none.
+fn switch_off(statement: &mut Node) {
+    let Value::Map(members) = &mut statement.value else { panic!("no statement") };
+    members.retain(|(key, _)| !["Action", "NotAction", "Condition", "Effect"].contains(&&*key.text));
+    for (name, value) in [("Effect", "\"Deny\""), ("Action", "\"audit:none\"")] {
+        members.push((Key { text: name.into(), span: Span::default() }, parse(value)));
+    }
+}
+
+#[test]
+fn what_is_of_no_effect_can_be_switched_off_in_whole_cases() {
+    let (world, mut generator) = (World::new(), Generator::new(303));
+    let mut switched_off = 0;
+    for _ in 0..CASES {
+        let mut case = parse(&generator.case());
+        with_usual_context(&mut case);
+        let before = json::print(&case);
+        let mut said = Vec::new();
+        for (standing, document) in standing_documents(&mut case, world.catalogue()) {
+            let (source, report) = (Source::new("p.json", json::print(document)), Report::new());
+            let traps = lint(&source, &standing, world.catalogue(), &report).unwrap_or_else(|| panic!("{report}\n{}", source.text()));
+            for trap in traps.into_iter().filter(|trap| trap.lint.is_of_no_effect()) {
+                let statement = member(document, "Statement").unwrap();
+                switch_off(match &mut statement.value {
+                    Value::List(all) => &mut all[trap.statement],
+                    _ => statement,
+                });
+                said.push(trap.message);
+            }
+        }
+        if said.is_empty() {
+            continue;
+        }
+        switched_off += said.len();
+        let after = json::print(&case);
+        assert_eq!(world.decide(&before).allows(), world.decide(&after).allows(), "{before}\n{after}\n{said:#?}");
+    }
+    assert!(switched_off > CASES / 10, "only {switched_off} statements of no effect");
 }
