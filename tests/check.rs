@@ -31,3 +31,6 @@ mod secrets;
 #[cfg(test)]
 #[path = "check/summary.rs"]
 mod summary;
+#[cfg(test)]
+#[path = "check/traps.rs"]
+mod traps;

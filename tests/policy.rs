@@ -34,5 +34,8 @@ mod laws;
 #[path = "policy/oracle.rs"]
 mod oracle;
 #[cfg(test)]
+#[path = "policy/traps.rs"]
+mod traps;
+#[cfg(test)]
 #[path = "policy/world.rs"]
 mod world;

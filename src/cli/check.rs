@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::load::{Configured, configure};
-use super::{Ended, counted};
+use super::{Ended, counted, summed_up};
 use crate::config::listener::ForwardedBy;
 use crate::config::{Identity, RecordPath, Service};
 use crate::source::{Report, Severity};
@@ -38,18 +38,13 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Writ
     if errors + warnings > 0 {
         writeln!(err, "{report}")?;
     }
-    let counted = match (errors, warnings) {
-        (0, 0) => "good".to_owned(),
-        (0, _) => format!("good, with {}", counted(warnings, "warning")),
-        (_, 0) => counted(errors, "error"),
-        (_, _) => format!("{} and {}", counted(errors, "error"), counted(warnings, "warning")),
-    };
+    let found = summed_up(errors, warnings);
     let name = arguments.config.display();
     let Some(configured) = configured else {
-        writeln!(err, "{name}: {counted}")?;
+        writeln!(err, "{name}: {found}")?;
         return Ok(Ended::Badly);
     };
-    writeln!(out, "{name}: {counted}")?;
+    writeln!(out, "{name}: {found}")?;
     summarize(&configured, out)?;
     Ok(Ended::Well)
 }

@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 
-use super::load::configure;
+use super::load::{configure, from_copy};
 use super::{Ended, counted};
 use crate::access::attributes::{ABSENT, IS, RESOURCE_TAG, UNAVAILABLE};
-use crate::config::{FeedIdentity, GatewayConfig, Identity, RecordPath};
+use crate::config::{Identity, RecordPath};
 use crate::policy::{
     self, Accessor, AttributeId, Attributes, Catalogue, Context, Effect, Known, Outcome, Policies, RequestAttributes, Resource, Scalar,
     Tags, Values,
@@ -18,9 +18,6 @@ use crate::policy::{
 use crate::snapshot::{Snapshot, User};
 use crate::source::json::{self, Limits};
 use crate::source::{Node, Report, Value};
-use crate::sync::copy;
-use crate::sync::follow::Publishing;
-use crate::sync::keys::FeedKeys;
 use crate::types::{Reason, Srn, Timestamp};
 
 /// Longest line of a decision log.
@@ -78,7 +75,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Writ
     }
     match (&configured.config.identity, &configured.feed) {
         (Identity::Feed(identity), Some(keys)) => {
-            let Some(snapshot) = from_copy(&configured.config, identity, keys)? else {
+            let found = from_copy(&configured.config, identity, keys).context("the policies cannot be evaluated again")?;
+            let Some(snapshot) = found else {
                 writeln!(out, "\nThis gateway has no disk copy; the policies cannot be evaluated again.")?;
                 return Ok(Ended::Well);
             };
@@ -99,16 +97,6 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Writ
         }
     }
     Ok(Ended::Well)
-}
-
-/// What a gateway that follows a feed has, from its disk copy.
-fn from_copy(config: &GatewayConfig, identity: &FeedIdentity, keys: &FeedKeys) -> anyhow::Result<Option<Snapshot>> {
-    let found: Arc<Mutex<Option<Snapshot>>> = Arc::default();
-    let kept = Arc::clone(&found);
-    let keep = move |snapshot| *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(snapshot);
-    let follower = Publishing::new(config.offering.clone(), Arc::clone(&keys.sealing_key), Arc::new(keep));
-    copy::read(&identity.copy, &keys.sealing_key, follower).context("the policies cannot be evaluated again")?;
-    Ok(found.lock().unwrap_or_else(PoisonError::into_inner).take())
 }
 
 fn find(log: &PathBuf, request_id: &str) -> anyhow::Result<Option<Node>> {

@@ -1,15 +1,17 @@
 //! From a configuration file to a state that can be put in force.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::access::{Entrance, ErrorProtocol, ForwardedHeader, Mode, ServiceSettings, Services, View};
 use crate::config::listener::ForwardedBy;
-use crate::config::{Files, GatewayConfig, Identity, Listener, Service};
+use crate::config::{FeedIdentity, Files, GatewayConfig, Identity, Listener, Service};
 use crate::gateway::{Feed, State, UpstreamSettings, system_time};
 use crate::snapshot::{Roster, Snapshot};
 use crate::source::Report;
 use crate::sync;
+use crate::sync::copy;
+use crate::sync::follow::Publishing;
 use crate::sync::keys::FeedKeys;
 use crate::types::{Revision, Secret, SigningKey};
 
@@ -57,6 +59,16 @@ fn state(config: &GatewayConfig, snapshot: Snapshot, identity_keys: &[Secret], f
     let upstreams = config.services.iter().zip(identity_keys).map(|(service, key)| upstream(service, key)).collect();
     let view = View { snapshot: Arc::new(snapshot), services, clock_skew_ms: config.clock_skew_ms };
     State { view, entrances: config.listeners.iter().map(entrance).collect(), upstreams, feed }
+}
+
+/// What a gateway that follows a feed has, from its disk copy.
+pub(super) fn from_copy(config: &GatewayConfig, identity: &FeedIdentity, keys: &FeedKeys) -> anyhow::Result<Option<Snapshot>> {
+    let found: Arc<Mutex<Option<Snapshot>>> = Arc::default();
+    let kept = Arc::clone(&found);
+    let keep = move |snapshot| *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(snapshot);
+    let follower = Publishing::new(config.offering.clone(), Arc::clone(&keys.sealing_key), Arc::new(keep));
+    copy::read(&identity.copy, &keys.sealing_key, follower)?;
+    Ok(found.lock().unwrap_or_else(PoisonError::into_inner).take())
 }
 
 /// Binds the configured services to the definitions of a snapshot.

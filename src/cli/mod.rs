@@ -115,6 +115,16 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
+/// What was found, in one line.
+fn summed_up(errors: usize, warnings: usize) -> String {
+    match (errors, warnings) {
+        (0, 0) => "good".to_owned(),
+        (0, _) => format!("good, with {}", counted(warnings, "warning")),
+        (_, 0) => counted(errors, "error"),
+        (_, _) => format!("{} and {}", counted(errors, "error"), counted(warnings, "warning")),
+    }
+}
+
 /// A number of things, for people.
 fn counted(number: usize, what: &str) -> String {
     match (number, what.strip_suffix("cy")) {

@@ -5,11 +5,13 @@ use std::path::Path;
 
 use super::Ended;
 use crate::config::Files;
+use crate::config::files::NamedPath;
 use crate::policy::Catalogue;
-use crate::source::{Report, Source};
+use crate::source::{Report, Source, Span};
 use crate::sync;
 use crate::types::Offering;
 
+mod check;
 mod convert;
 mod explain;
 mod fmt;
@@ -25,6 +27,7 @@ pub(super) struct Arguments {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     // No doc comments here: they would hide the longer texts of the commands' own arguments.
+    Check(check::Arguments),
     Test(test::Arguments),
     Explain(explain::Arguments),
     Fmt(fmt::Arguments),
@@ -33,6 +36,7 @@ enum Command {
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
     match &arguments.command {
+        Command::Check(arguments) => check::run(arguments, out, err),
         Command::Test(arguments) => test::run(arguments, out, err),
         Command::Explain(arguments) => explain::run(arguments, out, err),
         Command::Fmt(arguments) => fmt::run(arguments, out, err),
@@ -54,5 +58,12 @@ fn text(path: &Path, report: &Report) -> Option<Source> {
 
 /// The world that the definitions of a folder, or of one file, make. Errors go to the report.
 fn catalogue(definitions: &Path, offering: Offering, report: &Report) -> Option<Catalogue> {
-    sync::files::definitions(definitions, offering, &Files::default(), report).map(|snapshot| snapshot.catalogue().clone())
+    if !definitions.exists() {
+        let hint = "name the folder that the action definitions are in".to_owned();
+        report.file_error(definitions.display().to_string(), "there is no such file or folder", Some(hint));
+        return None;
+    }
+    let named =
+        NamedPath { path: definitions.to_owned(), source: Source::new(definitions.display().to_string(), ""), span: Span::default() };
+    sync::files::definitions(&[named], offering, &Files::default(), report).map(|snapshot| snapshot.catalogue().clone())
 }

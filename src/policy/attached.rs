@@ -43,7 +43,7 @@ impl Attachment {
             && resource.id.strip_prefix(&*self.id).is_some_and(below)
     }
 
-    fn setting(&self) -> Setting<'_> {
+    pub(super) fn setting(&self) -> Setting<'_> {
         Setting::Resource { owner: Owner::account(&self.account), attachment: self }
     }
 

@@ -54,8 +54,10 @@ pub struct Action {
     pub name: ActionName,
     /// What kind of access it is (R51).
     pub level: AccessLevel,
-    /// The resource types its definitions name; empty: only the bare `*` matches it (R19).
+    /// The resource types its definitions name; empty, and not `any_resource`: only the bare `*` matches it (R19).
     pub resource_types: Box<[ResourceTypeId]>,
+    /// A definition takes the whole SRN of a resource from the request, of whatever type (contracts C6).
+    pub any_resource: bool,
 }
 
 impl Action {
@@ -496,8 +498,15 @@ impl CatalogueBuilder {
         }
         let id = ActionId(number(self.actions.len(), "actions")?);
         self.action_ids.insert(name.as_str().into(), id);
-        self.actions.push(Action { name, level, resource_types: united(&[], resource_types) });
+        self.actions.push(Action { name, level, resource_types: united(&[], resource_types), any_resource: false });
         Ok(id)
+    }
+
+    /// Declares that requests for an action may name a resource of whatever type.
+    pub fn any_resource(&mut self, action: ActionId) {
+        if let Some(action) = self.actions.get_mut(action.index()) {
+            action.any_resource = true;
+        }
     }
 
     /// The finished catalogue.

@@ -14,14 +14,14 @@ mod operator;
 mod srn;
 mod value;
 
-use entry::{Bools, Test, Texts};
 use key::{KEYS, KeyError};
-use operator::{OPERATORS, Operator, QUALIFIERS, Qualifier, TextForm};
-use value::Decimal;
+use operator::{OPERATORS, Operator, QUALIFIERS, TextForm};
 
-pub(super) use entry::Entry;
+pub(super) use entry::{Bools, Entry, Test, Texts};
 pub(super) use key::{GlobalKey, Key, shown_scalar};
+pub(super) use operator::{Order, Qualifier};
 pub(super) use srn::{Services, SrnPattern};
+pub(super) use value::Decimal;
 
 const HINT: &str = "write \"Condition\": {\"IpAddress\": {\"scp:SourceIp\": [\"10.0.0.0/16\"]}}";
 const VALUES_HINT: &str = "write a value or a list of values; leave the key out for no condition";

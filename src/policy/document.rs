@@ -24,6 +24,8 @@ pub const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
 pub const NESTING_MAX: usize = 8;
 /// How many statements a document may have.
 pub const STATEMENTS_MAX: usize = 1_000;
+/// The same, for the reader of JSON.
+pub(super) const LIMITS: Limits = Limits { bytes_max: DOCUMENT_BYTES_MAX, depth_max: NESTING_MAX };
 /// The one version of the language (R02).
 pub const LANGUAGE_VERSION: &str = "2024-07-01";
 
@@ -179,8 +181,7 @@ impl Policy {
 
     /// A document for whatever place it stands in.
     pub(super) fn read(source: &Source, id: &str, setting: &Setting<'_>, catalogue: &Catalogue, report: &Report) -> Option<Self> {
-        let limits = Limits { bytes_max: DOCUMENT_BYTES_MAX, depth_max: NESTING_MAX };
-        match repair::read(source, limits, report) {
+        match repair::read(source, LIMITS, report) {
             Text::Sound(root) => Self::compile(source, &root, id, setting, catalogue, report),
             Text::Mended(root) => {
                 let _ = document(&Reader::new(catalogue, source, report), &root, setting);
@@ -199,8 +200,7 @@ impl Policy {
         catalogue: &Catalogue,
         report: &Report,
     ) -> Option<Self> {
-        let limits = Limits { bytes_max: DOCUMENT_BYTES_MAX, depth_max: NESTING_MAX };
-        if let Err(error) = json::parse(json::print(root).as_bytes(), limits) {
+        if let Err(error) = json::parse(json::print(root).as_bytes(), LIMITS) {
             report.error(source, root.span, error.message, error.hint);
             return None;
         }

@@ -68,6 +68,11 @@ impl IndexSet {
         self.0.iter().all(|word| *word == 0)
     }
 
+    /// Whether every number of another set is in this one.
+    pub(super) fn includes(&self, inner: &Self) -> bool {
+        self.0.iter().zip(&inner.0).all(|(outer, inner)| inner & !outer == 0)
+    }
+
     /// Whether the two have a number in common.
     pub(super) fn meets(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).any(|(one, two)| one & two != 0)
@@ -91,6 +96,7 @@ mod tests {
         assert!(set.contains(64) && set.contains(65));
         let odd = IndexSet::of(130, |index| index % 2 == 1);
         assert_eq!(set.intersection(&odd).first(), Some(1));
+        assert!(set.includes(&set.intersection(&odd)) && !odd.includes(&set));
         set.remove_all(&odd);
         assert_eq!((set.first(), IndexSet::empty(130).first()), (Some(64), None));
     }

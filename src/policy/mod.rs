@@ -3,8 +3,9 @@
 //! [`Catalogue`] is the closed world of services, resource types, attributes and actions; [`Policy::load`] and
 //! [`ResourcePolicy::load`] compile one document against it and report every error of the document with its place; [`evaluate()`]
 //! decides without allocating; [`needs()`] says what must be fetched before it can; [`explain()`] says, statement by statement,
-//! what applied and what failed first; [`covers()`] compares policies with each other. Without a catalogue, [`parse()`] checks a
-//! document, [`print()`] writes it in canonical form, and [`basic`] shows it as the console's form.
+//! what applied and what failed first; [`covers()`] compares policies with each other; [`lint()`] finds what a sound document does not
+//! mean as it reads. Without a catalogue, [`parse()`] checks a document, [`print()`] writes it in canonical form, and [`basic`] shows it
+//! as the console's form.
 //!
 //! It never does I/O, reads a clock, draws randomness or logs; it knows nothing of HTTP, stores or credentials. A policy half
 //! understood is never used.
@@ -16,6 +17,7 @@ mod cover;
 mod document;
 mod evaluate;
 mod explain;
+mod lint;
 mod print;
 mod request;
 
@@ -46,6 +48,7 @@ pub use document::{DOCUMENT_BYTES_MAX, Effect, LANGUAGE_VERSION, NESTING_MAX, Ow
 pub use evaluate::{Deciding, Needs, Place, Policies, Verdict, evaluate, needs};
 pub use explain::{Failed, Finding, Outcome, Seen, explain, nearest_miss};
 pub use inclusion::Work;
+pub use lint::{Lint, Standing, Trap, lint};
 pub use loss::{Loss, Lost, lost};
 pub use principal::TRUSTED_MAX;
 pub use print::print;

@@ -50,9 +50,20 @@ impl Principals {
     pub(super) fn name(&self, principal: &Principal<'_>) -> bool {
         self.0.iter().any(|named| named.is(principal))
     }
+
+    /// Whether everybody whom another list names is surely named by this.
+    pub(super) fn include(&self, inner: &Self) -> bool {
+        inner.0.iter().all(|wanted| self.0.iter().any(|named| named == wanted || named.includes(wanted)))
+    }
 }
 
 impl Named {
+    /// Whether it is the whole account that another one is of.
+    fn includes(&self, inner: &Self) -> bool {
+        let of_account = matches!(inner.who, Who::Root | Who::User | Who::Role | Who::ServiceAccount | Who::Account);
+        self.who == Who::Account && of_account && self.account == inner.account
+    }
+
     fn is(&self, principal: &Principal<'_>) -> bool {
         let same_account = *self.account == *principal.account;
         let same = same_account && *self.id == *principal.id;

@@ -46,6 +46,13 @@ impl Resources {
         self.everything
     }
 
+    /// The resource types that some pattern means, the bare `*` left out; of a catalogue with so many.
+    pub(super) fn kinds(&self, resource_types: usize) -> IndexSet {
+        let mut all = IndexSet::empty(resource_types);
+        self.patterns.iter().for_each(|pattern| all.extend(&pattern.kinds));
+        all
+    }
+
     /// Whether some pattern matches the resource.
     pub(super) fn cover(&self, resource: &Resource<'_>, principal_account: &str) -> bool {
         self.everything || self.patterns.iter().any(|pattern| pattern.matches(resource, principal_account))
@@ -286,9 +293,12 @@ fn kinds<'a>(reader: &Reader<'a>, at: &Cursor<'a>, srn: &Srn<'_>, kind: &Glob) -
 }
 
 /// The resource types that some of the actions act on.
-fn acted_on(catalogue: &Catalogue, actions: &IndexSet) -> IndexSet {
+pub(super) fn acted_on(catalogue: &Catalogue, actions: &IndexSet) -> IndexSet {
     let mut kinds = IndexSet::empty(catalogue.resource_type_count());
     for (_, action) in catalogue.actions().filter(|(id, _)| actions.contains(id.index())) {
+        if action.any_resource {
+            return IndexSet::of(catalogue.resource_type_count(), |_| true);
+        }
         action.resource_types.iter().for_each(|kind| kinds.insert(kind.index()));
     }
     kinds

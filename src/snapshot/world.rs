@@ -197,7 +197,12 @@ impl<'r> WorldBuilder<'r> {
                 }
                 let kinds: Vec<ResourceTypeId> = resources.iter().filter_map(|(_, kind)| *kind).collect();
                 match self.catalogue.action(name.clone(), *level, &kinds) {
-                    Ok(id) => Some(id),
+                    Ok(id) => {
+                        if resources.iter().any(|(resource, _)| matches!(resource, ResourceTemplate::Srn(_))) {
+                            self.catalogue.any_resource(id);
+                        }
+                        Some(id)
+                    }
                     Err(error) => {
                         self.error(&method.place, error, "give an action the same access level wherever it stands");
                         return None;

@@ -10,7 +10,7 @@ use crate::config::files::{NamedPath, beside};
 use crate::config::{FileIdentity, Files, GatewayConfig, Identity, Remains, Secrets, Service};
 use crate::snapshot::wire::{self, DocumentRef, Place, Record};
 use crate::snapshot::{Builder, Snapshot};
-use crate::source::{Cursor, Node, Report, Severity, Source, Span, Value, nearest};
+use crate::source::{Cursor, Node, Report, Severity, Source, Value, nearest};
 use crate::types::{Offering, Revision, Secret, UserId};
 
 /// What the files of a configuration say.
@@ -49,13 +49,12 @@ pub fn inspect(remains: &Remains, files: &Files, report: &Report) {
     }
 }
 
-/// Reads the definitions of a folder, or of one file, and nothing else; `None` when anything had an error.
+/// Reads the definitions of folders and files, and nothing else; `None` when anything had an error.
 #[must_use]
-pub fn definitions(path: &Path, offering: Offering, files: &Files, report: &Report) -> Option<Snapshot> {
+pub fn definitions(paths: &[NamedPath], offering: Offering, files: &Files, report: &Report) -> Option<Snapshot> {
     let mut builder = Builder::new(offering, report);
     let before = report.count(Severity::Error);
-    let folder = NamedPath { path: path.to_owned(), source: Source::new(path.display().to_string(), ""), span: Span::default() };
-    read_definitions(&[folder], &mut builder, files, report)?;
+    read_definitions(paths, &mut builder, files, report)?;
     builder.build(Revision::File(first_six(files.fingerprint()))).filter(|_| report.count(Severity::Error) == before)
 }
 

@@ -101,6 +101,27 @@ impl NetworkSet {
     pub fn is_empty(&self) -> bool {
         self.four.is_empty() && self.six.is_empty()
     }
+
+    /// Every address.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self { four: [(0, u32::MAX)].into(), six: [(0, u128::MAX)].into() }
+    }
+
+    /// The addresses that lie in both.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self { four: common(&self.four, &other.four), six: common(&self.six, &other.six) }
+    }
+
+    /// The addresses that lie in this one only.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        self.intersection(&Self {
+            four: gaps(&other.four, (0, u32::MAX), |end| end.checked_add(1), |start| start.checked_sub(1)),
+            six: gaps(&other.six, (0, u128::MAX), |end| end.checked_add(1), |start| start.checked_sub(1)),
+        })
+    }
 }
 
 impl FromIterator<Network> for NetworkSet {
@@ -130,6 +151,45 @@ fn merge<T: Ord + Copy>(mut ranges: Vec<(T, T)>, touches: impl Fn(T, T) -> bool)
         }
     }
     merged.into()
+}
+
+/// What two lists of sorted ranges have in common.
+fn common<T: Ord + Copy>(one: &[(T, T)], two: &[(T, T)]) -> Box<[(T, T)]> {
+    let (mut left, mut right) = (one.iter().peekable(), two.iter().peekable());
+    let mut shared = Vec::new();
+    while let (Some((start, end)), Some((other_start, other_end))) = (left.peek(), right.peek()) {
+        let (first, last) = (*start.max(other_start), *end.min(other_end));
+        if first <= last {
+            shared.push((first, last));
+        }
+        if end < other_end {
+            left.next();
+        } else {
+            right.next();
+        }
+    }
+    shared.into()
+}
+
+/// What lies between sorted ranges, within bounds.
+fn gaps<T: Ord + Copy>(
+    ranges: &[(T, T)],
+    (first, last): (T, T),
+    after: impl Fn(T) -> Option<T>,
+    before: impl Fn(T) -> Option<T>,
+) -> Box<[(T, T)]> {
+    let mut free = Vec::new();
+    let mut next = Some(first);
+    for (start, end) in ranges {
+        if let (Some(from), Some(to)) = (next, before(*start))
+            && from <= to
+        {
+            free.push((from, to));
+        }
+        next = after(*end);
+    }
+    free.extend(next.map(|from| (from, last)));
+    free.into()
 }
 
 fn in_ranges<T: Ord + Copy>(ranges: &[(T, T)], value: T) -> bool {
@@ -185,7 +245,36 @@ mod tests {
         assert!("::/0".parse::<Network>().unwrap().contains("2001:db8::1".parse().unwrap()));
     }
 
+    #[test]
+    fn sets_are_cut_at_the_ends_of_the_address_space_too() {
+        let (four, six) = (set(&["0.0.0.0/0"]), set(&["::/0"]));
+        assert!(NetworkSet::everything().without(&four).without(&six).is_empty());
+        assert_eq!(NetworkSet::everything().without(&six), four);
+        assert_eq!(set(&["10.0.0.0/8"]).without(&set(&["10.0.0.0/9", "10.128.0.0/9"])), NetworkSet::default());
+        assert_eq!(four.without(&set(&["0.0.0.0/1"])), set(&["128.0.0.0/1"]));
+        assert_eq!(four.without(&set(&["128.0.0.0/1"])), set(&["0.0.0.0/1"]));
+        assert_eq!(
+            set(&["10.0.0.0/8", "2001:db8::/32"]).intersection(&set(&["10.1.0.0/16", "2001::/16"])),
+            set(&["10.1.0.0/16", "2001:db8::/32"])
+        );
+    }
+
     proptest! {
+        #[test]
+        fn a_cut_set_contains_what_both_or_only_the_first_contain(
+            one in prop::collection::vec((0u32..64, 26u8..=32), 0..8), two in prop::collection::vec((0u32..64, 26u8..=32), 0..8),
+        ) {
+            let set = |networks: Vec<(u32, u8)>| -> NetworkSet {
+                networks.into_iter().map(|(bits, length)| format!("{}/{length}", Ipv4Addr::from(bits)).parse::<Network>().unwrap()).collect()
+            };
+            let (one, two) = (set(one), set(two));
+            let (both, first) = (one.intersection(&two), one.without(&two));
+            for probe in (0..80).map(|bits| IpAddr::V4(Ipv4Addr::from(bits))) {
+                prop_assert_eq!(both.contains(probe), one.contains(probe) && two.contains(probe));
+                prop_assert_eq!(first.contains(probe), one.contains(probe) && !two.contains(probe));
+            }
+        }
+
         #[test]
         fn a_set_contains_what_one_of_its_networks_contains(
             networks in prop::collection::vec((any::<u32>(), 0u8..=32), 0..60), probes in prop::collection::vec(any::<u32>(), 20),

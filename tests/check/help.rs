@@ -66,6 +66,11 @@ fn help_of_policy_convert() {
 }
 
 #[test]
+fn help_of_policy_check() {
+    assert_text!(help(&["policy", "check", "--help"]));
+}
+
+#[test]
 fn help_of_completions() {
     assert_text!(help(&["completions", "--help"]));
 }

@@ -59,3 +59,12 @@ fn a_document_inside_a_record_in_another_yaml_style() {
 fn a_document_that_is_missing() {
     assert_text!(Copy::new().remove(DOCUMENT).refused());
 }
+
+#[test]
+fn an_action_that_is_told_the_resource_by_its_srn_acts_on_every_type() {
+    let path =
+        "  /v1/tags/{srn}:\n    delete: {action: compute:DeleteTags, access_level: Delete, resources: [{srn: \"base64(path['srn'])\"}]}\n";
+    let copy = Copy::new().append("definitions/compute.yaml", path).edit(DOCUMENT, "compute:DeleteServer", "compute:DeleteTags");
+    let said = copy.accepted();
+    assert!(said.contains("gateway.yaml: good\n"), "without the warning that it denies nothing: {said}");
+}

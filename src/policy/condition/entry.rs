@@ -139,7 +139,7 @@ impl Test {
 }
 
 impl Texts {
-    fn contain(&self, value: &str) -> bool {
+    pub(in crate::policy) fn contain(&self, value: &str) -> bool {
         match self {
             Self::Exact(wanted) => wanted.iter().any(|wanted| **wanted == *value),
             Self::IgnoreCase(wanted) => wanted.iter().any(|wanted| folded(value).eq(wanted.chars())),
@@ -149,7 +149,7 @@ impl Texts {
 }
 
 impl Bools {
-    const fn contain(self, value: bool) -> bool {
+    pub(in crate::policy) const fn contain(self, value: bool) -> bool {
         if value { self.yes } else { self.no }
     }
 }
