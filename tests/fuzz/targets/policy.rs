@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use portcullis::policy::{
-    Attachment, Catalogue, Context, Kind, Owner, Policies, Policy, Principal, Request, Resource, ResourcePolicy, Verdict, Work, evaluate,
-    explain, loses_deny, needs,
+    Attachment, Catalogue, Context, DOCUMENT_BYTES_MAX, Holder, Kind, Owner, Policies, Policy, Principal, Request, Resource, ResourcePolicy,
+    Standing, Verdict, Work, covers, evaluate, explain, lint, loses_deny, needs, parse, print,
 };
 use portcullis::policy::cases::{CaseFile, WorldRef};
 use portcullis::source::{Report, Source, json};
@@ -30,6 +30,18 @@ fuzz_target!(|text: &str| {
     let policy = Policy::load(&source, "p", Owner::account(ACCOUNT), catalogue, &report);
     assert_eq!(policy.is_none(), report.has_errors(), "{report}");
     let _ = report.to_string();
+    let report = Report::new();
+    if let Some(root) = parse(&source, &report) {
+        let printed = print(&root);
+        // What grows over the limit is refused, as it must be.
+        if printed.len() > DOCUMENT_BYTES_MAX {
+            return;
+        }
+        let again = parse(&Source::new("printed", printed.as_str()), &Report::new()).expect("what is printed is a document");
+        assert_eq!(print(&again), printed, "printing a second time changes something");
+        let loaded = |text: &str| Policy::load(&Source::new("p", text), "p", Owner::account(ACCOUNT), catalogue, &Report::new());
+        assert_eq!(loaded(&printed).is_some(), policy.is_some(), "{printed}");
+    }
     let attachment = Attachment::find(&Srn::parse(BUCKET).expect("an SRN"), catalogue).expect("a bucket");
     for trust in [false, true] {
         let report = Report::new();
@@ -45,6 +57,9 @@ fuzz_target!(|text: &str| {
     }
     if let Some(policy) = policy {
         assert!(!loses_deny(catalogue, &policy, &policy, &Work::new()) || policy.may_deny());
+        let holder = Holder { account: ACCOUNT, user_id: "u1", user_name: "foo" };
+        let _ = covers(catalogue, &holder, std::slice::from_ref(&policy), &policy, &Work::new());
+        assert!(lint(&source, &Standing::Identity(Owner::account(ACCOUNT)), catalogue, &Report::new()).is_some());
         decide(std::slice::from_ref(&policy), &[]);
     }
 });
