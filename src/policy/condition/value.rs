@@ -19,7 +19,7 @@ const FRACTION_DIGITS_MAX: usize = 18;
 const PER_SECOND: i128 = 1_000_000_000_000_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// A time in [`PER_SECOND`]ths of a second since 1970, of RFC 3339 with a zone, or of a date alone (its midnight, UTC) (R38). All years
+/// A time since 1970, [`PER_SECOND`] for a second, of RFC 3339 with a zone, or of a date alone (its midnight, UTC) (R38). All years
 /// from 0 to 9999.
 pub(in crate::policy) fn instant(text: &str) -> Option<i128> {
     let (date, time) = text.split_at_checked(10)?;
