@@ -335,7 +335,7 @@ fn idle(statements: &[Written], at_resource: bool) -> BTreeSet<usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(800))]
 
     #[test]
     fn what_is_of_no_effect_can_be_removed(
@@ -387,7 +387,7 @@ fn generated_policies_have_traps_of_every_kind_that_the_law_is_about() {
 }
 
 /// How many cases of the shared generator the law sees.
-const CASES: usize = 1_000;
+const CASES: usize = 400;
 
 /// What a gateway always knows, and what it knows as a text if it knows it.
 const ALWAYS: &[(&str, &str)] = &[
