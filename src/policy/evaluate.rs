@@ -335,7 +335,7 @@ mod tests {
 
     use super::*;
     use crate::policy::sample::{ACCOUNT, OTHER, catalogue, policy, request, resource};
-    use crate::policy::{Catalogue, Owner, Principal};
+    use crate::policy::{Accessor, Catalogue, Context, Owner, Principal, RequestAttributes, Scalar};
 
     const ALLOW_ALL: &str = r#"{"Effect": "Allow", "Action": "*", "Resource": "*"}"#;
 
@@ -386,6 +386,46 @@ mod tests {
             let srns: &[&str] = if name == "iam:ListUsers" { &[] } else { &[&user(ACCOUNT)] };
             let expected = if allowed { Verdict::Allow(Some(deciding(0))) } else { Verdict::ImplicitDeny };
             check(&[&statement("Allow", action, r#""*""#)], name, srns, expected);
+        }
+    }
+
+    #[test]
+    fn what_is_needed_is_named_exactly() {
+        #[derive(Debug)]
+        struct Unread;
+        impl RequestAttributes for Unread {
+            fn read(&self, _accessor: &Accessor, _take: &mut dyn FnMut(Scalar<'_>)) -> Known {
+                Known::NotFetched
+            }
+        }
+        let catalogue = catalogue();
+        let lastname = catalogue.find_attribute("iam", "userlastname").unwrap();
+        let both = [user(ACCOUNT), format!("srn:e::{ACCOUNT}:::iam:policy/p1")];
+        let resources: Vec<_> = both.iter().map(|srn| resource(srn, &catalogue)).collect();
+        let plain = request("iam:AttachUserPolicy", &resources, &catalogue);
+        let request = Request { context: Context { request_attributes: &Unread, ..plain.context }, ..plain };
+        let allow = |condition: &str| format!(r#"{{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {condition}}}"#);
+        let none = Needs::default;
+        for (statements, expected) in [
+            (allow(r#"{"StringEquals": {"iam:userLastname": "Kim"}}"#), Needs { attributes: vec![(0, lastname)], ..none() }),
+            (allow(r#"{"StringEquals": {"scp:ResourceTag/team": "red"}}"#), Needs { tags: vec![0, 1], ..none() }),
+            (allow(r#"{"StringEquals": {"scp:RequestAttribute/body['a']": "x"}}"#), Needs { body: true, ..none() }),
+            (
+                allow(r#"{"StringEquals": {"scp:RequestAttribute/body['a']": "x", "iam:userLastname": "Kim", "scp:UserName": "foo"}}"#),
+                Needs { body: true, attributes: vec![(0, lastname)], ..none() },
+            ),
+            (
+                format!("{ALLOW_ALL}, {}", allow(r#"{"StringEquals": {"scp:ResourceTag/team": "red"}}"#).replace("Allow", "Deny")),
+                Needs { tags: vec![0, 1], ..none() },
+            ),
+            // Another attribute, another name, another action: nothing depends on these.
+            (allow(r#"{"StringEquals": {"iam:userLastname": "Kim", "scp:UserName": "bar"}}"#), none()),
+            (allow(r#"{"StringEquals": {"iam:userEmail": "x"}}"#), none()),
+        ] {
+            let held = [policy(&statements, Owner::account(ACCOUNT), &catalogue)];
+            let policies = Policies::identity(&held);
+            assert_eq!(needs(&request, &policies), expected, "{statements}");
+            assert_eq!(evaluate(&request, &policies) == Verdict::Undecided, expected != none(), "{statements}");
         }
     }
 
