@@ -111,6 +111,12 @@ cases:
 "
         )
     ));
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = portcullis(&["policy", "test", folder.path().join("none.yaml").to_str().unwrap()]);
+    assert_eq!(
+        said(&nowhere, folder.path()),
+        "error: the file cannot be opened: there is no such file\n  --> /home/ada/none.yaml\n\n[badly]"
+    );
     assert_snapshot!(test("cases.json", "{\"cases\": [,]}"), @r#"
     error: `,` cannot start a value
       --> /home/ada/cases.json:1:12

@@ -3,8 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::{Ended, catalogue};
-use crate::config::Files;
+use super::{Ended, catalogue, text};
 use crate::policy::Catalogue;
 use crate::policy::cases::{CaseFile, Outcome, WorldRef};
 use crate::source::json::{self, Limits};
@@ -64,16 +63,11 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Writ
 
 /// A case file and the catalogue of its cases.
 pub(super) fn read(path: &Path, offering: &Offering, report: &Report) -> Option<(CaseFile, Catalogue)> {
-    let name = path.display().to_string();
     let refuse = |source: &Source, span: Span, message: String, hint: Option<String>| {
         report.error(source, span, message, hint);
         None
     };
-    let text = match Files::default().read(path) {
-        Ok(text) => text,
-        Err(message) => return refuse(&Source::new(name, ""), Span::default(), message, None),
-    };
-    let source = Source::new(name, text);
+    let source = text(path, report)?;
     let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     let root = if is_yaml {
         match yaml::parse(&source).map(<[_; 1]>::try_from) {
