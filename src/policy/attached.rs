@@ -131,3 +131,134 @@ impl ResourcePolicy {
         self.attachment.includes(resource)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::sample::{ACCOUNT, OTHER};
+    use crate::policy::{Context, Kind, Policies, Principal, Request, Verdict, evaluate};
+    use crate::types::AccessLevel;
+
+    fn catalogue() -> Catalogue {
+        let mut builder = Catalogue::builder("e".parse().unwrap());
+        builder.service("iam", "scp-iam", &[]).unwrap();
+        builder.service("sts", "scp-sts", &[]).unwrap();
+        let role = builder.resource_type("iam:role").unwrap();
+        for action in ["sts:AssumeRole", "sts:AssumeRoleWithSAML", "iam:ShowRole"] {
+            builder.action(action.parse().unwrap(), AccessLevel::Read, &[role]).unwrap();
+        }
+        builder.build()
+    }
+
+    fn role(catalogue: &Catalogue) -> Attachment {
+        let srn = format!("srn:e::{ACCOUNT}:::iam:role/operator");
+        Attachment::find(&Srn::parse(&srn).unwrap(), catalogue).unwrap()
+    }
+
+    /// The trust policy of one statement, or everything that is wrong with it.
+    fn trust(principal: &str, more: &str, catalogue: &Catalogue) -> Result<ResourcePolicy, String> {
+        let text = format!(r#"{{"Version": "2024-07-01", "Statement": {{"Effect": "Allow", "Principal": {principal}, {more}}}}}"#);
+        let report = Report::new();
+        ResourcePolicy::load_trust(&Source::new("p", text), "p", role(catalogue), catalogue, &report).ok_or_else(|| report.to_string())
+    }
+
+    const ASSUME: &str = r#""Action": "sts:AssumeRole", "Resource": ["*"]"#;
+
+    #[test]
+    fn only_those_whom_a_role_trusts_may_take_it() {
+        let catalogue = catalogue();
+        let user = Principal { kind: Kind::User, account: ACCOUNT, id: "u1" };
+        let root = Principal { kind: Kind::Root, ..user };
+        let stranger = Principal { account: OTHER, ..user };
+        let taken = Principal { kind: Kind::Role, id: "r1", ..user };
+        let service = Principal { kind: Kind::Service, account: "", id: "apigateway.samsungsdscloud.com" };
+        let provider = Principal { kind: Kind::Provider, id: "p1", ..user };
+        let all = [user, root, stranger, taken, service, provider];
+        for (trusted, expected) in [
+            (r#"{"scp": "srn:e::ACC:::scp-iam:user/u1"}"#, &[user, root][..]),
+            (r#"{"scp": ["srn:e::ACC:::iam:user/ROOT"]}"#, &[root]),
+            (r#"{"scp": "srn:e::ACC:::scp-iam:role/r1"}"#, &[taken]),
+            (r#"{"scp": "srn:e::ACC:::scp-iam:root"}"#, &[user, root, taken]),
+            (r#"{"Account": ["ACC"]}"#, &[user, root, taken]),
+            (r#"{"Service": "apigateway.samsungsdscloud.com"}"#, &[service]),
+            (r#"{"Federated": "srn:e::ACC:::scp-iam:credential-provider/p1"}"#, &[provider]),
+            (r#"{"scp": "srn:e::ACC:::scp-iam:credential-provider/p1"}"#, &[provider]),
+            (r#"{"scp": "srn:e::ACC:::scp-iam:user/u2", "Account": "OTHER"}"#, &[]),
+        ] {
+            let policy = trust(&trusted.replace("ACC", ACCOUNT), ASSUME, &catalogue).unwrap_or_else(|report| panic!("{report}"));
+            let may = |principal: &Principal<'_>| {
+                let action = catalogue.action_id("sts:AssumeRole").unwrap();
+                let needs_resource_policy = catalogue.action(action).needs_resource_policy();
+                let attachment = policy.attachment().clone();
+                let resources = [attachment.resource()];
+                let request =
+                    Request { action, resources: &resources, principal: *principal, context: Context::EMPTY, needs_resource_policy };
+                let policies = Policies::<Policy> { identity: &[], resource: &[&policy], session: &[] };
+                matches!(evaluate(&request, &policies), Verdict::Allow(_))
+            };
+            let found: Vec<_> = all.iter().filter(|principal| may(principal)).copied().collect();
+            assert_eq!(found, expected, "{trusted}");
+        }
+    }
+
+    #[test]
+    fn taking_a_role_needs_its_policy_also_for_root_and_other_actions_do_not() {
+        let catalogue = catalogue();
+        let attachment = role(&catalogue);
+        let resources = [attachment.resource()];
+        let principal = Principal { kind: Kind::Root, account: ACCOUNT, id: "u1" };
+        for (name, expected) in [("sts:AssumeRole", Verdict::ImplicitDeny), ("iam:ShowRole", Verdict::Allow(None))] {
+            let action = catalogue.action_id(name).unwrap();
+            let needs_resource_policy = catalogue.action(action).needs_resource_policy();
+            let request = Request { action, resources: &resources, principal, context: Context::EMPTY, needs_resource_policy };
+            assert_eq!(evaluate::<Policy>(&request, &Policies::identity(&[])), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_no_policy_of_a_role_says_is_refused() {
+        let catalogue = catalogue();
+        let me = format!(r#"{{"scp": "srn:e::{ACCOUNT}:::scp-iam:user/u1"}}"#);
+        let many = format!(r#"{{"Account": [{}]}}"#, vec!["\"a\""; 21].join(","));
+        for (principal, more, part) in [
+            (&*me, r#""Action": "sts:AssumeRole", "Resource": []"#, None),
+            (&me, r#""Action": ["sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"], "Resource": "*""#, None),
+            (&me, r#""Action": "iam:ShowRole", "Resource": "*""#, Some("is not an action of taking a role")),
+            (&me, r#""Action": "*", "Resource": "*""#, Some("is not an action of taking a role")),
+            (&me, r#""Action": "sts:AssumeRole", "Resource": ["srn:e:::::iam:role/x"]"#, Some("is about that role alone")),
+            (&me, r#""Action": "sts:AssumeRole", "Resource": ["*", "*"]"#, Some("is about that role alone")),
+            (&many, ASSUME, Some("21 principals are named; the limit of a role is 20")),
+            (r#"{"Account": "srn:e::1:::iam:user/x"}"#, ASSUME, Some("is no account's id")),
+            (r#"{"Federated": "p1"}"#, ASSUME, Some("not an SRN")),
+            (r#"{"Federated": "srn:e:::::iam:credential-provider/p1"}"#, ASSUME, Some("an SRN with an account")),
+            (r#"{"scp": "srn:e:::::scp-iam:root"}"#, ASSUME, Some("names no resource")),
+            (r#"{"scp": "srn:g::1:::scp-iam:root"}"#, ASSUME, Some("names no resource")),
+        ] {
+            match (trust(principal, more, &catalogue), part) {
+                (Ok(_), None) => {}
+                (Err(report), Some(part)) => assert!(report.contains(part), "{principal} {more}: {report}"),
+                (found, _) => panic!("{principal} {more}: {:?}", found.map(|_| ())),
+            }
+        }
+    }
+
+    #[test]
+    fn a_policy_speaks_of_its_resource_and_of_what_lies_below() {
+        let catalogue = catalogue();
+        let attachment = role(&catalogue);
+        let own = attachment.resource();
+        for (resource, expected) in [
+            (own, true),
+            (Resource { id: "operator/x", ..own }, true),
+            (Resource { id: "operator2", ..own }, false),
+            (Resource { id: "oper", ..own }, false),
+            (Resource { region: "kr-west1", ..own }, false),
+            (Resource { account: OTHER, ..own }, false),
+        ] {
+            assert_eq!(attachment.includes(&resource), expected, "{resource:?}");
+        }
+        for srn in [format!("srn:g::{ACCOUNT}:::iam:role/x"), "srn:e:::::iam:role/x".to_owned(), format!("srn:e::{ACCOUNT}:::iam:none/x")] {
+            assert_eq!(Attachment::find(&Srn::parse(&srn).unwrap(), &catalogue), None, "{srn}");
+        }
+    }
+}
