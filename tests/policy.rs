@@ -7,6 +7,9 @@ mod agreement;
 #[path = "policy/basic.rs"]
 mod basic;
 #[cfg(test)]
+#[path = "policy/broken.rs"]
+mod broken;
+#[cfg(test)]
 #[path = "policy/commands.rs"]
 mod commands;
 #[cfg(test)]

@@ -13,6 +13,9 @@ use super::reader::{Reader, quoted, shown, text};
 
 const HINT: &str = "write `service:Name` (such as `iam:ShowUser`), with `*` for any run of characters, or `*` for every action";
 
+/// How many services a message names.
+const SERVICES_SHOWN: usize = 12;
+
 /// What a list of expressions is for: `NotAction` is the complement (R07). The effect is unknown after an error.
 #[derive(Debug)]
 pub(super) struct ActionRule<'s> {
@@ -359,8 +362,8 @@ fn name_hint(reader: &Reader<'_>, expression: &Expression<'_>) -> String {
     let Some(service) = expression.service else { return HINT.to_owned() };
     if !actions().any(|known| known.service() == service) {
         let near = reader.nearest(service, actions().map(ActionName::service));
-        let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        return format!("no service is called `{}`{near}", shown(service));
+        let meant = near.map_or_else(|| services(reader.catalogue), |near| format!("did you mean `{near}`?"));
+        return format!("no service is called `{}`; {meant}", shown(service));
     }
     let (Name::Exact(_), None) = (&expression.name, &expression.levels) else { return HINT.to_owned() };
     match reader.nearest(expression.text, actions().map(ActionName::as_str)) {
@@ -368,6 +371,21 @@ fn name_hint(reader: &Reader<'_>, expression: &Expression<'_>) -> String {
         Some(near) => format!("did you mean `{near}`?"),
         None => HINT.to_owned(),
     }
+}
+
+/// The services there are, as far as a message has room for them.
+fn services(catalogue: &Catalogue) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for (_, action) in catalogue.actions() {
+        let service = action.name.service();
+        // Those of a service mostly stand together.
+        if names.last() != Some(&service) && !names.contains(&service) {
+            names.push(service);
+        }
+    }
+    let more = names.len().checked_sub(SERVICES_SHOWN).filter(|more| *more > 0);
+    let more = more.map_or_else(String::new, |more| format!(" and {more} more"));
+    format!("services are {}{more}", quoted(names.into_iter().take(SERVICES_SHOWN)))
 }
 
 #[cfg(test)]

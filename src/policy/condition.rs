@@ -1,5 +1,7 @@
 //! Reads `Condition`: operators, qualifiers, keys and values to entries (R30-R45).
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use crate::source::{Cursor, Node, Value, nearest};
 use crate::types::Network;
 
@@ -181,11 +183,7 @@ fn test<'a>(reader: &Reader<'a>, operator: Operator, values: &[Cursor<'a>], owne
             let wanted = all(values, |at| parsed(at, number, "a number", "write digits, with at most one `.`: `4` or `0.5`"))?;
             Test::Number { negative, order, wanted: sorted(wanted) }
         }
-        Operator::Date { order, negative } => {
-            const HINT: &str = "write `2025-11-06T16:10:38Z` (with a zone) or `2025-11-06`";
-            let wanted = all(values, |at| parsed(at, value::instant, "a date", HINT))?;
-            Test::Date { negative, order, wanted: sorted(wanted) }
-        }
+        Operator::Date { order, negative } => Test::Date { negative, order, wanted: sorted(all(values, date)?) },
         Operator::Address { negative } => Test::Address { negative, wanted: all(values, network)?.into_iter().collect() },
         Operator::Bool => Test::Bool { wanted: bools(values)? },
         Operator::Null => Test::Null { wanted: bools(values)? },
@@ -223,9 +221,48 @@ fn bools(values: &[Cursor<'_>]) -> Option<Bools> {
     Some(Bools { yes: found.contains(&true), no: found.contains(&false) })
 }
 
+fn date(at: &Cursor<'_>) -> Option<i128> {
+    let text = scalar_or_error(at)?;
+    let without_zone = || value::instant(&format!("{text}Z")).is_some_and(|_| text.contains(['T', 't']));
+    value::instant(text).or_else(|| {
+        if without_zone() {
+            let hint = format!("write `{text}Z` for UTC, or with another zone `{text}+09:00`");
+            at.error_hint(format!("the time `{text}` has no zone"), hint);
+        } else {
+            let hint = "write `2025-11-06T16:10:38Z` (with a zone) or `2025-11-06`";
+            at.error_hint(format!("`{}` is not a date", shown(text)), hint);
+        }
+        None
+    })
+}
+
 fn network(at: &Cursor<'_>) -> Option<Network> {
     let text = scalar_or_error(at)?;
-    text.parse::<Network>().map_err(|error| at.error(error)).ok()
+    text.parse::<Network>().map_err(|error| at.error_hint(error, network_hint(text))).ok()
+}
+
+/// The network that was meant, in other ways to write one.
+fn network_hint(text: &str) -> String {
+    let bits = |mask: Ipv4Addr| Some(u32::from(mask).leading_ones()).filter(|ones| u32::from(mask).count_ones() == *ones);
+    let masked = || {
+        let (address, mask) = text.split_once('/')?;
+        Some(format!("{}/{}", address.parse::<Ipv4Addr>().ok()?, bits(mask.parse().ok()?)?))
+    };
+    let starred = || {
+        let known: Vec<&str> = text.split('.').take_while(|part| *part != "*").collect();
+        let stars = text.split('.').count().checked_sub(known.len()).filter(|stars| *stars > 0)?;
+        let octets = known.iter().copied().chain(["0"].into_iter().cycle()).take(4).collect::<Vec<_>>().join(".");
+        let good = known.len() < 4 && text.ends_with('*') && text.matches('*').count() == stars;
+        good.then(|| octets.parse::<Ipv4Addr>().ok()).flatten().map(|address| format!("{address}/{}", 8 * known.len()))
+    };
+    let mapped = || Some(text.parse::<Ipv6Addr>().ok()?.to_ipv4_mapped()?.to_string());
+    if let Some(meant) = mapped() {
+        return format!("write `{meant}`");
+    }
+    masked().or_else(starred).map_or_else(
+        || "write an address, or a network with the number of its leading bits, such as `10.1.2.3` or `10.0.0.0/16`".to_owned(),
+        |meant| format!("write `{meant}`: a network has the number of its leading bits behind the `/`"),
+    )
 }
 
 fn parsed<T>(at: &Cursor<'_>, parse: impl Fn(&str) -> Option<T>, expected: &str, hint: &str) -> Option<T> {

@@ -3,7 +3,7 @@
 use super::catalogue::Catalogue;
 use super::reader::{Member, Reader, quoted, shown, text, wrong};
 use super::request::{Kind, Principal};
-use crate::source::{Cursor, nearest};
+use crate::source::{Cursor, Value, nearest};
 use crate::types::{Srn, SrnError};
 
 const HINT: &str = "write \"Principal\": {\"scp\": [\"srn:e::account:::scp-iam:user/id\"]} or {\"Service\": [\"name.domain\"]}";
@@ -86,11 +86,7 @@ impl Named {
 /// Reads `Principal`; `trust` for the policy of a role.
 pub(super) fn read<'a>(reader: &Reader<'a>, at: &Cursor<'a>, trust: bool) -> Option<Principals> {
     let hint = if trust { TRUST_HINT } else { HINT };
-    let members = reader.members(at, hint)?;
-    if members.is_empty() {
-        at.error_hint("nobody is named", hint);
-        return None;
-    }
+    let members = members(reader, at, hint)?;
     let mut named = Vec::new();
     let mut complete = Some(());
     for member in &members {
@@ -109,11 +105,7 @@ pub(super) fn read<'a>(reader: &Reader<'a>, at: &Cursor<'a>, trust: bool) -> Opt
 
 /// Whether this is a `Principal` of any kind of policy; who is named is not looked at. Errors are reported.
 pub(super) fn shape<'a>(reader: &Reader<'a>, at: &Cursor<'a>) -> Option<()> {
-    let members = reader.members(at, TRUST_HINT)?;
-    if members.is_empty() {
-        at.error_hint("nobody is named", TRUST_HINT);
-        return None;
-    }
+    let members = members(reader, at, TRUST_HINT)?;
     let named = |member: &Member<'a>| {
         if !MEMBERS.contains(&member.name) {
             return unknown(reader, at, member, &MEMBERS);
@@ -123,6 +115,32 @@ pub(super) fn shape<'a>(reader: &Reader<'a>, at: &Cursor<'a>) -> Option<()> {
     };
     let read: Vec<Option<()>> = members.iter().map(named).collect();
     read.into_iter().collect()
+}
+
+/// The kinds of principals that are named, with the names.
+fn members<'a>(reader: &Reader<'a>, at: &Cursor<'a>, hint: &str) -> Option<Vec<Member<'a>>> {
+    if let Value::String(text) = &at.node().value {
+        bare(at, text, hint);
+        return None;
+    }
+    let members = reader.members(at, hint)?;
+    if members.is_empty() {
+        at.error_hint("nobody is named", hint);
+        return None;
+    }
+    Some(members)
+}
+
+/// A text where an object should stand that says what kind of principal it is: everybody, in other languages.
+fn bare(at: &Cursor<'_>, text: &str, hint: &str) {
+    if text.contains('*') {
+        at.error_hint(format!("`{}` would be everybody, and a policy names each principal", shown(text)), hint);
+    } else if text.starts_with("srn:") {
+        let hint = format!("write \"Principal\": {{\"scp\": [\"{}\"]}}", shown(text));
+        at.error_hint("it is not said what kind of principal this is", hint);
+    } else {
+        at.error_hint(format!("`{}` does not say what kind of principal it is", shown(text)), hint);
+    }
 }
 
 /// The principals under one member.

@@ -92,7 +92,7 @@ impl Copy {
             Some('/') if self.at(row, column + 1) == Some('/') => self.blank(row, column),
             Some('\'') => self.requote(row, column, |other| other == '\''),
             Some('\u{201C}' | '\u{201D}') => self.requote(row, column, |other| matches!(other, '\u{201C}' | '\u{201D}')),
-            Some(']' | '}') => self.drop_comma_before(row, column),
+            Some(',') => self.drop_comma(row, column),
             Some(letter) if letter.is_alphanumeric() => self.quote(row, column, error.span.chars as usize),
             Some(' ' | '\t' | '\r' | '"' | '{' | '[') | None => self.add_comma(row, column),
             Some(_) => None,
@@ -140,13 +140,21 @@ impl Copy {
         self.insert(row, column, '"')
     }
 
-    fn drop_comma_before(&mut self, row: usize, column: usize) -> Option<()> {
-        let before = (0..=row).rev().find_map(|row_before| {
-            let line = self.lines.get(row_before)?;
-            let line = if row_before == row { line.get(..column)? } else { line };
-            line.iter().rposition(|cell| !cell.character.is_whitespace()).map(|found| (row_before, found))
-        });
-        let (row, column) = before.filter(|(row, column)| self.at(*row, *column) == Some(','))?;
+    /// A comma that separates nothing.
+    fn drop_comma(&mut self, row: usize, column: usize) -> Option<()> {
+        let whole = |row: &usize| self.lines.get(*row).map_or(&[][..], |line| line.as_slice());
+        let line = self.lines.get(row)?;
+        let before = (0..row).rev().map(|row| whole(&row));
+        let before =
+            [line.get(..column)?].into_iter().chain(before).find_map(|line| line.iter().rfind(|cell| !cell.character.is_whitespace()));
+        let after = (row + 1..self.lines.len()).map(|row| whole(&row));
+        let after =
+            [line.get(column + 1..)?].into_iter().chain(after).find_map(|line| line.iter().find(|cell| !cell.character.is_whitespace()));
+        let opens = before.is_some_and(|cell| matches!(cell.character, ',' | '[' | '{'));
+        let closes = after.is_some_and(|cell| matches!(cell.character, ']' | '}'));
+        if !(opens || closes) {
+            return None;
+        }
         self.put(row, column, ' ')
     }
 
@@ -223,12 +231,13 @@ mod tests {
     #[test]
     fn every_slip_of_a_text_is_found() {
         check("{\"a\": 1}", &[], false);
-        check("{\"a\": 1\n \"b\": [2,]\n \"c\": x # end\n}", &[(1, 8), (2, 10), (2, 11), (3, 7), (3, 9)], true);
+        check("{\"a\": 1\n \"b\": [2,]\n \"c\": x # end\n}", &[(1, 8), (2, 9), (2, 11), (3, 7), (3, 9)], true);
         check("{\"a\": 'x', \"b\": “y”, c: [p, q]}", &[(1, 7), (1, 17), (1, 22), (1, 26), (1, 29)], true);
         check("\u{feff}{\"a\": \"x\ty\"}", &[(1, 1), (1, 10)], true);
         check("{\"a\": 2024-07-01}", &[(1, 7)], true);
         check("{\"a\": \"b\" // why\n}", &[(1, 11)], true);
         check("{\"a\": [\"b\" \"c\"]}", &[(1, 11)], true);
+        check("{\"a\": [,1,,2,\n ],\n\n}", &[(1, 8), (1, 11), (1, 13), (2, 3)], true);
     }
 
     #[test]
@@ -236,6 +245,7 @@ mod tests {
         check("", &[(1, 1)], false);
         check("{", &[(1, 2)], false);
         check("{\"a\": 1", &[(1, 8)], false);
+        check("{\"a\": 1, \"b\", \"c\": 2}", &[(1, 13)], false);
         check("{\"a\" 1}", &[(1, 6)], false);
         check("{\"a\"\"b\"}", &[(1, 5)], false);
         check("{\"a\": \"b}", &[(1, 7)], false);

@@ -211,7 +211,7 @@ fn fields<'a>(reader: &Reader<'a>, at: &Cursor<'a>, text: &'a str, owner: &Owner
     let srn = match Srn::parse(text) {
         Ok(srn) => srn,
         Err(error) => {
-            at.error_hint(error_text(&error, text), srn_hint(&error, text));
+            at.error_hint(error_text(&error, text), srn_hint(reader.catalogue, &error, text));
             return None;
         }
     };
@@ -235,9 +235,12 @@ fn check(at: &Cursor<'_>, srn: &Srn<'_>, text: &str) -> Option<Glob> {
         if value.contains(['*', '?']) {
             complete = None;
             let hint = match field {
-                "account" => "leave it empty for the policy's own account, or name one account",
-                "offering" => "name the offering, such as `e`",
-                _ => "name one service type; `*` alone stands for every resource of every service",
+                "account" => {
+                    let own = shown(&Srn { account: "", ..*srn }.to_string());
+                    format!("write `{own}` for the policy's own account, or name one account")
+                }
+                "offering" => "name the offering, such as `e`".to_owned(),
+                _ => "name one service type; `*` alone stands for every resource of every service".to_owned(),
             };
             at.error_hint(format!("the {field} of an SRN takes no wildcard, and this one is `{}`", shown(value)), hint);
         }
@@ -319,7 +322,9 @@ fn warn_if_ignored<'a>(reader: &Reader<'a>, at: &Cursor<'a>, pattern: &Pattern, 
 /// `srn:e::kr-west1:::scp-iam:group/foo` (seed 003, L1492).
 fn warn_of_region_as_account<'a>(reader: &Reader<'a>, at: &Cursor<'a>, srn: &Srn<'_>) {
     if srn.region.is_empty() && srn.account.contains('-') {
-        let hint = format!("the region is the field after it: `srn:{}:::{}::...`", srn.offering, shown(srn.account));
+        let meant = Srn { account: "", region: srn.account, ..*srn };
+        let hint =
+            format!("the region is the field behind the account; an empty account is the policy's own: `{}`", shown(&meant.to_string()));
         reader.warning(at, format!("`{}` stands where the account stands, and looks like a region", shown(srn.account)), hint);
     }
 }
@@ -334,12 +339,27 @@ fn error_text(error: &SrnError, text: &str) -> String {
     }
 }
 
-fn srn_hint(error: &SrnError, text: &str) -> String {
+fn srn_hint(catalogue: &Catalogue, error: &SrnError, text: &str) -> String {
     match error {
-        SrnError::Fields(_) if text.starts_with("arn:") => format!("this is an ARN of another cloud; {HINT}"),
+        SrnError::Fields(_) if text.starts_with("arn:") => match like_arn(catalogue, text) {
+            Some(meant) => format!("this is an ARN of another cloud; the like of it is `{}` in the policy's own account", shown(&meant)),
+            None => format!("this is an ARN of another cloud; {HINT}"),
+        },
         SrnError::Empty(_, "resource id") => "write `*` as the id for every resource of the type".to_owned(),
+        SrnError::Resource(_) if !text.ends_with(':') => {
+            format!("write `{}` for every resource of this type, or an id instead of the `*`", shown(&format!("{text}/*")))
+        }
         SrnError::Resource(_) => "end it with `type/id`, such as `user/*`".to_owned(),
         SrnError::Reserved(_) => "these two fields stay empty: `srn:offering::account:region::service-type:type/id`".to_owned(),
         SrnError::Fields(_) | SrnError::Empty(..) | SrnError::Long | SrnError::Offering(_) => HINT.to_owned(),
     }
+}
+
+/// The SRN that an ARN would be, if there is a resource type of that name.
+fn like_arn(catalogue: &Catalogue, text: &str) -> Option<String> {
+    let fields: Vec<&str> = text.splitn(6, ':').collect();
+    let [_, _, service, region, _, resource] = fields.as_slice() else { return None };
+    let (kind, id) = resource.split_once(['/', ':'])?;
+    catalogue.find_resource_type(service, kind)?;
+    Some(format!("srn:{}:::{region}::{service}:{kind}/{id}", catalogue.offering().as_str()))
 }

@@ -142,10 +142,7 @@ impl<'a> Reader<'a> {
             Some('"') => Value::String(self.string()?),
             Some('-' | '0'..='9') => Value::Number(self.number()?),
             Some('t' | 'f' | 'n') => self.word()?,
-            Some('\'') => return Err(self.error("a single quote starts no text").hint("use double quotes: \"...\"")),
-            Some('\u{201C}' | '\u{201D}') => {
-                return Err(self.error("a curly quote starts no text").hint("use straight double quotes: \""));
-            }
+            Some(quote @ ('\'' | '\u{201C}' | '\u{201D}')) => return Err(self.wrong_quote(quote)),
             Some(other) => return Err(self.unexpected(other)),
         };
         Ok(Node { span: self.since(start), value })
@@ -162,6 +159,32 @@ impl<'a> Reader<'a> {
             return SyntaxError::new(Span::at(start), format!("`{}` cannot start a value", first.escape_default()));
         }
         SyntaxError::new(self.since(start), format!("`{word}` is not a JSON value")).hint(format!("quote it: \"{word}\""))
+    }
+
+    /// A text in quotes that start none.
+    fn wrong_quote(&self, quote: char) -> SyntaxError {
+        let (name, closes) = if quote == '\'' { ("single", &['\''][..]) } else { ("curly", &['\u{201C}', '\u{201D}'][..]) };
+        let line = self.rest.as_str().lines().next().unwrap_or_default();
+        let text = line.strip_prefix(quote).and_then(|rest| rest.split_once(closes)).map_or("...", |(text, _)| text);
+        self.error(format!("a {name} quote starts no text")).hint(format!("use straight double quotes: \"{text}\""))
+    }
+
+    /// What stands where a member of an object should start; behind a comma, if that is where.
+    fn no_name(&mut self, comma: Option<Position>) -> SyntaxError {
+        match (self.peek(), comma) {
+            (Some('}'), Some(comma)) => comma_before(comma, '}'),
+            (Some(quote @ ('\'' | '\u{201C}' | '\u{201D}')), _) => self.wrong_quote(quote),
+            (Some(letter), _) if letter.is_alphabetic() => {
+                let start = self.place;
+                let mut word = String::new();
+                while let Some(character) = self.peek().filter(|character| character.is_alphanumeric() || "_-".contains(*character)) {
+                    word.push(character);
+                    self.bump();
+                }
+                SyntaxError::new(self.since(start), format!("the member name `{word}` has no quotes")).hint(format!("write \"{word}\""))
+            }
+            (_, _) => self.error("a member name should stand here").hint("write \"name\": value"),
+        }
     }
 
     fn enter(&self, depth: usize) -> Result<(), SyntaxError> {
@@ -181,10 +204,11 @@ impl<'a> Reader<'a> {
             self.bump();
             return Ok(Value::Map(entries));
         }
+        let mut comma = None;
         loop {
             let start = self.place;
             if self.peek() != Some('"') {
-                return Err(self.error("a member name should stand here").hint("write \"name\": value; remove a comma before `}`"));
+                return Err(self.no_name(comma));
             }
             let text = self.string()?;
             let key = Key { text, span: self.since(start) };
@@ -194,13 +218,15 @@ impl<'a> Reader<'a> {
             }
             self.space()?;
             if self.peek() != Some(':') {
-                return Err(self.error(format!("a `:` should follow the member name `{}`", key.text)));
+                let hint = "write `: value` behind it; several values of one member stand in a list: [\"one\", \"two\"]";
+                return Err(self.error(format!("a `:` should follow the member name `{}`", key.text)).hint(hint));
             }
             self.bump();
             self.space()?;
             let value = self.value(depth + 1)?;
             entries.push((key, value));
-            if self.separator('}', "object")? {
+            comma = self.separator('}', "object")?;
+            if comma.is_none() {
                 return Ok(Value::Map(entries));
             }
         }
@@ -216,31 +242,37 @@ impl<'a> Reader<'a> {
             return Ok(Value::List(items));
         }
         loop {
-            if self.peek() == Some(']') {
-                return Err(self.error("a comma stands before `]`").hint("remove the comma"));
-            }
             items.push(self.value(depth + 1)?);
-            if self.separator(']', "array")? {
-                return Ok(Value::List(items));
+            let Some(comma) = self.separator(']', "array")? else { return Ok(Value::List(items)) };
+            if self.peek() == Some(']') {
+                return Err(comma_before(comma, ']'));
             }
         }
     }
 
-    /// After a member or an item: true at the closing bracket, false after a comma.
-    fn separator(&mut self, close: char, of: &str) -> Result<bool, SyntaxError> {
+    /// After a member or an item: where the comma stood, or `None` at the closing bracket.
+    fn separator(&mut self, close: char, of: &str) -> Result<Option<Position>, SyntaxError> {
         let end = self.place;
         self.space()?;
+        let comma = self.place;
         match self.peek() {
             Some(',') => {
                 self.bump();
                 self.space()?;
-                Ok(false)
+                Ok(Some(comma))
             }
             Some(found) if found == close => {
                 self.bump();
-                Ok(true)
+                Ok(None)
             }
             None => Err(self.error(format!("the text ends inside an {of}")).hint(format!("close it with `{close}`"))),
+            Some(found @ (']' | '}')) => {
+                Err(self.error(format!("the {of} is not closed before this `{found}`")).hint(format!("close it with `{close}`")))
+            }
+            Some(':') if close == ']' => {
+                Err(self.error("a `:` stands inside an array").hint("close the array with `]` before this member"))
+            }
+            Some('"') => Err(SyntaxError::new(Span::at(end), "a comma is missing here").hint("write `,`")),
             Some(_) => Err(SyntaxError::new(Span::at(end), "a comma is missing here").hint(format!("write `,` or `{close}`"))),
         }
     }
@@ -333,6 +365,11 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A comma that nothing follows.
+fn comma_before(comma: Position, close: char) -> SyntaxError {
+    SyntaxError::new(Span::at(comma), format!("a comma stands before `{close}`")).hint("remove the comma")
+}
+
 /// RFC 8259 section 6: `-`? int frac? exp?, without leading zeros.
 fn is_json_number(text: &str) -> bool {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
@@ -367,8 +404,12 @@ mod tests {
     #[test]
     fn what_is_not_strict_json_is_refused_with_its_place() {
         for (text, line, column, part) in [
-            ("{\"a\": 1,}", 1, 9, "member name"),
-            ("[1,]", 1, 4, "comma stands before"),
+            ("{\"a\": 1,\n}", 1, 8, "comma stands before `}`"),
+            ("{,}", 1, 2, "member name should stand"),
+            ("{a_b: 1}", 1, 2, "`a_b` has no quotes"),
+            ("{“a”: 1}", 1, 2, "curly quote"),
+            ("{\"a\": [1}", 1, 9, "not closed before this `}`"),
+            ("[1,]", 1, 3, "comma stands before"),
             ("{\"a\": 1\n \"b\": 2}", 1, 8, "comma is missing"),
             ("{\"a\": 1} x", 1, 10, "after the end"),
             ("{\"a\": 1, \"a\": 2}", 1, 10, "stands twice"),

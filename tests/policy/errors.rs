@@ -60,6 +60,71 @@ scp_test_user
 }
 
 #[test]
+fn the_guides_samples_of_conditions_with_comments_and_a_word_without_quotes() {
+    // Seed 003, L1781-1800.
+    assert_snapshot!(said(
+        r#"{
+"Version": "2024-07-01",
+"Statement": [
+{"Effect": "Allow", "Action": "iam:showUser", "Resource": "*",
+"Condition": {
+"StringEquals": {
+"iam:userName": [ # When the user's name is foo or bar
+"foo", "bar"
+],
+"iam:userCompany": [ # when the user's company is Samsung
+Samsung
+]
+}
+}},
+{"Effect": "Deny", "Action": "*", "Resource": "*",
+"Condition": {
+"NotIpAddress": {
+"scp:SourceIp": [ # when the request IP is neither 1.1.1.1 nor 2.2.2.2
+"1.1.1.1/24", "2.2.2.0/24"
+]
+}
+}}
+]
+}"#
+    ));
+}
+
+#[test]
+fn slips_of_json() {
+    let statement = |slip: &str| format!("{{\"Version\": \"2024-07-01\", \"Statement\": {{\"Effect\": \"Allow\", {slip}}}}}");
+    let slips = [
+        r#""Action": "*", "Resource": "*", "Effect": "Deny""#,
+        r#""Action": "iam:showUser", "iam:listUsers", "Resource": "*""#,
+        r#"Action: "*", "Resource": "*""#,
+        r#"'Action': '*', "Resource": "*""#,
+        r#""Action": ["*", "Resource": "*""#,
+        r#""Action": ["iam:showUser" "iam:listUsers"], "Resource": "*""#,
+        r#""Action": ["*"}, "Resource": ["*"]"#,
+        r#""Action": "iam:show
+User", "Resource": "*""#,
+        r#""Action" = "*", "Resource": "*""#,
+        r#"/* all */ "Action": "*", "Resource": "*""#,
+        r#""Action": "*", "Resource": "*",,"#,
+    ];
+    assert_snapshot!(slips.map(|slip| said(&statement(slip))).join("\n----\n"));
+}
+
+#[test]
+fn networks_in_other_spellings() {
+    let condition = |network: &str| {
+        let condition = format!("{{\"IpAddress\": {{\"scp:SourceIp\": \"{network}\"}}}}");
+        said(&format!(
+            "{{\"Version\": \"2024-07-01\", \"Statement\": {{\"Effect\": \"Deny\", \"Action\": \"*\", \"Resource\": \"*\", \"Condition\": {condition}}}}}"
+        ))
+    };
+    let networks =
+        ["10.*.*.*", "10.1.*", "*", "10.1.*.3", "10.1.2.3.*", "10.0.0.0/255.255.0.255", "10.0.0.1-10.0.0.9", "::ffff:10.0.0.1", "a.*"];
+    let help = |text: String| text.lines().filter(|line| line.contains("help: ")).map(str::to_owned).collect::<String>();
+    assert_snapshot!(networks.map(|network| format!("{network}{}", help(condition(network)))).join("\n"));
+}
+
+#[test]
 fn a_policy_of_another_cloud() {
     assert_snapshot!(said(
         r#"{
