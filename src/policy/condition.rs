@@ -371,7 +371,7 @@ fn attribute_keys(reader: &Reader<'_>, prefix: &str) -> Vec<String> {
 
 /// Traps of section 1.6: a missing key makes negative operators and `ForAllValues` true, which under Allow opens.
 fn warn_of_absent_keys<'a>(reader: &Reader<'a>, at: &Cursor<'a>, entries: &[Entry]) {
-    let guarded = |key: &Key| entries.iter().any(|entry| matches!(&entry.test, Test::Null { wanted } if entry.key == *key && !wanted.yes));
+    let guarded = |key: &Key| entries.iter().any(|entry| entry.key == *key && !entry.holds_without_value());
     for entry in entries {
         if matches!(entry.test, Test::Null { .. }) {
             continue;

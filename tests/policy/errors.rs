@@ -267,6 +267,26 @@ fn what_is_accepted_with_a_warning() {
 }
 
 #[test]
+fn an_absent_key_is_no_trap_where_another_entry_asks_for_it() {
+    let allow = |condition: &str| {
+        let statement = format!("{{\"Effect\": \"Allow\", \"Action\": \"*\", \"Resource\": \"*\", \"Condition\": {{{condition}}}}}");
+        said(&format!("{{\"Version\": \"2024-07-01\", \"Statement\": {statement}}}"))
+    };
+    let but = r#""StringNotEquals": {"scp:UserName": "team-x"}"#;
+    assert!(allow(but).contains("is true without `scp:UserName`"));
+    for asked in [r#""StringLike": {"scp:username": "team-*"}"#, r#""Null": {"scp:UserName": false}"#] {
+        assert_eq!(allow(&format!("{but}, {asked}")), "accepted\n\n");
+    }
+    for no_better in [
+        r#""ForAllValues:StringLike": {"scp:UserName": "team-*"}"#,
+        r#""Null": {"scp:UserName": [true, false]}"#,
+        r#""StringLike": {"scp:UserId": "*"}"#,
+    ] {
+        assert!(allow(&format!("{but}, {no_better}")).contains("is true without `scp:UserName`"), "{no_better}");
+    }
+}
+
+#[test]
 fn limits_say_what_they_are() {
     let statement = r#"{"Effect": "Allow", "Action": "iam:showUser", "Resource": "*"}"#;
     let many = format!(r#"{{"Version": "2024-07-01", "Statement": [{}]}}"#, vec![statement; 1_001].join(","));

@@ -93,6 +93,14 @@ impl Entry {
         matches!(self.test, Test::Null { .. })
     }
 
+    /// Whether it holds when the key is absent (R32, R34).
+    pub(in crate::policy) fn holds_without_value(&self) -> bool {
+        if let Test::Null { wanted } = &self.test {
+            return wanted.contain(true);
+        }
+        Tally::default().holds(self.qualifier, self.test.is_negative())
+    }
+
     /// Whether it tests who the principal is, and not what the request is like.
     pub(in crate::policy) const fn is_personal(&self) -> bool {
         matches!(self.key, Key::Global(GlobalKey::UserId | GlobalKey::UserName))

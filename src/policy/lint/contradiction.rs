@@ -134,7 +134,7 @@ impl<'k> Asked<'k> {
 
     /// Whether entries of this key may all hold; a no is sure.
     fn can_hold(&self, entries: &[&Entry], work: &Work) -> bool {
-        let absent = self.presence != Presence::Always && entries.iter().all(|entry| holds_without_value(entry));
+        let absent = self.presence != Presence::Always && entries.iter().all(|entry| entry.holds_without_value());
         absent || self.presence != Presence::Never && self.can_hold_with_values(entries, work)
     }
 
@@ -151,13 +151,6 @@ impl<'k> Asked<'k> {
         };
         if self.single || of_one.is_empty() { admit(&of_one) } else { of_one.iter().all(|one| admit(&[*one])) }
     }
-}
-
-fn holds_without_value(entry: &Entry) -> bool {
-    if let Test::Null { wanted } = &entry.test {
-        return wanted.contain(true);
-    }
-    entry.qualifier == Qualifier::ForAllValues || entry.test.is_negative()
 }
 
 /// Whether a request for some action of the statement may have a resource that the key is of.
