@@ -3,6 +3,7 @@
 
 use super::catalogue::{Catalogue, ResourceTypeId};
 use super::document::{Owner, Policy, Setting};
+use super::principal::is_iam;
 use super::request::Resource;
 use crate::source::{Node, Report, Source};
 use crate::types::Srn;
@@ -14,6 +15,8 @@ pub struct Attachment {
     account: Box<str>,
     region: Box<str>,
     id: Box<str>,
+    /// Whether it is a role: its policy says who may take it.
+    role: bool,
 }
 
 impl Attachment {
@@ -24,7 +27,8 @@ impl Attachment {
             return None;
         }
         let kind = catalogue.find_resource_type(srn.service_type, srn.resource_type)?;
-        Some(Self { kind, account: srn.account.into(), region: srn.region.into(), id: srn.resource_id.into() })
+        let role = srn.resource_type == "role" && is_iam(srn.service_type, catalogue);
+        Some(Self { kind, account: srn.account.into(), region: srn.region.into(), id: srn.resource_id.into(), role })
     }
 
     /// Its type.
@@ -43,12 +47,14 @@ impl Attachment {
             && resource.id.strip_prefix(&*self.id).is_some_and(below)
     }
 
-    pub(super) fn setting(&self) -> Setting<'_> {
-        Setting::Resource { owner: Owner::account(&self.account), attachment: self }
+    /// Whether it is a role.
+    pub(super) const fn is_role(&self) -> bool {
+        self.role
     }
 
-    fn trust(&self) -> Setting<'_> {
-        Setting::Trust { owner: Owner::account(&self.account) }
+    pub(super) fn setting(&self) -> Setting<'_> {
+        let owner = Owner::account(&self.account);
+        if self.role { Setting::Trust { owner, role: Some(self) } } else { Setting::Resource { owner, attachment: self } }
     }
 
     /// The resource itself, with nothing but its name.
@@ -66,7 +72,8 @@ pub struct ResourcePolicy {
 }
 
 impl ResourcePolicy {
-    /// Reads and compiles the policy of a resource; errors as in [`Policy::load`]. An empty account in its SRNs is the resource's.
+    /// Reads and compiles the policy of a resource, or of a role, which says who may take it (R52); errors as in [`Policy::load`].
+    /// An empty account in its SRNs is the resource's.
     #[must_use]
     pub fn load(source: &Source, id: &str, attachment: Attachment, catalogue: &Catalogue, report: &Report) -> Option<Self> {
         let policy = Policy::read(source, id, &attachment.setting(), catalogue, report)?;
@@ -85,27 +92,6 @@ impl ResourcePolicy {
     ) -> Option<Self> {
         let policy = Policy::read_tree(source, root, id, &attachment.setting(), catalogue, report)?;
         Some(Self { policy, attachment })
-    }
-
-    /// Reads and compiles the trust policy of a role: who may take it (R52).
-    #[must_use]
-    pub fn load_trust(source: &Source, id: &str, role: Attachment, catalogue: &Catalogue, report: &Report) -> Option<Self> {
-        let policy = Policy::read(source, id, &role.trust(), catalogue, report)?;
-        Some(Self { policy, attachment: role })
-    }
-
-    /// The same for a document that has been read already, as a part of a larger text.
-    #[must_use]
-    pub fn load_trust_tree(
-        source: &Source,
-        root: &Node,
-        id: &str,
-        role: Attachment,
-        catalogue: &Catalogue,
-        report: &Report,
-    ) -> Option<Self> {
-        let policy = Policy::read_tree(source, root, id, &role.trust(), catalogue, report)?;
-        Some(Self { policy, attachment: role })
     }
 
     /// A stored policy that can no longer be read: every decision about its resource is refused.
@@ -159,7 +145,7 @@ mod tests {
     fn trust(principal: &str, more: &str, catalogue: &Catalogue) -> Result<ResourcePolicy, String> {
         let text = format!(r#"{{"Version": "2024-07-01", "Statement": {{"Effect": "Allow", "Principal": {principal}, {more}}}}}"#);
         let report = Report::new();
-        ResourcePolicy::load_trust(&Source::new("p", text), "p", role(catalogue), catalogue, &report).ok_or_else(|| report.to_string())
+        ResourcePolicy::load(&Source::new("p", text), "p", role(catalogue), catalogue, &report).ok_or_else(|| report.to_string())
     }
 
     const ASSUME: &str = r#""Action": "sts:AssumeRole", "Resource": ["*"]"#;
@@ -183,6 +169,7 @@ mod tests {
             (r#"{"Service": "apigateway.samsungsdscloud.com"}"#, &[service]),
             (r#"{"Federated": "srn:e::ACC:::scp-iam:credential-provider/p1"}"#, &[provider]),
             (r#"{"scp": "srn:e::ACC:::scp-iam:credential-provider/p1"}"#, &[provider]),
+            (r#"{"scp": ["srn:e::ACC:::iam:saml-provider/p1"]}"#, &[provider]),
             (r#"{"scp": "srn:e::ACC:::scp-iam:user/u2", "Account": "OTHER"}"#, &[]),
         ] {
             let policy = trust(&trusted.replace("ACC", ACCOUNT), ASSUME, &catalogue).unwrap_or_else(|report| panic!("{report}"));
@@ -223,6 +210,7 @@ mod tests {
         for (principal, more, part) in [
             (&*me, r#""Action": "sts:AssumeRole", "Resource": []"#, None),
             (&me, r#""Action": ["sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"], "Resource": "*""#, None),
+            (&me, r#""Action": "sts:AssumeRole", "Resource": "srn:e:::::scp-iam:role/operator""#, None),
             (&me, r#""Action": "iam:ShowRole", "Resource": "*""#, Some("is not an action of taking a role")),
             (&me, r#""Action": "*", "Resource": "*""#, Some("is not an action of taking a role")),
             (&me, r#""Action": "sts:AssumeRole", "Resource": ["srn:e:::::iam:role/x"]"#, Some("is about that role alone")),
@@ -230,7 +218,8 @@ mod tests {
             (&many, ASSUME, Some("21 principals are named; the limit of a role is 20")),
             (r#"{"Account": "srn:e::1:::iam:user/x"}"#, ASSUME, Some("is no account's id")),
             (r#"{"Federated": "p1"}"#, ASSUME, Some("not an SRN")),
-            (r#"{"Federated": "srn:e:::::iam:credential-provider/p1"}"#, ASSUME, Some("an SRN with an account")),
+            (r#"{"Federated": "srn:e:::::iam:credential-provider/p1"}"#, ASSUME, Some("names no account")),
+            (r#"{"Federated": "srn:e::1:::iam:user/p1"}"#, ASSUME, Some("is no credential provider")),
             (r#"{"scp": "srn:e:::::scp-iam:root"}"#, ASSUME, Some("names no resource")),
             (r#"{"scp": "srn:g::1:::scp-iam:root"}"#, ASSUME, Some("names no resource")),
         ] {

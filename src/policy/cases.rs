@@ -64,8 +64,8 @@ struct Validation {
 #[derive(Debug)]
 enum PlaceOf {
     Identity,
-    Resource(String),
-    Trust(String),
+    /// At a resource or role, by its SRN.
+    Attached(String),
 }
 
 /// A policy document in a case: a value of the file, or a text of its own.
@@ -217,8 +217,11 @@ impl Validation {
             }
         };
         let place = match (place?, attached?) {
-            ("resource", Some(srn)) => PlaceOf::Resource(srn),
-            ("trust", Some(srn)) => PlaceOf::Trust(srn),
+            ("trust", Some(srn)) if !Srn::parse(&srn).is_ok_and(|srn| srn.resource_type == "role") => {
+                table.cursor().error_hint(format!("`{srn}` is no role"), "name a role in `attached_to`, or write `policy_kind: resource`");
+                return None;
+            }
+            ("resource" | "trust", Some(srn)) => PlaceOf::Attached(srn),
             ("resource" | "trust", None) => {
                 table
                     .cursor()
@@ -234,11 +237,8 @@ impl Validation {
         let report = Report::new();
         let accepted = match &self.place {
             PlaceOf::Identity => self.document.policy("policy", Owner::account(world::ACCOUNT), catalogue, &report).is_some(),
-            PlaceOf::Resource(srn) => attachment(srn, catalogue, &report)
+            PlaceOf::Attached(srn) => attachment(srn, catalogue, &report)
                 .and_then(|attachment| self.document.resource_policy("policy", attachment, catalogue, &report))
-                .is_some(),
-            PlaceOf::Trust(srn) => attachment(srn, catalogue, &report)
-                .and_then(|attachment| self.document.trust_policy("policy", attachment, catalogue, &report))
                 .is_some(),
         };
         let word = |accept| if accept { "Accept" } else { "Reject" };
@@ -271,13 +271,6 @@ impl Document {
         match self {
             Self::Value(source, node) => ResourcePolicy::load_tree(source, node, id, attachment, catalogue, report),
             Self::Text(source) => ResourcePolicy::load(source, id, attachment, catalogue, report),
-        }
-    }
-
-    fn trust_policy(&self, id: &str, role: Attachment, catalogue: &Catalogue, report: &Report) -> Option<ResourcePolicy> {
-        match self {
-            Self::Value(source, node) => ResourcePolicy::load_trust_tree(source, node, id, role, catalogue, report),
-            Self::Text(source) => ResourcePolicy::load_trust(source, id, role, catalogue, report),
         }
     }
 }

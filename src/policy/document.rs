@@ -103,6 +103,8 @@ pub(super) enum Setting<'a> {
     Trust {
         /// What an empty account means.
         owner: Owner,
+        /// The role, if it is known.
+        role: Option<&'a Attachment>,
     },
     /// Of a resource or role that is not known: what some of them may have is no error.
     Attached {
@@ -114,7 +116,7 @@ pub(super) enum Setting<'a> {
 impl Setting<'_> {
     pub(super) const fn owner(&self) -> &Owner {
         match self {
-            Self::Identity { owner } | Self::Resource { owner, .. } | Self::Trust { owner } | Self::Attached { owner } => owner,
+            Self::Identity { owner } | Self::Resource { owner, .. } | Self::Trust { owner, .. } | Self::Attached { owner } => owner,
         }
     }
 }

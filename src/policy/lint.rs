@@ -37,7 +37,7 @@ impl Standing {
         match self {
             Self::Identity(owner) => Setting::Identity { owner: owner.clone() },
             Self::Resource(attachment) => attachment.setting(),
-            Self::Trust(owner) => Setting::Trust { owner: owner.clone() },
+            Self::Trust(owner) => Setting::Trust { owner: owner.clone(), role: None },
         }
     }
 }

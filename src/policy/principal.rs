@@ -1,7 +1,7 @@
 //! `Principal`: whom the policy of a resource or role is for (R21-R24, R29, R52).
 
 use super::catalogue::Catalogue;
-use super::reader::{Member, Reader, quoted, shown, text, wrong};
+use super::reader::{Member, Reader, quoted, shown, text};
 use super::request::{Kind, Principal};
 use crate::source::{Cursor, Value, nearest};
 use crate::types::{Srn, SrnError};
@@ -17,6 +17,8 @@ pub const TRUSTED_MAX: usize = 20;
 pub(super) const MEMBERS: [&str; 4] = ["scp", "Service", "Account", "Federated"];
 /// How the root user of an account is written.
 const ROOT: &str = "ROOT";
+/// The types of credential providers in SRNs.
+const PROVIDERS: [&str; 3] = ["credential-provider", "saml-provider", "oidc-provider"];
 /// The service type of users, roles and accounts in SRNs.
 const IAM: &str = "scp-iam";
 
@@ -149,7 +151,7 @@ fn group<'a>(reader: &Reader<'a>, inside: &Cursor<'a>, member: &Member<'a>, trus
         "scp" => by_srn,
         "Service" => |_, at, _| service(at),
         "Account" if trust => |_, at, _| account(at),
-        "Federated" if trust => |_, at, _| provider(at),
+        "Federated" if trust => |reader, at, _| provider(reader, at),
         _ => return unknown(reader, inside, member, if trust { &MEMBERS } else { &["scp", "Service"] }),
     };
     let read: Vec<Option<Named>> =
@@ -199,7 +201,7 @@ fn by_srn<'a>(reader: &Reader<'a>, at: &Cursor<'a>, trust: bool) -> Option<Named
         "user" if iam => Who::User,
         "role" if iam => Who::Role,
         "service-account" if iam => Who::ServiceAccount,
-        "credential-provider" if iam && trust => Who::Provider,
+        kind if iam && trust && PROVIDERS.contains(&kind) => Who::Provider,
         _ => {
             at.error_hint(format!("`{}` is no user, role or service account", shown(text)), SRN_HINT);
             return None;
@@ -229,7 +231,8 @@ fn whole_account<'a>(text: &'a str, catalogue: &Catalogue) -> Option<&'a str> {
     good.then_some(*account)
 }
 
-fn is_iam(spelling: &str, catalogue: &Catalogue) -> bool {
+/// Whether a service type is that of users, roles and accounts.
+pub(super) fn is_iam(spelling: &str, catalogue: &Catalogue) -> bool {
     matches!(spelling, "iam" | IAM) || catalogue.canonical_service_type(spelling).is_some_and(|canonical| **canonical == *IAM)
 }
 
@@ -257,18 +260,11 @@ fn account(at: &Cursor<'_>) -> Option<Named> {
 }
 
 /// A credential provider by its SRN (R52).
-fn provider(at: &Cursor<'_>) -> Option<Named> {
-    const HINT: &str = "write the provider's SRN: `srn:e::account:::scp-iam:credential-provider/id`";
-    let text = without_wildcard(at, HINT)?;
-    match Srn::parse(text) {
-        Ok(srn) if !srn.account.is_empty() => Some(Named { who: Who::Provider, account: srn.account.into(), id: srn.resource_id.into() }),
-        Ok(_) => {
-            wrong(at, "an SRN with an account", HINT);
-            None
-        }
-        Err(error) => {
-            at.error_hint(error, HINT);
-            None
-        }
+fn provider<'a>(reader: &Reader<'a>, at: &Cursor<'a>) -> Option<Named> {
+    let named = by_srn(reader, at, true)?;
+    if named.who != Who::Provider {
+        at.error_hint("this is no credential provider", "write `srn:e::account:::scp-iam:saml-provider/id`; others stand under `scp`");
+        return None;
     }
+    Some(named)
 }

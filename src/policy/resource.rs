@@ -3,6 +3,7 @@
 use crate::source::{Cursor, Value};
 use crate::types::{Srn, SrnError};
 
+use super::attached::Attachment;
 use super::catalogue::Catalogue;
 use super::condition::{Services, SrnPattern};
 use super::document::{Effect, Owner, Setting};
@@ -129,8 +130,8 @@ pub(super) fn read<'a>(
     effect: Option<Effect>,
     actions: Option<&IndexSet>,
 ) -> Option<Resources> {
-    if let Setting::Trust { .. } = setting {
-        return of_role(at);
+    if let Setting::Trust { owner, role } = setting {
+        return of_role(reader, at, owner, *role);
     }
     let items = match (&at.node().value, setting) {
         // It may be the policy of a role.
@@ -169,12 +170,17 @@ pub(super) fn read<'a>(
     }
 }
 
-/// The `Resource` of a role's policy: the role itself, written `[]` or `["*"]` (R52).
-fn of_role(at: &Cursor<'_>) -> Option<Resources> {
-    let star = |value: &Value| matches!(value, Value::String(text) if **text == *"*");
+/// The `Resource` of a role's policy: the role itself, written `[]`, `["*"]` or by its SRN (R52).
+fn of_role(reader: &Reader<'_>, at: &Cursor<'_>, owner: &Owner, role: Option<&Attachment>) -> Option<Resources> {
+    let account = owner.get().map_or("", |account| account);
+    let own = |srn: Srn<'_>| {
+        let srn = Srn { account: if srn.account.is_empty() { account } else { srn.account }, ..srn };
+        Attachment::find(&srn, reader.catalogue).is_some_and(|named| named.is_role() && role.is_none_or(|role| *role == named))
+    };
+    let about_it = |value: &Value| matches!(value, Value::String(text) if **text == *"*" || Srn::parse(text).is_ok_and(own));
     let good = match &at.node().value {
-        Value::List(items) => items.len() <= 1 && items.iter().all(|item| star(&item.value)),
-        value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Map(_)) => star(value),
+        Value::List(items) => items.len() <= 1 && items.iter().all(|item| about_it(&item.value)),
+        value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Map(_)) => about_it(value),
     };
     if !good {
         at.error_hint("the policy of a role is about that role alone", "write \"Resource\": [\"*\"]");
@@ -331,6 +337,7 @@ fn warn_of_region_as_account<'a>(reader: &Reader<'a>, at: &Cursor<'a>, srn: &Srn
 
 fn error_text(error: &SrnError, text: &str) -> String {
     match error {
+        SrnError::Fields(_) if text == "*" => "`*` is no SRN".to_owned(),
         SrnError::Fields(_) => format!("`{}` is neither `*` nor an SRN", shown(text)),
         SrnError::Reserved(_) => format!("`{}` has text in the third or sixth field of the SRN", shown(text)),
         SrnError::Empty(_, field) => format!("the {field} of `{}` is empty", shown(text)),
@@ -341,6 +348,10 @@ fn error_text(error: &SrnError, text: &str) -> String {
 
 fn srn_hint(catalogue: &Catalogue, error: &SrnError, text: &str) -> String {
     match error {
+        SrnError::Fields(_) if text == "*" => {
+            "`Null` asks whether there is a value at all; a pattern is written `srn:offering::account:region::service-type:type/id`"
+                .to_owned()
+        }
         SrnError::Fields(_) if text.starts_with("arn:") => match like_arn(catalogue, text) {
             Some(meant) => format!("this is an ARN of another cloud; the like of it is `{}` in the policy's own account", shown(&meant)),
             None => format!("this is an ARN of another cloud; {HINT}"),

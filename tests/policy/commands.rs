@@ -95,6 +95,50 @@ cases:
 }
 
 #[test]
+fn what_is_attached_to_a_role_says_who_may_take_it() {
+    let case = |id: &str, who: &str, named: &str, resource: &str, expected: &str| {
+        format!(
+            "
+  - id: {id}
+    request:
+      principal: {{type: {who}, srn: 'srn:e::acc:::iam:{who}/one'}}
+      action: sts:AssumeRole
+      resources: [{{srn: 'srn:e::acc:::scp-iam:role/operator'}}]
+    resource_policies:
+      - attached_to: srn:e::acc:::scp-iam:role/operator
+        policy: {{Version: '2024-07-01', Statement: {{Effect: Allow, Action: 'sts:AssumeRole', Principal: {named}, Resource: {resource}}}}}
+    expect: {expected}"
+        )
+    };
+    let text = [
+        case("BY-SRN", "user", "{scp: ['srn:e::acc:::iam:user/one']}", "['*']", "Allow"),
+        case("ACCOUNT", "user", "{Account: [acc]}", "[]", "Allow"),
+        case("ROOT-FORM", "user", "{scp: ['srn:e::acc:::scp-iam:root']}", "['srn:e:::::iam:role/operator']", "Allow"),
+        case("STRANGER", "user", "{scp: ['srn:e::acc:::iam:user/two']}", "['*']", "Deny"),
+    ]
+    .concat();
+    let services = "services: [{service: iam, service_type: scp-iam}, {service: sts, service_type: scp-sts}]";
+    let catalog = format!("catalog: {{{services}, actions: {{'sts:AssumeRole': ['iam:role']}}}}");
+    let more = "
+  - {id: OTHER-ROLE, policy_kind: trust, attached_to: 'srn:e::acc:::iam:role/operator', expect: Reject, policy:
+      {Version: '2024-07-01', Statement: {Effect: Allow, Action: 'sts:AssumeRole', Principal: {Account: [acc]}, Resource: 'srn:e::acc:::iam:role/x'}}}";
+    assert_eq!(test("cases.yaml", &format!("{catalog}\ncases:{text}{more}\n")), "5 passed, 0 failed\n[well]");
+    assert_snapshot!(
+        test("cases.yaml", &format!("{catalog}\ncases: [{{policy_kind: trust, attached_to: 'srn:e::acc:::iam:user/x', policy: {{}}, expect: Reject}}]\n")),
+        @r"
+        error: `cases[0]`: `srn:e::acc:::iam:user/x` is no role
+          --> /home/ada/cases.yaml:2:9
+          |
+        2 | cases: [{policy_kind: trust, attached_to: 'srn:e::acc:::iam:user/x', policy: {}, expect: Reject}]
+          |         ^
+           = help: name a role in `attached_to`, or write `policy_kind: resource`
+
+        [badly]
+        "
+    );
+}
+
+#[test]
 fn a_file_that_is_no_case_file_says_where() {
     assert_snapshot!(test(
         "cases.yaml",

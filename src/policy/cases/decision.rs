@@ -14,7 +14,7 @@ use crate::policy::request::{
     Attributes, Context, Kind, Known, Principal, Request, RequestAttributes, Resource, Scalar, Stored, Tags, Values,
 };
 use crate::source::{Cursor, Report, Table, Value};
-use crate::types::Srn;
+use crate::types::{Srn, SrnError};
 
 /// What stands in the place of tags or attributes that cannot be obtained.
 const UNAVAILABLE: &str = "UNAVAILABLE";
@@ -159,7 +159,7 @@ impl Decision {
         let (decided, findings) = match found {
             Ok((decided, findings)) => (Ok(decided), findings),
             Err(Unready::UnknownAction) => (Ok(Decided::UnknownAction), Vec::new()),
-            Err(unready @ (Unready::Resource(_) | Unready::Key(_))) => (Err(unready), Vec::new()),
+            Err(unready @ (Unready::Resource(_) | Unready::Srn(_) | Unready::Key(_))) => (Err(unready), Vec::new()),
         };
         Explanation { decided, complaints: held.complaints, findings }
     }
@@ -199,6 +199,8 @@ pub enum Unready {
     UnknownAction,
     /// The catalogue has no such resource.
     Resource(String),
+    /// What stands for a resource is no SRN.
+    Srn(SrnError),
     /// The request cannot have such a condition key.
     Key(String),
 }
@@ -208,6 +210,7 @@ impl fmt::Display for Unready {
         match self {
             Self::UnknownAction => out.write_str("no definition knows the action"),
             Self::Resource(srn) => write!(out, "`{srn}` is no resource of the catalogue"),
+            Self::Srn(error) => error.fmt(out),
             Self::Key(key) => write!(out, "`{key}` is no condition key of a request"),
         }
     }
@@ -316,7 +319,7 @@ struct Spots<'a>(Vec<(Accessor, Values<'a>)>);
 impl<'a> Scalars<'a> {
     fn of(what: &'a What, catalogue: &Catalogue) -> Result<Self, Unready> {
         let unknown = || Unready::Resource(what.srn.clone());
-        let srn = Srn::parse(&what.srn).map_err(|_| unknown())?;
+        let srn = Srn::parse(&what.srn).map_err(Unready::Srn)?;
         let kind = catalogue.find_resource_type(srn.service_type, srn.resource_type).ok_or_else(unknown)?;
         let named = |name: &str| {
             let mut known = catalogue.attributes();

@@ -109,7 +109,7 @@ fn declare_named(cases: &[Case], builder: &mut CatalogueBuilder) {
             super::Kind::Decision(decision) => decision.srns().for_each(&mut declare),
             super::Kind::Validation(validation) => match &validation.place {
                 PlaceOf::Identity => {}
-                PlaceOf::Resource(srn) | PlaceOf::Trust(srn) => declare(srn),
+                PlaceOf::Attached(srn) => declare(srn),
             },
         }
     }

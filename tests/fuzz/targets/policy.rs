@@ -14,6 +14,7 @@ use portcullis::source::{Report, Source, json};
 use portcullis::types::Srn;
 
 const ACCOUNT: &str = "9b7653f6f47a42e38055934a0575a813";
+const ROLE: &str = "srn:e::9b7653f6f47a42e38055934a0575a813:::scp-iam:role/operator";
 const BUCKET: &str = "srn:e::9b7653f6f47a42e38055934a0575a813:kr-west1::object-store:bucket/foo";
 
 static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
@@ -42,14 +43,10 @@ fuzz_target!(|text: &str| {
         let loaded = |text: &str| Policy::load(&Source::new("p", text), "p", Owner::account(ACCOUNT), catalogue, &Report::new());
         assert_eq!(loaded(&printed).is_some(), policy.is_some(), "{printed}");
     }
-    let attachment = Attachment::find(&Srn::parse(BUCKET).expect("an SRN"), catalogue).expect("a bucket");
-    for trust in [false, true] {
+    for srn in [BUCKET, ROLE] {
+        let attachment = Attachment::find(&Srn::parse(srn).expect("an SRN"), catalogue).expect("a bucket or a role");
         let report = Report::new();
-        let loaded = if trust {
-            ResourcePolicy::load_trust(&source, "p", attachment.clone(), catalogue, &report)
-        } else {
-            ResourcePolicy::load(&source, "p", attachment.clone(), catalogue, &report)
-        };
+        let loaded = ResourcePolicy::load(&source, "p", attachment, catalogue, &report);
         assert_eq!(loaded.is_none(), report.has_errors(), "{report}");
         if let Some(loaded) = loaded {
             decide(&[], &[&loaded]);
