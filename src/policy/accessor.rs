@@ -138,5 +138,6 @@ mod tests {
         ] {
             assert_eq!(Accessor::parse(text).map(|accessor| accessor.to_string()).as_deref(), expected, "{text}");
         }
+        assert_eq!(Accessor::parse("body['a']['b']").unwrap().name(), "a");
     }
 }

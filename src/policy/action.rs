@@ -454,4 +454,49 @@ mod tests {
         }
         check(&format!("iam:{}", "a".repeat(ACTION_BYTES_MAX)), Err("bytes"));
     }
+
+    #[test]
+    fn the_longest_expression_is_one_still() {
+        let longest = format!("iam:{}", "a".repeat(ACTION_BYTES_MAX - 4));
+        check(&longest, Ok(&[]));
+    }
+
+    #[test]
+    fn expressions_that_mean_nothing_in_common_are_told_apart() {
+        let catalogue = catalogue();
+        for (one, other, apart) in [
+            ("*[Read]", "*[List,Delete]", true),
+            ("*[Read]", "*[List,Read]", false),
+            ("*[Read]", "*", false),
+            ("iam:*", "object-store:*", true),
+            ("iam:*", "iam:*", false),
+            ("iam:*", "*:Show*", false),
+            ("iam:Show*", "iam:List*", true),
+            ("iam:Show*[Read]", "iam:*[Read]", false),
+        ] {
+            let parsed = |text| parse(&catalogue, text).unwrap_or_else(|refusal| panic!("{}", refusal.message));
+            assert_eq!(parsed(one).avoids(&parsed(other), &Work::new()), apart, "{one} {other}");
+            assert_eq!(parsed(other).avoids(&parsed(one), &Work::new()), apart, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn services_are_named_once_as_far_as_there_is_room() {
+        let mut builder = Catalogue::builder("e".parse().unwrap());
+        let mut named = |service: &str, action: &str| {
+            builder.action(format!("{service}:{action}").parse().unwrap(), AccessLevel::Read, &[]).unwrap();
+        };
+        for number in 0..SERVICES_SHOWN {
+            named(&format!("s{number}"), "Show");
+            named(&format!("s{number}"), "List");
+        }
+        named("s0", "Delete");
+        let all = (0..SERVICES_SHOWN).map(|number| format!("`s{number}`")).collect::<Vec<_>>().join(", ");
+        let exactly = std::mem::replace(&mut builder, Catalogue::builder("e".parse().unwrap())).build();
+        assert_eq!(services(&exactly), format!("services are {all}"));
+        for number in 0..SERVICES_SHOWN + 2 {
+            builder.action(format!("s{number}:Show").parse().unwrap(), AccessLevel::Read, &[]).unwrap();
+        }
+        assert_eq!(services(&builder.build()), format!("services are {all} and 2 more"));
+    }
 }

@@ -250,4 +250,51 @@ mod tests {
             assert_eq!(Attachment::find(&Srn::parse(&srn).unwrap(), &catalogue), None, "{srn}");
         }
     }
+
+    #[test]
+    fn whom_the_policy_of_a_resource_may_name() {
+        let mut builder = Catalogue::builder("e".parse().unwrap());
+        builder.service("identity", "scp-iam", &["people"]).unwrap();
+        builder.service("store", "scp-store", &[]).unwrap();
+        let bucket = builder.resource_type("store:bucket").unwrap();
+        builder.action("store:Get".parse().unwrap(), AccessLevel::Read, &[bucket]).unwrap();
+        let catalogue = builder.build();
+        let attachment = Attachment::find(&Srn::parse("srn:e::1:::store:bucket/b").unwrap(), &catalogue).unwrap();
+        for (principal, part) in [
+            (r#"{"scp": "srn:e::1:::iam:user/u"}"#, None),
+            (r#"{"scp": ["srn:e::1:::scp-iam:role/u", "srn:e::1:::people:service-account/u"]}"#, None),
+            (r#"{"Service": ["a.b", "a1-b.c-2.d"]}"#, None),
+            (r#"{"scp": "srn:e::1:::store:user/u"}"#, Some("is no user, role or service account")),
+            (r#"{"scp": "srn:e::1:::store:role/u"}"#, Some("is no user, role or service account")),
+            (r#"{"scp": "srn:e::1:::store:service-account/u"}"#, Some("is no user, role or service account")),
+            (r#"{"scp": "srn:e::1:::store:user/ROOT"}"#, Some("is no user, role or service account")),
+            (r#"{"scp": "srn:e::1:::iam:saml-provider/u"}"#, Some("is no user, role or service account")),
+            (r#"{"scp": "srn:e::1:::iam:root"}"#, Some("is a whole account, which only the policy of a role can name")),
+            (r#"{"scp": "srn:e::1:::store:root"}"#, Some("names no resource")),
+            (r#"{"scp": "srn:e::1:::iam:group"}"#, Some("names no resource")),
+            (r#"{"Account": "1"}"#, Some("`Account` is no kind of principal here")),
+            (r#"{"Federated": "srn:e::1:::iam:saml-provider/u"}"#, Some("`Federated` is no kind of principal here")),
+            (r#"{"Service": "A.b"}"#, Some("is no domain of a service")),
+            (r#"{"Service": "a..b"}"#, Some("is no domain of a service")),
+            (r#"{"Service": "a_.b"}"#, Some("is no domain of a service")),
+            (r#"{"Service": "apigateway"}"#, Some("is no domain of a service")),
+        ] {
+            let report = Report::new();
+            let text = format!(
+                r#"{{"Version": "2024-07-01", "Statement": {{"Effect": "Allow", "Action": "store:Get", "Resource": "*", "Principal": {principal}}}}}"#
+            );
+            let found = ResourcePolicy::load(&Source::new("p", text), "p", attachment.clone(), &catalogue, &report);
+            assert_eq!(found.is_some(), part.is_none(), "{principal}: {report}");
+            assert!(part.is_none_or(|part| report.to_string().contains(part)), "{principal}: {report}");
+        }
+    }
+
+    #[test]
+    fn providers_are_those_of_iam_and_twenty_principals_are_the_most() {
+        let catalogue = catalogue();
+        let most = format!(r#"{{"Account": [{}]}}"#, vec!["\"a\""; 20].join(","));
+        assert!(trust(&most, ASSUME, &catalogue).is_ok());
+        let report = trust(r#"{"scp": "srn:e::1:::sts:saml-provider/x"}"#, ASSUME, &catalogue).unwrap_err();
+        assert!(report.contains("is no user, role or service account"), "{report}");
+    }
 }

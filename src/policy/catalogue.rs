@@ -303,14 +303,15 @@ impl Catalogue {
         self.attribute_ids.get(&(Arc::clone(service_type), rest.to_ascii_lowercase().into())).copied()
     }
 
-    /// The condition key of an attribute: `{service}:{type}{Attribute}`.
+    /// The condition key of an attribute: `{service}:{type}{Attribute}`, with the first in the alphabet of the service's prefixes.
     #[must_use]
     pub fn attribute_key(&self, id: AttributeId) -> String {
         let Attribute { kind, name, .. } = self.attribute(id);
         let ResourceType { service_type, name: of } = self.resource_type(*kind);
         let mut letters = name.chars();
         let first = letters.next().map(|first| first.to_ascii_uppercase());
-        let service = service_type.strip_prefix(VENDOR_PREFIX).unwrap_or(service_type);
+        let own = self.prefixes.iter().filter(|(_, of)| *of == service_type).map(|(prefix, _)| &**prefix);
+        let service = own.min().unwrap_or(service_type);
         format!("{service}:{of}{}{}", first.map(String::from).unwrap_or_default(), letters.as_str())
     }
 
@@ -615,5 +616,53 @@ mod tests {
         assert_eq!(&*catalogue.resource_type(group).name, "group");
         assert_eq!(catalogue.find_resource_type("iam", "group"), Some(group));
         assert_eq!(catalogue.find_resource_type("scp-iam", "Group"), None);
+    }
+
+    #[test]
+    fn an_attribute_is_known_by_every_prefix_of_its_service_and_shown_with_the_first() {
+        let mut builder = builder();
+        builder.condition_prefix("scp-compute", "virtual-servers").unwrap();
+        builder.condition_prefix("scp-compute", "Virtual-Servers").unwrap();
+        let kind = builder.resource_type("server:instance").unwrap();
+        let vcpu = Attribute { kind, name: "vcpu".into(), holds: ValueType::Number, abac: true };
+        let id = builder.attribute(vcpu.clone()).unwrap();
+        assert_eq!(builder.attribute(vcpu.clone()), Ok(id));
+        let error = builder.attribute(Attribute { abac: false, ..vcpu }).unwrap_err();
+        assert!(matches!(error, CatalogueError::AttributeCollision { .. }), "{error}");
+        let error = builder.condition_prefix("scp-iam", "SERVER").unwrap_err();
+        assert_eq!(error.to_string(), "`SERVER` already stands for the service type `scp-compute`, so it cannot stand for `scp-iam` too");
+        let error = builder.service("server", "scp-iam", &[]).unwrap_err();
+        assert_eq!(error.to_string(), "`server` already stands for the service type `scp-compute`, so it cannot stand for `scp-iam` too");
+        builder.service("server", "scp-compute", &[]).unwrap();
+        let catalogue = builder.build();
+        assert_eq!(catalogue.attribute_key(id), "server:instanceVcpu");
+        let mut prefixes: Vec<_> = catalogue.prefixes().collect();
+        prefixes.sort_unstable();
+        assert_eq!(prefixes, ["iam", "server", "virtual-servers"]);
+        for (service, found) in [("server", Some(id)), ("Virtual-Servers", Some(id)), ("iam", None), ("compute", None)] {
+            assert_eq!(catalogue.find_attribute(service, "instanceVCPU"), found, "{service}");
+        }
+    }
+
+    #[test]
+    fn what_a_catalogue_was_told_it_says_again() {
+        let mut builder = Catalogue::builder("g".parse().unwrap());
+        builder.service("tag", "scp-tag", &[]).unwrap();
+        builder.common("tag");
+        for (name, expected) in [("sts:AssumeRole", true), ("sts:AssumeRoleWithSAML", true), ("sts:Show", false), ("tag:AssumeRole", false)]
+        {
+            let id = builder.action(name.parse().unwrap(), AccessLevel::Update, &[]).unwrap();
+            assert_eq!(builder.actions[id.index()].needs_resource_policy(), expected, "{name}");
+        }
+        let catalogue = builder.build();
+        assert_eq!(catalogue.offering().as_str(), "g");
+        assert_eq!((catalogue.is_common("tag"), catalogue.is_common("iam")), (true, false));
+    }
+
+    #[test]
+    fn numbers_end_at_the_limit() {
+        let last = CATALOGUE_ENTRIES_MAX - 1;
+        assert_eq!(number(last, "actions"), Ok(u32::try_from(last).unwrap()));
+        assert_eq!(number(CATALOGUE_ENTRIES_MAX, "actions"), Err(CatalogueError::Full("actions")));
     }
 }

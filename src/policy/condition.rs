@@ -384,3 +384,31 @@ fn warn_of_absent_keys<'a>(reader: &Reader<'a>, at: &Cursor<'a>, entries: &[Entr
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Policy;
+    use crate::policy::sample::catalogue;
+    use crate::source::{Report, Source};
+
+    #[test]
+    fn the_key_that_was_meant_is_one_that_conditions_can_test() {
+        let catalogue = catalogue();
+        for (key, hint) in [
+            ("iam:userLastnam", "did you mean `iam:userLastname`?"),
+            ("IAM:userLastnam", "did you mean `IAM:userLastname`?"),
+            ("iamm:userLastname", "did you mean `iam:userLastname`?"),
+            ("iam:UserName", "did you mean `scp:UserName`?"),
+            ("iam:userEmai", "see the resource definitions"),
+            ("object-store:userLastname", "see the resource definitions"),
+        ] {
+            let text = format!(
+                r#"{{"Version": "2024-07-01", "Statement": {{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {{"StringEquals": {{"{key}": "x"}}}}}}}}"#
+            );
+            let report = Report::new();
+            assert!(Policy::load(&Source::new("p", text), "p", Owner::system(), &catalogue, &report).is_some());
+            assert!(report.to_string().contains(hint), "{key}: {report}");
+        }
+    }
+}

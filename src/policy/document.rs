@@ -510,6 +510,7 @@ mod tests {
             r#"{"Effect": "Allow", "Action": "none:x", "Resource": "srn:other:::::none:x/*", "Condition": {"Bool": {"a:b": true}}}"#,
             r#"{"Effect": "Allow", "Principal": {"scp": "srn:s::1:::id:user/x", "Service": ["a.b"]}, "Action": "none:x", "Resource": "*"}"#,
             r#"[{"Effect": "Allow", "Principal": {"scp": ["srn:s::1:::scp-iam:root"]}, "Action": "sts:AssumeRole", "Resource": []}]"#,
+            r#"{"Effect": "Allow", "Action": "*", "Resource": "srn:e:::::iam:user/*1*2*3*4*5*6*7*8*9*0*1*2*3*4*5*"}"#,
             r#"{"Effect": "Deny", "Principal": {"Account": "1", "Federated": "x"}, "NotAction": ["*"], "Resource": "*", "Condition": {}}"#,
         ] {
             check(&of(statement), None);
@@ -521,6 +522,10 @@ mod tests {
         for (text, part) in [
             (of("[]"), "there is no statement"),
             (of("{}"), "names no actions"),
+            (of(r#"{"Effect": "Allow", "Action": "*", "Resource": ["nonsense"]}"#), "neither `*` nor an SRN"),
+            (of(r#"{"Effect": "Allow", "Action": "*", "Resource": "srn:e:::::iam:"}"#), "end it with `type/id`"),
+            (of(r#"{"Effect": "Allow", "Action": "*", "Resource": "srn:e:::::iam:user"}"#), "write `srn:e:::::iam:user/*`"),
+            (of(r#"{"Effect": "Allow", "Action": "*", "Resource": "srn:e:::::iam:user/*1*2*3*4*5*6*7*8*9*0*1*2*3*4*5*6*"}"#), "17 `*`"),
             (of("{\"Effect\": \"Allow\", \"Action\": \"*\", \"Resource\": [], \"Sid\": \"x\"}"), "the list is empty"),
             (of(r#"{"Effect": "Allow", "Action": "x", "Resource": "*"}"#), "the service is missing"),
             (of(r#"{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"IpAdress": {}}}"#), "did you mean `IpAddress`?"),
@@ -542,5 +547,20 @@ mod tests {
         ] {
             check(&text, Some(part));
         }
+    }
+
+    #[test]
+    fn statements_are_known_by_their_number() {
+        let catalogue = Catalogue::builder("e".parse().unwrap()).build();
+        let text = of(
+            r#"[{"Sid": "first", "Effect": "Allow", "Action": "*", "Resource": "*"}, {"Effect": "Deny", "Action": "*", "Resource": "*"}]"#,
+        );
+        let policy = Policy::load(&Source::new("p.json", text), "p1", Owner::system(), &catalogue, &Report::new()).unwrap();
+        assert_eq!((policy.id(), policy.statements(), policy.is_invalid()), ("p1", 2, false));
+        assert_eq!([0, 1, 2].map(|index| policy.sid(index)), [Some("first"), None, None]);
+        assert_eq!([0, 1, 2].map(|index| policy.effect(index)), [Some(Effect::Allow), Some(Effect::Deny), None]);
+        let invalid = Policy::invalid("p2");
+        assert_eq!((invalid.id(), invalid.statements(), invalid.is_invalid()), ("p2", 0, true));
+        assert_eq!((invalid.sid(0), invalid.effect(0)), (None, None));
     }
 }

@@ -335,7 +335,11 @@ mod tests {
 
     use super::*;
     use crate::policy::sample::{ACCOUNT, OTHER, catalogue, policy, request, resource};
-    use crate::policy::{Accessor, Catalogue, Context, Owner, Principal, RequestAttributes, Scalar};
+    use crate::policy::{
+        Accessor, Attachment, Catalogue, Context, Finding, Outcome, Owner, Principal, RequestAttributes, ResourcePolicy, Scalar, explain,
+    };
+    use crate::source::{Report, Source};
+    use crate::types::Srn;
 
     const ALLOW_ALL: &str = r#"{"Effect": "Allow", "Action": "*", "Resource": "*"}"#;
 
@@ -427,6 +431,35 @@ mod tests {
             assert_eq!(needs(&request, &policies), expected, "{statements}");
             assert_eq!(evaluate(&request, &policies) == Verdict::Undecided, expected != none(), "{statements}");
         }
+    }
+
+    #[test]
+    fn what_is_needed_of_later_resources_has_their_places() {
+        let catalogue = catalogue();
+        let lastname = catalogue.find_attribute("iam", "userlastname").unwrap();
+        let both = [format!("srn:e::{ACCOUNT}:::iam:policy/p1"), user(ACCOUNT)];
+        let resources: Vec<_> = both.iter().map(|srn| resource(srn, &catalogue)).collect();
+        let request = request("iam:AttachUserPolicy", &resources, &catalogue);
+        let named = r#""Effect": "Allow", "Action": "*", "Resource": "*""#;
+        let held = [policy(
+            &format!(r#"{{{named}, "Condition": {{"StringEquals": {{"iam:userLastname": "Kim"}}}}}}"#),
+            Owner::account(ACCOUNT),
+            &catalogue,
+        )];
+        let expected = Needs { attributes: vec![(1, lastname)], ..Needs::default() };
+        assert_eq!(needs(&request, &Policies::identity(&held)), expected);
+        let text = format!(
+            r#"{{"Version": "2024-07-01", "Statement": {{"Effect": "Allow", "Action": "iam:*User*", "Resource": "*",
+            "Principal": {{"scp": "srn:e::{ACCOUNT}:::iam:user/{}"}}, "Condition": {{"StringEquals": {{"scp:ResourceTag/team": "red"}}}}}}}}"#,
+            request.principal.id
+        );
+        let attachment = Attachment::find(&Srn::parse(&both[1]).unwrap(), &catalogue).unwrap();
+        let attached = ResourcePolicy::load(&Source::new("p", text), "p", attachment, &catalogue, &Report::new()).unwrap();
+        let policies = Policies::<Policy> { identity: &[], resource: &[&attached], session: &[] };
+        assert_eq!(needs(&request, &policies), Needs { tags: vec![1], ..Needs::default() });
+        let findings = explain(&request, &policies, &catalogue);
+        let [Finding { outcome: Outcome::Condition(failed), .. }] = findings.as_slice() else { panic!("{findings:?}") };
+        assert!(failed.on.as_ref().is_some_and(|on| on.ends_with(":scp-iam:user/u1")), "{failed:?}");
     }
 
     #[test]

@@ -244,8 +244,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::policy::Owner;
     use crate::policy::sample::{ACCOUNT, OTHER, catalogue, policy, request, resource};
+    use crate::policy::{Attributes, Owner, Scalar, Tags, Values};
 
     #[test]
     fn each_statement_says_what_kept_it_from_applying_first() {
@@ -282,5 +282,63 @@ mod tests {
         insta::assert_snapshot!(said(OTHER).lines().nth(5).unwrap(), @"policy `p1`, statement 6 `all` (Allow): would apply, but `srn:e::1f0c2d3e4b5a69788796a5b4c3d2e1f0:::scp-iam:user/u1` belongs to another account, and no policy of that account allows it");
         let listed = explain(&request("iam:ListUsers", &[], &catalogue), &Policies::identity(&held), &catalogue);
         assert_eq!(listed[1].outcome, Outcome::NeedsEverything);
+    }
+
+    #[test]
+    fn the_nearest_miss_is_the_first_allow_that_came_furthest() {
+        let catalogue = catalogue();
+        let region = r#""Condition": {"StringEquals": {"scp:RequestedRegion": "kr-west1"}}"#;
+        let held = |statements: &str| [policy(statements, Owner::account(ACCOUNT), &catalogue)];
+        let srn = format!("srn:e::{ACCOUNT}:::iam:user/u1");
+        let resources = [resource(&srn, &catalogue)];
+        let nearest = |statements: &str| {
+            let findings = explain(&request("iam:ShowUser", &resources, &catalogue), &Policies::identity(&held(statements)), &catalogue);
+            nearest_miss(&findings).map(|found| found.statement)
+        };
+        let elsewhere = r#"{"Effect": "Allow", "Action": "iam:*", "Resource": "srn:e:::::iam:user/u2"}"#;
+        let conditional = |effect: &str| format!(r#"{{"Effect": "{effect}", "Action": "iam:*", "Resource": "*", {region}}}"#);
+        let [allow, deny] = ["Allow", "Deny"].map(conditional);
+        assert_eq!(nearest(&format!("{elsewhere}, {allow}, {allow}, {elsewhere}")), Some(1));
+        assert_eq!(nearest(&format!("{deny}, {elsewhere}")), Some(1));
+        assert_eq!(nearest(&format!("{deny}, {}", r#"{"Effect": "Allow", "Action": "object-store:*", "Resource": "*"}"#)), None);
+        assert_eq!(nearest(r#"{"Effect": "Allow", "Action": "*", "Resource": "*"}"#), None);
+    }
+
+    #[test]
+    fn what_nobody_can_know_presumes_a_deny_and_fails_an_allow() {
+        let catalogue = catalogue();
+        let lastname = |effect: &str, operator: &str, key: &str| {
+            format!(r#"{{"Effect": "{effect}", "Action": "*", "Resource": "*", "Condition": {{"{operator}": {{"{key}": "Kim"}}}}}}"#)
+        };
+        let statements = [
+            lastname("Deny", "StringEquals", "iam:userLastname"),
+            lastname("Allow", "StringEquals", "iam:userLastname"),
+            lastname("Allow", "StringEquals", "iam:userEmail"),
+            lastname("Deny", "StringNotEquals", "scp:UserName"),
+            lastname("Deny", "StringEquals", "scp:UserName"),
+            lastname("Allow", "StringEquals", "scp:TagKeys"),
+            // What fails for sure is said, not what could not be found out.
+            lastname("Allow", "StringEquals", "iam:userLastname").replace("}}}", r#"}, "StringLike": {"scp:ResourceTag/team": "red"}}}"#),
+        ];
+        let held = [policy(&statements.join(","), Owner::account(ACCOUNT), &catalogue)];
+        let srn = format!("srn:e::{ACCOUNT}:::iam:user/u1");
+        let attributes = Attributes { known: &[], others: Values::Unavailable };
+        let resources = [Resource { attributes, tags: Tags::Known(&[]), ..resource(&srn, &catalogue) }];
+        let tags: Vec<Scalar<'_>> = ["a", "b", "c", "d", "e", "f"].map(Scalar::Text).to_vec();
+        let said = |tags: &[Scalar<'_>]| {
+            let mut asked = request("iam:ShowUser", &resources, &catalogue);
+            asked.context.tag_keys = Values::of(tags);
+            explain(&asked, &Policies::identity(&held), &catalogue).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        insta::assert_snapshot!(said(&tags).join("\n"), @r"
+        policy `p1`, statement 1 (Deny): applies, because nobody can know better: `StringEquals` on `iam:userLastname` wants `Kim`, and what `srn:e::1d9c0a3a5b1c4f3c8a7e6d5c4b3a2f10:::scp-iam:user/u1` has could not be found out
+        policy `p1`, statement 2 (Allow): does not apply: `StringEquals` on `iam:userLastname` wants `Kim`, and what `srn:e::1d9c0a3a5b1c4f3c8a7e6d5c4b3a2f10:::scp-iam:user/u1` has could not be found out
+        policy `p1`, statement 3 (Allow): does not apply: `StringEquals` on `iam:userEmail` wants `Kim`, and no resource has such an attribute that conditions can test
+        policy `p1`, statement 4 (Deny): applies
+        policy `p1`, statement 5 (Deny): does not apply: `StringEquals` on `scp:UserName` wants `Kim`, and the request has `foo`
+        policy `p1`, statement 6 (Allow): does not apply: `StringEquals` on `scp:TagKeys` wants `Kim`, and the request has `a`, `b`, `c`, `d`, `e`, `...`
+        policy `p1`, statement 7 (Allow): does not apply: `StringLike` on `scp:ResourceTag/team` wants `red`, and `srn:e::1d9c0a3a5b1c4f3c8a7e6d5c4b3a2f10:::scp-iam:user/u1` has none
+        ");
+        insta::assert_snapshot!(said(&tags[..5])[5], @"policy `p1`, statement 6 (Allow): does not apply: `StringEquals` on `scp:TagKeys` wants `Kim`, and the request has `a`, `b`, `c`, `d`, `e`");
     }
 }

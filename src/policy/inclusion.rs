@@ -114,6 +114,7 @@ mod tests {
             ("??", "a?", true, false),
             ("??", "?", false, false),
             ("a?", "??", false, false),
+            ("*ab", "xaxaxxab", true, false),
             ("abc", "abc", true, false),
             ("abc", "abx", false, true),
             ("abc", "ab", false, true),

@@ -99,5 +99,6 @@ mod tests {
         assert!(set.includes(&set.intersection(&odd)) && !odd.includes(&set));
         set.remove_all(&odd);
         assert_eq!((set.first(), IndexSet::empty(130).first()), (Some(64), None));
+        assert_eq!((set.words(), IndexSet::empty(0).words()), (3, 0));
     }
 }

@@ -137,3 +137,33 @@ const fn kind(value: &Value) -> &'static str {
         Value::Map(_) => "an object",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::sample::catalogue;
+    use crate::source::json::{self, Limits};
+
+    #[test]
+    fn warnings_and_suggestions_end_at_their_limits() {
+        let (catalogue, source, report) = (catalogue(), Source::new("p", "{}"), Report::new());
+        let reader = Reader::new(&catalogue, &source, &report);
+        let node = json::parse(b"{}", Limits { bytes_max: 2, depth_max: 2 }).unwrap();
+        let at = Cursor::new(&node, &source, &report);
+        (0..WARNINGS_MAX + 5).for_each(|number| reader.warning(&at, format!("warning {number}"), ""));
+        let said: Vec<String> = report.diagnostics().iter().map(|one| one.message.clone()).collect();
+        assert_eq!(said.len(), WARNINGS_MAX + 1);
+        assert_eq!(said.last().unwrap(), "further warnings about this policy are not shown");
+        let found: Vec<_> = (0..SUGGESTIONS_MAX + 2).map(|_| reader.nearest("iam:ShowUsr", ["iam:ShowUser"])).collect();
+        assert!(found[..SUGGESTIONS_MAX].iter().all(Option::is_some));
+        assert_eq!(found[SUGGESTIONS_MAX..], [None, None]);
+    }
+
+    #[test]
+    fn what_is_shown_has_no_control_characters_and_ends() {
+        assert_eq!(shown("a\u{1b}[2J\u{202E}b\u{2066}"), "a\u{FFFD}[2J\u{FFFD}b\u{FFFD}");
+        let longest = "é".repeat(SHOWN_CHARS_MAX);
+        assert_eq!(shown(&longest), longest);
+        assert_eq!(shown(&format!("{longest}é")), format!("{longest}..."));
+    }
+}

@@ -262,4 +262,28 @@ mod tests {
         let Value::List(items) = &node.get("a").unwrap().value else { panic!() };
         assert_eq!(items.iter().map(|item| (item.span.start.column, item.span.chars)).collect::<Vec<_>>(), [(8, 1), (11, 1), (14, 3)]);
     }
+
+    #[test]
+    fn words_and_texts_are_mended_whole() {
+        check("{abc: 1, \"d\": iam:show-User}", &[(1, 2), (1, 15)], true);
+        check("{\"a\": \"x\\\"y\tz\"}", &[(1, 12)], true);
+        check("{\"a\": \"x\\\\\", \"b\": c}", &[(1, 19)], true);
+        check("{\"a\": [x", &[(1, 8), (1, 10)], false);
+        check("{\"a\": 1  \n  ", &[(2, 3)], false);
+    }
+
+    #[test]
+    fn a_text_at_the_limit_is_mended_and_a_longer_one_is_not() {
+        let text = |words: usize| format!("[{}]", vec!["x"; words].join(","));
+        let found = |text: &str, bytes_max: usize| {
+            let report = Report::new();
+            let read = read(&Source::new("p.json", text), Limits { bytes_max, depth_max: 8 }, &report);
+            (matches!(read, Text::Mended(_)), report.count(Severity::Error))
+        };
+        let most = text(MENDS_MAX - 1);
+        assert_eq!(found(&most, most.len()), (true, MENDS_MAX - 1));
+        assert_eq!(found(&most, most.len() - 1), (false, 1));
+        let more = text(MENDS_MAX + 10);
+        assert_eq!(found(&more, 10_000), (false, MENDS_MAX));
+    }
 }

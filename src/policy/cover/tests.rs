@@ -117,6 +117,8 @@ fn what_somebody_has_they_may_give() {
         (&["*;-iam:Delete*"], "iam:Show* vm:*"),
         (&["*;-* on ~iam:user/root*"], "* on ~iam:user/a*"),
         (&["*;-* on ~iam:*/*"], "vm:* on ~vm:server/*"),
+        (&["*;-* on srn:e:::kr-east1::vm:server/*"], "vm:* on srn:e:::kr-west1::vm:server/*"),
+        (&[&format!("*;-* on srn:e::{OTHER}:::iam:user/*")], "* on ~iam:user/*"),
         (&["*", "-!vm:*"], "vm:*"),
         (&["*", "-later:*"], "vm:* later:ShowThing;-later:* iam:*"),
         // or is denied by it again
@@ -246,6 +248,36 @@ fn hostile_lists_end_in_a_no_in_time() {
     let gained = read(&format!("* on {gained}"), Owner::system(), &catalogue);
     let found = covers(&catalogue, &HOLDER, &vec![held; 50], &gained).unwrap_err();
     assert_eq!(found.to_string(), "statement 1 cannot be compared with your own policies: it has too many patterns");
+}
+
+#[test]
+fn a_policy_says_whether_it_may_deny_and_whether_it_knows_names() {
+    let catalogue = catalogue(false);
+    let region = r#""StringEquals": {"scp:RequestedRegion": "kr-west1"}"#;
+    for (text, denies, names) in [
+        ("*".to_owned(), false, false),
+        ("*;-iam:*".to_owned(), true, false),
+        (format!("* if {region}"), false, false),
+        (format!("* if {region};-* if {NOT_FOO}"), true, true),
+        (format!("* if {FOO}"), false, true),
+    ] {
+        let policy = read(&text, Owner::system(), &catalogue);
+        assert_eq!((policy.may_deny(), policy.may_depend_on_name()), (denies, names), "{text}");
+    }
+    let broken = Policy::invalid("broken");
+    assert!(broken.may_deny() && broken.may_depend_on_name());
+}
+
+#[test]
+fn what_the_holder_is_known_by_is_its_id_too() {
+    for (id, why) in [("u1", None), ("u2", Some("without the conditions"))] {
+        let held = format!(r#"* if "StringEquals": {{"scp:UserId": "{id}"}}"#);
+        let catalogue = catalogue(false);
+        let own = Owner::account(ACCOUNT);
+        let found = covers(&catalogue, &HOLDER, &[read(&held, own.clone(), &catalogue)], &read("iam:*", own, &catalogue));
+        let found = found.map_err(|found| found.to_string());
+        assert!(found.as_ref().err().map(|found| found.contains(why.unwrap())) == why.map(|_| true), "{found:?}");
+    }
 }
 
 /// Numbers that look random and are the same each time.

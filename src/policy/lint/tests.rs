@@ -149,6 +149,24 @@ fn what_stands_at_a_resource_is_about_that_resource() {
     assert_eq!(found(document, &trust), []);
 }
 
+#[test]
+fn whoever_is_of_an_account_is_among_all_of_it() {
+    let mut builder = Catalogue::builder("e".parse().unwrap());
+    builder.service("iam", "scp-iam", &[]).unwrap();
+    declare(&mut builder, "sts:AssumeRole", AccessLevel::Update, &["iam:role"]);
+    let catalogue = builder.build();
+    let twice = |one: &str, other: &str| {
+        let statement = |who: &str| format!(r#"{{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": [], "Principal": {who}}}"#);
+        let document = format!(r#"{{"Version": "2024-07-01", "Statement": [{}, {}]}}"#, statement(one), statement(other));
+        let traps = lint(&Source::new("p.json", document), &Standing::Trust(Owner::account(ACCOUNT)), &catalogue, &Report::new()).unwrap();
+        traps.iter().map(|trap| (trap.lint, trap.statement)).collect::<Vec<_>>()
+    };
+    assert_eq!(twice(r#"{"Account": "1"}"#, r#"{"scp": "srn:e::1:::iam:role/x"}"#), [(Lint::Subsumed, 1)]);
+    assert_eq!(twice(r#"{"Account": "1"}"#, r#"{"scp": "srn:e::2:::iam:role/x"}"#), []);
+    assert_eq!(twice(r#"{"Account": "1"}"#, r#"{"Service": "a.b"}"#), []);
+    assert_eq!(twice(r#"{"scp": "srn:e::1:::iam:role/x"}"#, r#"{"Account": "1"}"#), [(Lint::Subsumed, 0)]);
+}
+
 /// Conditions that cannot hold, and some that only look so.
 #[test]
 fn a_condition_that_contradicts_itself_never_holds() {
@@ -403,4 +421,66 @@ fn many_statements_and_patterns_end_in_time() {
     let _ = found(&document(&line.repeat(40), ""), &identity());
     let many = "+iam:*[Read] on ~iam:user/a*b\n".repeat(700);
     let _ = found(&document(&many, ""), &identity());
+}
+
+#[test]
+fn each_trap_says_where_it_is_what_happens_and_what_to_write() {
+    let document = r#"{"Version": "2024-07-01", "Statement": [
+{"Sid": "Look", "Effect": "Allow", "Action": ["iam:*[List,Read]", "vm:*"], "Resource": "*"},
+{"Effect": "Deny", "Action": "vm:DeleteServer", "Resource": "srn:e:::::vm:server/prod-*"},
+{"Effect": "Deny", "Action": "iam:ShowUser", "Resource": "srn:e:::::iam:policy/*"},
+{"Effect": "Deny", "Action": "iam:ListUsers", "Resource": "srn:e:::::iam:user/*"},
+{"Effect": "Deny", "Action": ["iam:deleteUser", "none:*"], "Resource": "*"},
+{"Effect": "Allow", "Action": "iam:DeleteUser", "Resource": "*",
+ "Condition": {"StringEquals": {"scp:UserName": ["ada", "bob"]}, "StringLike": {"scp:UserName": "team-*"}}},
+{"Effect": "Deny", "Action": "iam:DeletePolicy", "Resource": "*",
+ "Condition": {"IpAddress": {"scp:SourceIp": "10.1.0.0/16"}, "NotIpAddress": {"scp:SourceIp": "10.0.0.0/8"}}},
+{"Sid": "One", "Effect": "Allow", "Action": ["iam:ListUsers", "iam:ShowUser"], "Resource": "srn:e:::::iam:user/*"},
+{"Effect": "Deny", "Action": ["vm:DeleteServers", "vm:ShowServer"], "Resource": "*"},
+{"Effect": "Deny", "Action": "vm:ShowServer", "Resource": "srn:e:::::vm:server/x"},
+{"Effect": "Allow", "Action": "vm:ShowServer", "Resource": "*"},
+{"Effect": "Allow", "NotAction": "iam:Delete*", "Resource": "*", "Condition": {"StringEquals": {"scp:RequestedRegion": "Re\u0301gion"}}}
+]}"#;
+    let said = |trap: &Trap| {
+        let Trap { lint, statement, span, message, hint } = trap;
+        format!("{lint:?} of {statement} at {}:{}+{}\n  {message}\n  {hint}", span.start.line, span.start.column, span.chars)
+    };
+    insta::assert_snapshot!(found(document, &identity()).iter().map(said).collect::<Vec<_>>().join("\n"), @r#"
+        NeverApplies of 2 at 4:12+6
+          `Statement[2]`: this statement denies nothing: its actions act on `scp-iam:user`, and no pattern in `Resource` means such a resource
+          name resources of the type `scp-iam:user`, or correct the actions
+        NeverApplies of 3 at 5:12+6
+          `Statement[3]`: this statement denies nothing: its actions have no resources, and only the bare `*` in `Resource` matches those
+          write "Resource": ["*"]
+        NeverApplies of 4 at 6:12+6
+          `Statement[4]`: this statement denies nothing: no action exists that it names
+          correct the actions, or remove the statement
+        NeverApplies of 5 at 8:97+8
+          `Statement[5].Condition.StringLike.scp:UserName`: this statement allows nothing: `StringEquals` and `StringLike` on `scp:UserName` are never both true
+          correct the condition, or remove the statement
+        BulkAction of 6 at 9:30+18
+          `Statement[6].Action`: `iam:DeletePolicy` is denied here, and `iam:BatchDeletePolicies`, which does that to many at once, is not
+          add `iam:BatchDeletePolicies` to the actions
+        Contradiction of 6 at 10:95+12
+          `Statement[6].Condition.NotIpAddress.scp:SourceIp`: this statement denies only while `scp:SourceIp` cannot be found out: `IpAddress` and `NotIpAddress` on `scp:SourceIp` are never both true
+          correct the condition, or remove the statement
+        Subsumed of 7 at 11:26+7
+          `Statement[7]`: all that this statement allows, `Statement[0]` (Sid `Look`, line 2) allows as well
+          remove it, or narrow the other one, if it was meant to make a difference
+        UnreachableAction of 7 at 11:46+15
+          `Statement[7].Action[0]`: this statement never allows `iam:ListUsers`: that action has no resources, so only the bare `*` matches it
+          move the action to a statement with "Resource": ["*"]
+        Subsumed of 9 at 13:12+6
+          `Statement[9]`: all that this statement denies, `Statement[8]` (line 12) denies as well
+          remove it, or narrow the other one, if it was meant to make a difference
+        TakenAway of 10 at 14:12+7
+          `Statement[10]`: this statement allows nothing: `Statement[8]` (line 12) denies all of it
+          a Deny wins over every Allow: narrow the Deny, or remove this statement
+        OpenEnded of 11 at 15:21+11
+          `Statement[11].NotAction`: `NotAction` with Allow allows every action of every service but these, on every resource, also those that will be defined later
+          name in `Action` what is to be allowed; or keep this, and add a Deny for what must never be allowed
+        UnicodeForm of 11 at 15:120+14
+          `Statement[11].Condition.StringEquals.scp:RequestedRegion`: `é` is written as several code points here, and is compared as such: written as one, it is another text
+          write the text in Unicode normal form C, or list both forms
+        "#);
 }
