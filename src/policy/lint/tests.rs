@@ -25,6 +25,8 @@ fn catalogue() -> Catalogue {
         ("vm:ShowServers", AccessLevel::Read, &["vm:server"]),
         ("vm:DeleteServer", AccessLevel::Delete, &["vm:server"]),
         ("vm:DeleteServers", AccessLevel::Delete, &["vm:server"]),
+        ("vm:DetachDisk", AccessLevel::Update, &["vm:disk", "vm:server"]),
+        ("vm:DetachBulkDisk", AccessLevel::Update, &["vm:disk"]),
         ("vm:tag:delete", AccessLevel::Delete, &[]),
         ("vm:tag:delete-bulk", AccessLevel::Delete, &[]),
     ] {
@@ -147,6 +149,53 @@ fn what_stands_at_a_resource_is_about_that_resource() {
     let document = r#"{"Version": "2024-07-01", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": [],
         "Principal": {"Account": ["1234"]}, "Condition": {"StringEquals": {"scp:ResourceTag/a": "b"}}}}"#;
     assert_eq!(found(document, &trust), []);
+}
+
+/// What the traps of a document of an identity say.
+fn messages(text: &str) -> Vec<String> {
+    found(&document(text, ""), &identity()).into_iter().map(|trap| trap.message).collect()
+}
+
+#[test]
+fn a_contradiction_names_the_entries_that_exclude_each_other_and_no_other() {
+    let said = |condition: &str| match messages(&format!("+iam:ShowUser if {condition}")).as_slice() {
+        [one] => one.split("nothing: ").nth(1).unwrap().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    let name = |values: &str| values.replace('~', "scp:UserName");
+    assert_eq!(
+        said(r#""Null": {"scp:CurrentTime": "true"}, "DateLessThan": {"scp:CurrentTime": "2026-01-01"}"#),
+        "`Null` on `scp:CurrentTime` is never true"
+    );
+    assert_eq!(
+        said(&name(r#""StringNotEquals": {"~": "z"}, "StringEquals": {"~": "a"}, "StringLike": {"~": "b*"}"#)),
+        "`StringEquals` and `StringLike` on `scp:UserName` are never both true"
+    );
+    assert_eq!(
+        said(&name(
+            r#""StringEquals": {"~": ["a", "b"]}, "ForAnyValue:StringEquals": {"~": ["b", "c"]}, "StringLike": {"~": ["a*", "c*"]}"#
+        )),
+        "`StringEquals`, `ForAnyValue:StringEquals`, `StringLike` on `scp:UserName` are never all true"
+    );
+}
+
+#[test]
+fn a_key_that_is_not_there_switches_an_allow_off_and_not_a_deny() {
+    let undefined = r#""StringEquals": {"iam:userNone": "x"}"#;
+    check(&format!("+iam:ShowUser\n+iam:ShowUser if {undefined}"), &[]);
+    check(&format!("-iam:ShowUser\n-iam:ShowUser if {undefined}"), &[(Lint::Subsumed, 1)]);
+}
+
+#[test]
+fn what_is_subsumed_is_so_by_a_statement_that_stays() {
+    let said = messages("+iam:ShowUser on ~iam:user/a*\n+iam:ShowUser\n+iam:ShowUser on ~iam:user/ab");
+    assert_eq!(said.iter().map(|said| said.matches("`Statement[1]`").count()).collect::<Vec<_>>(), [1, 1]);
+}
+
+#[test]
+fn an_action_for_many_counts_where_it_touches_the_same() {
+    check("-vm:DetachDisk on ~vm:disk/*\n+vm:DetachBulkDisk", &[(Lint::BulkAction, 0)]);
+    check("-vm:DetachDisk on ~vm:server/*\n+vm:DetachBulkDisk", &[]);
 }
 
 #[test]
