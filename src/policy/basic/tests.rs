@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::document::{Owner, Policy, parse};
+use crate::policy::document::{DOCUMENT_BYTES_MAX, Owner, Policy, STATEMENTS_MAX, parse};
 use crate::policy::evaluate::{Policies, evaluate};
 use crate::policy::request::{Context, Scalar, Values};
 use crate::policy::sample::{ACCOUNT, catalogue, request, resource};
@@ -115,6 +115,42 @@ fn a_list_does_not_grow_beyond_its_limit() {
     assert_eq!(merged.rules().iter().map(|rule| rule.actions.len()).collect::<Vec<_>>(), [1_000, 402]);
     assert_eq!(merged.merged(), merged);
     assert_eq!(basic(&merged.to_json()), merged);
+}
+
+#[test]
+fn as_much_as_may_be_is_read_and_no_more() {
+    let condition = |number: usize| format!(r#"{{"operator": "Null", "key": "scp:RequestTag/{number}", "values": ["true"]}}"#);
+    let conditions = |count: usize| format!("[{}]", (0..count).map(condition).collect::<Vec<_>>().join(","));
+    let rules = |rules: &[String]| read(&format!("{{\"rules\": [{}]}}", rules.join(",")));
+    let most = rules(&[rule(&[("conditions", &conditions(CONDITIONS_MAX))])]).unwrap();
+    assert_eq!(basic(&most.to_json()), most);
+    assert_eq!(rules(&vec![rule(&[]); STATEMENTS_MAX]).unwrap().merged().rules().len(), 1);
+    let size =
+        |chars: usize| rules(&[rule(&[("sid", "\"s\""), ("actions", &format!("[\"iam:*\", \"iam:{}\"]", "a".repeat(50)))]), long(chars)]);
+    // From here on a list of one value has a line of its own.
+    let grown = size(200).unwrap().to_json().len();
+    let most = DOCUMENT_BYTES_MAX - grown + 200;
+    assert_eq!(size(most).unwrap().to_json().len(), DOCUMENT_BYTES_MAX);
+    for (found, part) in [
+        (rules(&[rule(&[("conditions", &conditions(CONDITIONS_MAX + 1))])]), format!("the limit is {CONDITIONS_MAX}")),
+        (rules(&vec![rule(&[]); STATEMENTS_MAX + 1]), format!("there are {} rules", STATEMENTS_MAX + 1)),
+        (size(most + 1), format!("the policy would have {} bytes", DOCUMENT_BYTES_MAX + 1)),
+    ] {
+        let said = found.unwrap_err();
+        assert!(said.contains(&part), "{said}");
+    }
+}
+
+/// A rule with a condition on a text of so many characters.
+fn long(chars: usize) -> String {
+    let condition = format!(r#"[{{"operator": "StringEquals", "key": "scp:UserName", "values": ["{}"]}}]"#, "x".repeat(chars));
+    rule(&[("resources", "[\"srn:e:::::iam:user/x\"]"), ("conditions", &condition)])
+}
+
+#[test]
+fn an_action_that_stands_twice_is_one() {
+    let twice = basic(&policy_of(r#"{"Effect": "Allow", "Action": ["iam:a", "iam:b", "iam:a"], "Resource": "*"}"#));
+    assert_eq!(twice.merged().rules()[0].actions.len(), 2);
 }
 
 #[test]
