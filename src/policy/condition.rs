@@ -388,8 +388,8 @@ fn warn_of_absent_keys<'a>(reader: &Reader<'a>, at: &Cursor<'a>, entries: &[Entr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Policy;
     use crate::policy::sample::catalogue;
+    use crate::policy::{Attribute, Catalogue, Policy, ValueType};
     use crate::source::{Report, Source};
 
     #[test]
@@ -410,5 +410,25 @@ mod tests {
             assert!(Policy::load(&Source::new("p", text), "p", Owner::system(), &catalogue, &report).is_some());
             assert!(report.to_string().contains(hint), "{key}: {report}");
         }
+    }
+
+    #[test]
+    fn a_star_is_no_pattern_for_srns() {
+        let mut builder = Catalogue::builder("e".parse().unwrap());
+        builder.service("vm", "scp-vm", &[]).unwrap();
+        let kind = builder.resource_type("vm:server").unwrap();
+        builder.attribute(Attribute { kind, name: "image".into(), holds: ValueType::Srn, abac: true }).unwrap();
+        let catalogue = builder.build();
+        let said = |value: &str| {
+            let text = format!(
+                r#"{{"Version": "2024-07-01", "Statement": {{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {{"SrnLike": {{"vm:serverImage": "{value}"}}}}}}}}"#
+            );
+            let report = Report::new();
+            assert!(Policy::load(&Source::new("p", text), "p", Owner::system(), &catalogue, &report).is_none());
+            report.to_string()
+        };
+        let star = said("*");
+        assert!(star.contains("`*` is no SRN") && star.contains("`Null` asks whether there is a value at all"), "{star}");
+        assert!(said("x").contains("`x` is neither `*` nor an SRN"));
     }
 }

@@ -523,6 +523,10 @@ mod tests {
             (of("[]"), "there is no statement"),
             (of("{}"), "names no actions"),
             (of(r#"{"Effect": "Allow", "Action": "*", "Resource": ["nonsense"]}"#), "neither `*` nor an SRN"),
+            (
+                of(r#"{"Effect": "Allow", "Action": "*", "Principal": {"Service": "a.b"}, "Resource": ["nonsense"]}"#),
+                "neither `*` nor an SRN",
+            ),
             (of(r#"{"Effect": "Allow", "Action": "*", "Resource": "srn:e:::::iam:"}"#), "end it with `type/id`"),
             (of(r#"{"Effect": "Allow", "Action": "*", "Resource": "srn:e:::::iam:user"}"#), "write `srn:e:::::iam:user/*`"),
             (of(r#"{"Effect": "Allow", "Action": "*", "Resource": "srn:e:::::iam:user/*1*2*3*4*5*6*7*8*9*0*1*2*3*4*5*6*"}"#), "17 `*`"),

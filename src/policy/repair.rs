@@ -270,6 +270,7 @@ mod tests {
         check("{\"a\": \"x\\\\\", \"b\": c}", &[(1, 19)], true);
         check("{\"a\": [x", &[(1, 8), (1, 10)], false);
         check("{\"a\": 1  \n  ", &[(2, 3)], false);
+        check("[\"b\"\"c\"]", &[(1, 5)], true);
     }
 
     #[test]

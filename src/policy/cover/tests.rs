@@ -82,6 +82,7 @@ const LOCAL_AGAIN: &str = r#""IpAddress": {"scp:sourceip": ["192.0.2.1/32", "10.
 const KEY: &str = r#""StringEquals": {"scp:AuthenticationType": ["AuthenticationKey", "X"]}"#;
 const KEY_AGAIN: &str = r#""StringEquals": {"scp:AuthenticationType": ["X", "AuthenticationKey", "X"]}"#;
 const FOO: &str = r#""StringEquals": {"scp:UserName": "foo"}"#;
+const UNDEFINED: &str = r#""StringEquals": {"iam:userNone": "x"}"#;
 const NOT_FOO: &str = r#""StringNotEquals": {"scp:UserName": "foo"}"#;
 
 fn check(held: &[&str], gained: &str, expected: Option<&str>) {
@@ -125,6 +126,7 @@ fn what_somebody_has_they_may_give() {
         (&["*;-iam:*"], "*;-iam:*"),
         (&["*;-* on ~iam:user/root*"], "vm:*;* on ~iam:*/*;-*"),
         (&[&with("*;-iam:*", LOCAL)], "*;-iam:*"),
+        (&[&with("*;-iam:*", LOCAL)], &with("*;-iam:*", LOCAL_AGAIN)),
         (&["iam:ShowUser"], "-*"),
     ] {
         check(held, gained, None);
@@ -153,6 +155,8 @@ fn what_somebody_does_not_have_they_may_not_give_and_are_told_why() {
         (&[&with("*", LOCAL)], &with("*", &LOCAL.replace("IpAddress", "ForAllValues:IpAddress")), "without the conditions"),
         // not the holder, but somebody who is given it
         (&[&with("*", NOT_FOO)], &with("*", NOT_FOO), "without the conditions"),
+        // what allows nothing yet is nothing to give: the key may be defined one day
+        (&[&with("*", UNDEFINED)], &with("*", UNDEFINED), "without the conditions"),
         // still to be defined
         (&["iam:*", "vm:*"], "*", "statement 1 allows by `*` what no definition knows yet, which your own policies do not allow"),
         (&["iam:* vm:*"], "!iam:*", "statement 1 allows by `NotAction` what no definition knows yet"),
@@ -217,7 +221,7 @@ fn an_empty_account_is_the_holders_in_policies_of_nobody_too() {
 fn a_new_version_may_keep_what_the_old_one_allowed_and_loses_what_it_no_longer_denies() {
     let catalogue = catalogue(false);
     let own = Owner::account(ACCOUNT);
-    let not_foo = format!("* if {NOT_FOO}");
+    let (not_foo, denied_foo) = (format!("* if {NOT_FOO}"), format!("-* if {FOO}"));
     for (held, old, new, within, loses) in [
         (&["iam:*"][..], "vm:*", "vm:*;iam:ShowUser", true, false),
         (&["iam:*"], "vm:Show*", "vm:*", false, false),
@@ -231,6 +235,7 @@ fn a_new_version_may_keep_what_the_old_one_allowed_and_loses_what_it_no_longer_d
         (&[], "*;-vm:*", "*;-vm:ListServers vm:ShowServer vm:DeleteServer", true, true),
         (&[], "-* on ~iam:user/a", "-* on ~iam:user/*", true, false),
         (&[], "-later:*", "-later:Show*", true, true),
+        (&[], &denied_foo, &denied_foo, true, false),
     ] {
         let held: Vec<_> = held.iter().map(|text| read(text, own.clone(), &catalogue)).collect();
         let (before, after) = (read(old, own.clone(), &catalogue), read(new, own.clone(), &catalogue));
