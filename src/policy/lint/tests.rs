@@ -184,6 +184,8 @@ fn a_key_that_is_not_there_switches_an_allow_off_and_not_a_deny() {
     let undefined = r#""StringEquals": {"iam:userNone": "x"}"#;
     check(&format!("+iam:ShowUser\n+iam:ShowUser if {undefined}"), &[]);
     check(&format!("-iam:ShowUser\n-iam:ShowUser if {undefined}"), &[(Lint::Subsumed, 1)]);
+    let never = r#""Null": {"scp:CurrentTime": "true"}"#;
+    check(&format!("+iam:ShowUser\n+iam:ShowUser if {never}"), &[(Lint::NeverApplies, 1)]);
 }
 
 #[test]
@@ -203,7 +205,15 @@ fn whoever_is_of_an_account_is_among_all_of_it() {
     let mut builder = Catalogue::builder("e".parse().unwrap());
     builder.service("iam", "scp-iam", &[]).unwrap();
     declare(&mut builder, "sts:AssumeRole", AccessLevel::Update, &["iam:role"]);
+    declare(&mut builder, "iam:ShowUser", AccessLevel::Read, &["iam:user"]);
     let catalogue = builder.build();
+    let about = |resource: &str| {
+        let statement =
+            format!(r#"{{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": ["{resource}"], "Principal": {{"Account": "1"}}}}"#);
+        let source = Source::new("p.json", format!(r#"{{"Version": "2024-07-01", "Statement": {statement}}}"#));
+        lint(&source, &Standing::Trust(Owner::account(ACCOUNT)), &catalogue, &Report::new()).is_some()
+    };
+    assert_eq!(["*", "srn:e:::::iam:role/x", "srn:e:::::iam:user/x"].map(about), [true, true, false]);
     let twice = |one: &str, other: &str| {
         let statement = |who: &str| format!(r#"{{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": [], "Principal": {who}}}"#);
         let document = format!(r#"{{"Version": "2024-07-01", "Statement": [{}, {}]}}"#, statement(one), statement(other));
