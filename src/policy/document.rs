@@ -12,6 +12,7 @@ use super::action::{self, ActionRule, Actions, Wording};
 use super::attached::Attachment;
 use super::catalogue::Catalogue;
 use super::condition::{self, Entry};
+use super::index::Index;
 use super::index_set::IndexSet;
 use super::principal::{self, Principals};
 use super::reader::{Member, Reader, quoted, shown, text, wrong};
@@ -140,6 +141,7 @@ pub(super) struct Body {
     pub(super) allowed: IndexSet,
     /// How many actions the catalogue had.
     pub(super) actions: usize,
+    pub(super) index: Index,
 }
 
 /// One compiled statement.
@@ -225,7 +227,8 @@ impl Policy {
                 .for_each(|statement| all.extend(&statement.actions));
             all
         };
-        let body = Body { denied: covered(Effect::Deny), allowed: covered(Effect::Allow), statements: statements.into(), actions };
+        let index = Index::of(&statements);
+        let body = Body { denied: covered(Effect::Deny), allowed: covered(Effect::Allow), statements: statements.into(), actions, index };
         Some(Self { id: id.into(), body: Some(body) })
     }
 

@@ -6,7 +6,7 @@ use std::slice;
 use super::attached::ResourcePolicy;
 use super::condition::Key;
 use super::document::{Body, Effect, Policy, Statement};
-use super::judge::{Truth, judge};
+use super::judge::{Truth, judge, judge_covering};
 use super::request::{Kind, Request, Resource};
 use super::{AttributeId, Known};
 
@@ -317,15 +317,13 @@ fn strongest(body: &Body, request: &Request<'_>, effect: Effect, place: impl Fn(
     if !concerned.contains(request.action.index()) {
         return found;
     }
-    for (statement, candidate) in body.statements.iter().enumerate().filter(|(_, statement)| statement.effect == effect) {
-        let truth = judge_truth(candidate, request);
+    body.index.each(&body.statements, effect, request, |number, statement, covered| {
+        let truth = judge_covering(statement, request, covered).truth;
         if truth != Truth::No {
-            found = found.or(Found { truth, deciding: Some(Deciding { policy: place(), statement }) }, effect);
+            found = found.or(Found { truth, deciding: Some(Deciding { policy: place(), statement: number }) }, effect);
         }
-        if truth == Truth::Yes {
-            break;
-        }
-    }
+        truth == Truth::Yes
+    });
     found
 }
 

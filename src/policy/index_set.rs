@@ -53,6 +53,12 @@ impl IndexSet {
         Some(place * BITS + word.trailing_zeros() as usize)
     }
 
+    /// Every number, the smallest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
+        let bits = |word: u64| (0..BITS).filter(move |bit| word >> bit & 1 == 1);
+        self.0.iter().enumerate().flat_map(move |(place, word)| bits(*word).map(move |bit| place * BITS + bit))
+    }
+
     /// How many machine words it takes.
     pub(super) const fn words(&self) -> usize {
         self.0.len()

@@ -96,13 +96,21 @@ impl<'p> Judged<'p> {
 
 /// Judges a statement of the principal's own policies, or of the policy of the only resource there is.
 pub(super) fn judge<'p>(statement: &'p Statement, request: &Request<'_>) -> Judged<'p> {
+    judge_covering(statement, request, None)
+}
+
+/// The same for a statement of which one pattern is known to cover the resource with this index.
+pub(super) fn judge_covering<'p>(statement: &'p Statement, request: &Request<'_>, covered: Option<usize>) -> Judged<'p> {
     if !statement.actions.contains(request.action.index()) {
         return Judged::missed(Miss::Action);
     }
     if statement.principals.as_ref().is_some_and(|principals| !principals.name(&request.principal)) {
         return Judged::missed(Miss::Principal);
     }
-    if let Some(miss) = misses_resources(statement, request) {
+    let covers = |place: usize, resource: &Resource<'_>| {
+        covered == Some(place) || statement.resources.cover(resource, request.principal.account)
+    };
+    if let Some(miss) = misses_resources(statement, request, &covers) {
         return Judged::missed(miss);
     }
     let effect = statement.effect;
@@ -116,26 +124,26 @@ pub(super) fn judge<'p>(statement: &'p Statement, request: &Request<'_>) -> Judg
     if statement.resource_entries.is_empty() {
         return all;
     }
-    all.and(resource_entries(statement, request), effect)
+    all.and(resource_entries(statement, request, &covers), effect)
 }
 
-fn misses_resources<'p>(statement: &Statement, request: &Request<'_>) -> Option<Miss<'p>> {
+fn misses_resources<'p>(statement: &Statement, request: &Request<'_>, covers: &impl Fn(usize, &Resource<'_>) -> bool) -> Option<Miss<'p>> {
     if request.resources.is_empty() {
         return (!statement.resources.everything()).then_some(Miss::NeedsEverything);
     }
-    let mut resources = request.resources.iter();
+    let mut resources = request.resources.iter().enumerate();
     match statement.effect {
-        Effect::Allow => resources.position(|resource| !covers(statement, request, resource)).map(Miss::Uncovered),
-        Effect::Deny => (!resources.any(|resource| covers(statement, request, resource))).then_some(Miss::Untouched),
+        Effect::Allow => resources.find(|(place, resource)| !covers(*place, resource)).map(|(place, _)| Miss::Uncovered(place)),
+        Effect::Deny => (!resources.any(|(place, resource)| covers(place, resource))).then_some(Miss::Untouched),
     }
 }
 
-fn covers(statement: &Statement, request: &Request<'_>, resource: &Resource<'_>) -> bool {
-    statement.resources.cover(resource, request.principal.account)
-}
-
 /// The entries about resources (R46): an Allow needs all resources, a Deny one of those that its patterns match.
-fn resource_entries<'p>(statement: &'p Statement, request: &Request<'_>) -> Judged<'p> {
+fn resource_entries<'p>(
+    statement: &'p Statement,
+    request: &Request<'_>,
+    covers: &impl Fn(usize, &Resource<'_>) -> bool,
+) -> Judged<'p> {
     let effect = statement.effect;
     let entries = || statement.resource_entries.iter();
     let all = |judged: &mut dyn Iterator<Item = Judged<'p>>| judged.fold(Judged::APPLIES, |all, one| all.and(one, effect));
@@ -148,7 +156,7 @@ fn resource_entries<'p>(statement: &'p Statement, request: &Request<'_>) -> Judg
             judged.reduce(|all, one| all.and(one, effect)).unwrap_or_else(|| on(entry, effect, request, None))
         })),
         Effect::Deny => {
-            let matched = request.resources.iter().enumerate().filter(|(_, resource)| covers(statement, request, resource));
+            let matched = request.resources.iter().enumerate().filter(|(place, resource)| covers(*place, resource));
             let judged = matched.map(|(place, _)| all(&mut entries().map(|entry| at(entry, effect, request, place))));
             judged.reduce(|one, other| one.or(other, effect)).unwrap_or(Judged::missed(Miss::Untouched))
         }

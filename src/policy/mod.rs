@@ -27,6 +27,7 @@ mod attached;
 mod condition;
 mod glob;
 mod inclusion;
+mod index;
 mod index_set;
 mod judge;
 mod loss;

@@ -1,0 +1,556 @@
+//! Which statements of a policy may apply to a request, found without looking at the others.
+//!
+//! Every pattern is filed under one feature that each id it matches must have: the whole id, how it starts or ends, or a few bytes
+//! somewhere in it, whichever the fewest patterns of the policy share. A request looks up the features of its resource. Where many
+//! statements stand in one place, their distinct conditions are numbered, and each is judged once for all of them.
+//!
+//! INVARIANT: only a filter. What is found is judged as without an index, and a statement that is left out would be judged
+//! [`Truth::No`] (test `what_the_index_leaves_out_does_not_apply`).
+//!
+//! SECURITY: the hash is not keyed. Who writes a policy can make its own features collide, and gains a search from end to end.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::document::{Effect, Statement};
+use super::glob::{Glob, Symbol};
+use super::index_set::IndexSet;
+use super::judge::Truth;
+use super::request::{Request, Resource};
+
+/// Policies with no more patterns of one effect are searched from end to end.
+const WORTHWHILE: usize = 8;
+/// A statement with more actions is filed once, for all actions.
+const ACTIONS_FILED: usize = 16;
+/// A pattern that means more resource types is filed once, for all types.
+const KINDS_FILED: usize = 4;
+/// The lengths, in bytes, that beginnings and ends are cut to: each that occurs costs a look.
+const LENGTHS: [usize; 13] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96];
+/// How many bytes somewhere in an id are a feature; fewer when the pattern has no piece so long.
+const WITHIN: usize = 4;
+/// A beginning or an end that so few patterns share is good enough: what stands within an id costs more looks.
+const FEW: u32 = 8;
+/// From how many statements in one place on their conditions are numbered.
+const TESTED: usize = 4;
+/// How many conditions of one place are numbered; the others are judged statement by statement.
+const TESTS_MAX: usize = 64;
+/// Places of which is known whether they were looked at for this resource.
+const VISITED: usize = 4096;
+
+/// The statements of a policy by what they are about.
+#[derive(Debug, Clone)]
+pub(super) struct Index {
+    allow: Side,
+    deny: Side,
+}
+
+/// The statements of one effect.
+#[derive(Debug, Clone)]
+enum Side {
+    /// Few patterns: the numbers of the statements.
+    Few(Box<[u32]>),
+    Filed(Files),
+}
+
+#[derive(Debug, Clone)]
+struct Files {
+    /// What there is to look up.
+    shapes: Box<[Shape]>,
+    /// Open addressing with linear probing; the length is a power of two, and at least one slot is empty.
+    slots: Box<[Slot]>,
+    candidates: Box<[Candidate]>,
+    /// For candidates of places with tests: bit n says that the place's test n is a condition of the statement.
+    masks: Box<[u64]>,
+    tests: Box<[Test]>,
+    /// Bloom filter of the bytes that stand within ids, of any length; the number of words is a power of two.
+    within: Box<[u64]>,
+}
+
+/// A feature of an id; its text is hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Feature {
+    /// None.
+    Any,
+    /// All of it.
+    Whole,
+    /// So many bytes at the beginning.
+    Start(u16),
+    /// So many bytes at the end.
+    End(u16),
+    /// So many bytes somewhere.
+    Within(u16),
+}
+
+/// What a key is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Shape {
+    feature: Feature,
+    by_action: bool,
+    by_kind: bool,
+}
+
+/// A place: the candidates with one key.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    key: u64,
+    /// The first candidate.
+    first: u32,
+    /// How many; none in an empty slot.
+    len: u32,
+    /// The first test.
+    tests: u32,
+    /// How many.
+    tested: u32,
+    /// The first mask, if there are tests.
+    masks: u32,
+}
+
+/// A statement that may apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    statement: u32,
+    /// Which of its patterns; `None` for the bare `*`.
+    pattern: Option<u32>,
+}
+
+/// What several statements of a place need.
+#[derive(Debug, Clone, Copy)]
+enum Test {
+    /// The actions of this statement.
+    Actions(u32),
+    /// A condition of this statement.
+    Entry(u32, u32),
+}
+
+impl Index {
+    pub(super) fn of(statements: &[Statement]) -> Self {
+        Self { allow: Side::of(statements, Effect::Allow), deny: Side::of(statements, Effect::Deny) }
+    }
+
+    /// Hands over the statements of an effect that may apply, until told to stop with `true`; one may come more than once. With
+    /// each comes the place of a resource that one of its patterns surely covers, if that is known.
+    pub(super) fn each(
+        &self,
+        statements: &[Statement],
+        effect: Effect,
+        request: &Request<'_>,
+        mut take: impl FnMut(usize, &Statement, Option<usize>) -> bool,
+    ) {
+        let side = match effect {
+            Effect::Allow => &self.allow,
+            Effect::Deny => &self.deny,
+        };
+        let files = match side {
+            Side::Few(numbers) => {
+                let all = numbers.iter().filter_map(|number| Some((*number as usize, statements.get(*number as usize)?)));
+                let _ = all.map(|(number, statement)| take(number, statement, None)).any(|stop| stop);
+                return;
+            }
+            Side::Filed(files) => files,
+        };
+        let mut search = Search { files, statements, effect, request, take: &mut take };
+        match (request.resources, effect) {
+            ([], _) => drop(search.without_resource()),
+            // It needs a pattern for each.
+            ([first, ..], Effect::Allow) => drop(search.by_resource(0, first)),
+            (all, Effect::Deny) => {
+                let _ = all.iter().enumerate().any(|(place, resource)| search.by_resource(place, resource));
+            }
+        }
+    }
+}
+
+/// A search of one side for one request. Every step says whether to stop.
+struct Search<'s, 'r, 'a, T> {
+    files: &'s Files,
+    statements: &'s [Statement],
+    effect: Effect,
+    request: &'r Request<'a>,
+    take: &'r mut T,
+}
+
+impl<T: FnMut(usize, &Statement, Option<usize>) -> bool> Search<'_, '_, '_, T> {
+    /// Only the bare `*` matches an action without resources (R19).
+    fn without_resource(&mut self) -> bool {
+        let bare = |shape: &&Shape| shape.feature == Feature::Any && !shape.by_kind;
+        let files = self.files;
+        files.shapes.iter().filter(bare).any(|shape| self.look(shape.base(self.request, None), None))
+    }
+
+    fn by_resource(&mut self, place: usize, resource: &Resource<'_>) -> bool {
+        let (files, id) = (self.files, resource.id.as_bytes());
+        let on = Some((place, resource));
+        files.shapes.iter().any(|shape| {
+            let base = shape.base(self.request, Some(resource));
+            match shape.feature {
+                Feature::Any => self.look(base, on),
+                Feature::Whole => self.look(mixed(base, hash(id)), on),
+                Feature::Start(length) => {
+                    id.get(..usize::from(length)).is_some_and(|start| self.look(mixed(base, hash(start)), on))
+                }
+                Feature::End(length) => {
+                    let end = id.len().checked_sub(usize::from(length)).and_then(|from| id.get(from..));
+                    end.is_some_and(|end| self.look(mixed(base, hash(end)), on))
+                }
+                Feature::Within(length) => self.within(base, usize::from(length), on, id),
+            }
+        })
+    }
+
+    fn within(&mut self, base: u64, length: usize, on: Option<(usize, &Resource<'_>)>, id: &[u8]) -> bool {
+        let mut visited = [0_u64; VISITED / 64];
+        id.windows(length).any(|bytes| {
+            let text = hash(bytes);
+            if !self.files.may_have(text) {
+                return false;
+            }
+            let Some(slot) = self.files.find(mixed(base, text)) else { return false };
+            let number = slot.first as usize;
+            if let Some(word) = visited.get_mut(number / 64) {
+                if *word >> (number % 64) & 1 == 1 {
+                    return false;
+                }
+                *word |= 1 << (number % 64);
+            }
+            self.judge(slot, on)
+        })
+    }
+
+    fn look(&mut self, key: u64, on: Option<(usize, &Resource<'_>)>) -> bool {
+        self.files.find(key).is_some_and(|slot| self.judge(slot, on))
+    }
+
+    /// Hands over the candidates of a place that its tests leave.
+    fn judge(&mut self, slot: Slot, on: Option<(usize, &Resource<'_>)>) -> bool {
+        let Files { candidates, masks, .. } = self.files;
+        let first = slot.first as usize;
+        let candidates = candidates.get(first..first + slot.len as usize).unwrap_or_default();
+        if slot.tested == 0 {
+            return candidates.iter().any(|candidate| self.hand_over(*candidate, on));
+        }
+        let failed = self.failed(slot);
+        let from = slot.masks as usize;
+        let masks = masks.get(from..from + candidates.len()).unwrap_or_default();
+        let left = candidates.iter().zip(masks).filter(|(_, mask)| **mask & failed == 0);
+        left.map(|(candidate, _)| *candidate).any(|candidate| self.hand_over(candidate, on))
+    }
+
+    /// The tests of a place that surely fail, as bits.
+    fn failed(&self, slot: Slot) -> u64 {
+        let from = slot.tests as usize;
+        let tests = self.files.tests.get(from..from + slot.tested as usize).unwrap_or_default();
+        let mut failed = 0;
+        for (bit, test) in tests.iter().enumerate() {
+            let fails = match *test {
+                Test::Actions(statement) => {
+                    let statement = self.statements.get(statement as usize);
+                    statement.is_none_or(|statement| !statement.actions.contains(self.request.action.index()))
+                }
+                Test::Entry(statement, entry) => {
+                    let entry = self.statements.get(statement as usize).and_then(|statement| statement.entries.get(entry as usize));
+                    let Request { principal, context, .. } = self.request;
+                    entry.is_none_or(|entry| entry.judge(self.effect, context, principal.account, None) == Truth::No)
+                }
+            };
+            failed |= u64::from(fails) << bit;
+        }
+        failed
+    }
+
+    fn hand_over(&mut self, candidate: Candidate, on: Option<(usize, &Resource<'_>)>) -> bool {
+        let number = candidate.statement as usize;
+        let Some(statement) = self.statements.get(number) else { return false };
+        if let (Some(pattern), Some((_, resource))) = (candidate.pattern, on)
+            && !statement.resources.covers_by(pattern as usize, resource, self.request.principal.account)
+        {
+            return false;
+        }
+        (self.take)(number, statement, on.map(|(place, _)| place))
+    }
+}
+
+impl Shape {
+    /// What the key starts with, for an action and a resource.
+    fn base(self, request: &Request<'_>, resource: Option<&Resource<'_>>) -> u64 {
+        let action = self.by_action.then(|| request.action.index());
+        let kind = resource.filter(|_| self.by_kind).map(|resource| resource.kind.index());
+        self.feature.base(action, kind)
+    }
+}
+
+impl Feature {
+    fn base(self, action: Option<usize>, kind: Option<usize>) -> u64 {
+        let (tag, length) = match self {
+            Self::Any => (1, 0),
+            Self::Whole => (2, 0),
+            Self::Start(length) => (3, length),
+            Self::End(length) => (4, length),
+            Self::Within(length) => (5, length),
+        };
+        let number = |index: Option<usize>| index.map_or(0, |index| index as u64 + 1);
+        mixed(number(action) << 32 | number(kind), tag << 32 | u64::from(length))
+    }
+}
+
+impl Files {
+    fn find(&self, key: u64) -> Option<Slot> {
+        let last = self.slots.len() - 1;
+        let mut place = key as usize & last;
+        loop {
+            let slot = self.slots.get(place)?;
+            if slot.len == 0 {
+                return None;
+            }
+            if slot.key == key {
+                return Some(*slot);
+            }
+            place = (place + 1) & last;
+        }
+    }
+
+    /// Whether some pattern may have been filed under these bytes within.
+    fn may_have(&self, text: u64) -> bool {
+        let (word, bit) = bloom(text, self.within.len());
+        self.within.get(word).is_some_and(|word| word >> bit & 1 == 1)
+    }
+}
+
+fn bloom(text: u64, words: usize) -> (usize, u32) {
+    ((text >> 8) as usize & (words.max(1) - 1), (text & 63) as u32)
+}
+
+/// Two numbers, mixed so that every bit of both counts.
+fn mixed(one: u64, other: u64) -> u64 {
+    let product = u128::from(one ^ 0x9e37_79b9_7f4a_7c15) * u128::from(other ^ 0xd1b5_4a32_d192_ed03);
+    (product >> 64) as u64 ^ product as u64
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let start = 0xa076_1d64_78bd_642f ^ bytes.len() as u64;
+    let hash = words.iter().fold(start, |hash, word| mixed(hash, u64::from_le_bytes(*word)));
+    let rest = rest.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte));
+    mixed(hash, rest)
+}
+
+/// A pattern that is still to be filed, and under what it can be.
+struct Draft {
+    candidate: Candidate,
+    /// `None`: all of them.
+    actions: Option<Vec<usize>>,
+    kinds: Option<Vec<usize>>,
+    /// Features with the hash of their texts, the best first.
+    features: Vec<(Feature, u64)>,
+}
+
+impl Side {
+    fn of(statements: &[Statement], effect: Effect) -> Self {
+        let own = || (0_u32..).zip(statements).filter(|(_, statement)| statement.effect == effect);
+        let drafts: Vec<Draft> = own().flat_map(|(number, statement)| drafts(number, statement)).collect();
+        if drafts.len() <= WORTHWHILE {
+            return Self::Few(own().map(|(number, _)| number).collect());
+        }
+        Self::Filed(Files::of(statements, &drafts))
+    }
+}
+
+fn drafts(number: u32, statement: &Statement) -> Vec<Draft> {
+    let few = |set: &IndexSet, most: usize| {
+        let found: Vec<usize> = set.iter().take(most + 1).collect();
+        (found.len() <= most).then_some(found)
+    };
+    let actions = few(&statement.actions, ACTIONS_FILED);
+    let draft = |pattern: Option<u32>, kinds: Option<Vec<usize>>, features: Vec<(Feature, u64)>| Draft {
+        candidate: Candidate { statement: number, pattern },
+        actions: actions.clone(),
+        kinds,
+        features,
+    };
+    if statement.resources.everything() {
+        return vec![draft(None, None, vec![(Feature::Any, 0)])];
+    }
+    let patterns = (0_u32..).zip(statement.resources.ids());
+    patterns.map(|(pattern, (kinds, id))| draft(Some(pattern), few(kinds, KINDS_FILED), features(id))).collect()
+}
+
+/// What every id that a pattern matches has.
+fn features(id: &Glob) -> Vec<(Feature, u64)> {
+    let symbols = id.symbols();
+    let pieces: Vec<(usize, &[Symbol])> = pieces(&symbols);
+    let text = |piece: &[Symbol]| -> Vec<u8> {
+        let chars = piece.iter().filter_map(|symbol| if let Symbol::Char(char) = symbol { Some(*char) } else { None });
+        chars.collect::<String>().into_bytes()
+    };
+    if let [(0, whole)] = pieces.as_slice()
+        && whole.len() == symbols.len()
+    {
+        return vec![(Feature::Whole, hash(&text(whole)))];
+    }
+    let mut found = Vec::new();
+    let cut = |length: usize| LENGTHS.iter().rfind(|cut| **cut <= length).copied();
+    let mut longest: Vec<u8> = Vec::new();
+    for (from, piece) in &pieces {
+        let bytes = text(piece);
+        if let (0, Some(length)) = (*from, cut(bytes.len())) {
+            found.extend(bytes.get(..length).map(|start| (Feature::Start(length as u16), hash(start))));
+        }
+        if let (true, Some(length)) = (from + piece.len() == symbols.len(), cut(bytes.len())) {
+            found.extend(bytes.get(bytes.len() - length..).map(|end| (Feature::End(length as u16), hash(end))));
+        }
+        if bytes.len() > longest.len() {
+            longest.clone_from(&bytes);
+        }
+        found.extend(bytes.windows(WITHIN).map(|bytes| (Feature::Within(WITHIN as u16), hash(bytes))));
+    }
+    if found.is_empty() {
+        let length = longest.len().min(WITHIN - 1);
+        found.extend(longest.windows(length.max(1)).map(|bytes| (Feature::Within(length as u16), hash(bytes))));
+    }
+    if found.is_empty() {
+        found.push((Feature::Any, 0));
+    }
+    found
+}
+
+/// The runs of characters of a pattern, and where each begins among its symbols. An empty pattern is one, empty.
+fn pieces(symbols: &[Symbol]) -> Vec<(usize, &[Symbol])> {
+    if symbols.is_empty() {
+        return vec![(0, symbols)];
+    }
+    let mut found = Vec::new();
+    let mut from = 0;
+    for piece in symbols.split(|symbol| !matches!(symbol, Symbol::Char(_))) {
+        if !piece.is_empty() {
+            found.push((from, piece));
+        }
+        from += piece.len() + 1;
+    }
+    found
+}
+
+impl Files {
+    fn of(statements: &[Statement], drafts: &[Draft]) -> Self {
+        let mut shared: HashMap<(Feature, u64), u32> = HashMap::new();
+        for draft in drafts {
+            draft.features.iter().for_each(|feature| *shared.entry(*feature).or_default() += 1);
+        }
+        let mut shapes = BTreeSet::new();
+        let mut filed: Vec<(u64, Candidate)> = Vec::new();
+        let mut within = Vec::new();
+        for draft in drafts {
+            let Some((feature, text)) = draft.best(&shared) else { continue };
+            shapes.insert(Shape { feature, by_action: draft.actions.is_some(), by_kind: draft.kinds.is_some() });
+            if let Feature::Within(_) = feature {
+                within.push(text);
+            }
+            let each = |set: &Option<Vec<usize>>| -> Vec<Option<usize>> {
+                set.as_ref().map_or_else(|| vec![None], |all| all.iter().copied().map(Some).collect())
+            };
+            for action in each(&draft.actions) {
+                for kind in each(&draft.kinds) {
+                    let base = feature.base(action, kind);
+                    filed.push((if feature == Feature::Any { base } else { mixed(base, text) }, draft.candidate));
+                }
+            }
+        }
+        filed.sort_unstable();
+        filed.dedup();
+        let mut files = Self {
+            shapes: shapes.into_iter().collect(),
+            slots: Box::default(),
+            candidates: filed.iter().map(|(_, candidate)| *candidate).collect(),
+            masks: Box::default(),
+            tests: Box::default(),
+            within: filter(&within),
+        };
+        files.place(statements, &filed);
+        files
+    }
+
+    /// Makes the table of the places, and numbers the conditions of each.
+    fn place(&mut self, statements: &[Statement], filed: &[(u64, Candidate)]) {
+        let places = filed.chunk_by(|one, other| one.0 == other.0);
+        let empty = Slot { key: 0, first: 0, len: 0, tests: 0, tested: 0, masks: 0 };
+        let mut slots = vec![empty; (places.clone().count() * 2).next_power_of_two()];
+        let last = slots.len() - 1;
+        let (mut tests, mut masks) = (Vec::new(), Vec::new());
+        let mut first = 0_u32;
+        for place in places {
+            let Some((key, _)) = place.first() else { continue };
+            let len = place.len() as u32;
+            let mut slot = Slot { key: *key, first, len, tests: tests.len() as u32, tested: 0, masks: masks.len() as u32 };
+            if place.len() >= TESTED {
+                let (own, numbered) = numbered(statements, place);
+                if !own.is_empty() {
+                    slot.tested = own.len() as u32;
+                    tests.extend(own);
+                    masks.extend(numbered);
+                }
+            }
+            first += len;
+            let mut at = *key as usize & last;
+            while slots.get(at).is_some_and(|slot| slot.len != 0) {
+                at = (at + 1) & last;
+            }
+            if let Some(free) = slots.get_mut(at) {
+                *free = slot;
+            }
+        }
+        (self.slots, self.tests, self.masks) = (slots.into(), tests.into(), masks.into());
+    }
+}
+
+impl Draft {
+    /// The feature that it is filed under.
+    fn best(&self, shared: &HashMap<(Feature, u64), u32>) -> Option<(Feature, u64)> {
+        let count = |feature: &&(Feature, u64)| shared.get(feature).copied().unwrap_or(0);
+        let good = |feature: &&(Feature, u64)| !matches!(feature.0, Feature::Within(_)) && count(feature) <= FEW;
+        self.features.iter().find(good).or_else(|| self.features.iter().min_by_key(count)).copied()
+    }
+}
+
+/// A bloom filter of some texts.
+fn filter(texts: &[u64]) -> Box<[u64]> {
+    let words = (texts.len() / 4).next_power_of_two();
+    let mut filter = vec![0_u64; if texts.is_empty() { 0 } else { words }];
+    for text in texts {
+        let (word, bit) = bloom(*text, words);
+        if let Some(word) = filter.get_mut(word) {
+            *word |= 1 << bit;
+        }
+    }
+    filter.into()
+}
+
+/// The distinct conditions of the statements of a place, and for each statement which of them it has.
+fn numbered(statements: &[Statement], place: &[(u64, Candidate)]) -> (Vec<Test>, Vec<u64>) {
+    let mut tests: Vec<Test> = Vec::new();
+    let mut number = |new: Test| {
+        let entry = |statement: u32, entry: u32| statements.get(statement as usize)?.entries.get(entry as usize);
+        let actions = |statement: u32| statements.get(statement as usize).map(|statement| &statement.actions);
+        let same = |known: &Test| match (*known, new) {
+            (Test::Actions(one), Test::Actions(other)) => actions(one) == actions(other),
+            (Test::Entry(one, at), Test::Entry(other, place)) => match (entry(one, at), entry(other, place)) {
+                (Some(one), Some(other)) => one.is_same(other),
+                _ => false,
+            },
+            _ => false,
+        };
+        let known = tests.iter().position(same).or_else(|| {
+            (tests.len() < TESTS_MAX).then(|| {
+                tests.push(new);
+                tests.len() - 1
+            })
+        });
+        known.map_or(0, |bit| 1_u64 << bit)
+    };
+    let mut masks = Vec::new();
+    for (_, Candidate { statement: index, .. }) in place {
+        let statement = statements.get(*index as usize);
+        let wide = statement.is_some_and(|statement| statement.actions.iter().nth(ACTIONS_FILED).is_some());
+        let mut mask = if wide { number(Test::Actions(*index)) } else { 0 };
+        let entries = statement.map_or(0, |statement| statement.entries.len() as u32);
+        (0..entries).for_each(|entry| mask |= number(Test::Entry(*index, entry)));
+        masks.push(mask);
+    }
+    (tests, masks)
+}
