@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use fnv::FnvHashMap;
+
 use crate::source::nearest;
 use crate::types::{AccessLevel, ActionName, Offering};
 
@@ -184,14 +186,18 @@ fn did_you_mean(word: Option<&str>) -> String {
 }
 
 /// All services, resource types and actions there are. What is not in it is denied (R10).
+///
+/// Its hashes are not keyed: only operators put names into it, so nobody else can make them collide.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     offering: Offering,
     actions: Box<[Action]>,
-    action_ids: HashMap<Box<str>, ActionId>,
+    action_ids: FnvHashMap<Box<str>, ActionId>,
     resource_types: Box<[ResourceType]>,
+    /// Resource types by their names, of each service type.
+    types_of: FnvHashMap<Arc<str>, FnvHashMap<Arc<str>, ResourceTypeId>>,
     /// Service types as SRNs write them (R15).
-    spellings: HashMap<Box<str>, Arc<str>>,
+    spellings: FnvHashMap<Box<str>, Arc<str>>,
     /// Service types by the names of their services, which actions start with.
     services: HashMap<Box<str>, Arc<str>>,
     prefixes: HashMap<Box<str>, Arc<str>>,
@@ -207,10 +213,10 @@ impl Catalogue {
         CatalogueBuilder {
             offering,
             actions: Vec::new(),
-            action_ids: HashMap::new(),
+            action_ids: FnvHashMap::default(),
             resource_types: Vec::new(),
             type_ids: HashMap::new(),
-            spellings: HashMap::new(),
+            spellings: FnvHashMap::default(),
             services: HashMap::new(),
             prefixes: HashMap::new(),
             attributes: Vec::new(),
@@ -276,8 +282,7 @@ impl Catalogue {
     /// The resource type of this name, by any spelling of its service (R15); letter case counts.
     #[must_use]
     pub fn find_resource_type(&self, service: &str, name: &str) -> Option<ResourceTypeId> {
-        let service_type = self.canonical_service_type(service)?;
-        self.resource_types().find(|(_, kind)| kind.service_type == *service_type && *kind.name == *name).map(|(id, _)| id)
+        self.types_of.get(self.canonical_service_type(service)?)?.get(name).copied()
     }
 
     /// The attribute with this number.
@@ -349,10 +354,10 @@ impl Catalogue {
 pub struct CatalogueBuilder {
     offering: Offering,
     actions: Vec<Action>,
-    action_ids: HashMap<Box<str>, ActionId>,
+    action_ids: FnvHashMap<Box<str>, ActionId>,
     resource_types: Vec<ResourceType>,
     type_ids: HashMap<(Arc<str>, Arc<str>), ResourceTypeId>,
-    spellings: HashMap<Box<str>, Arc<str>>,
+    spellings: FnvHashMap<Box<str>, Arc<str>>,
     services: HashMap<Box<str>, Arc<str>>,
     /// First parts of condition keys, in lower case.
     prefixes: HashMap<Box<str>, Arc<str>>,
@@ -513,11 +518,16 @@ impl CatalogueBuilder {
     /// The finished catalogue.
     #[must_use]
     pub fn build(self) -> Catalogue {
+        let mut types_of: FnvHashMap<Arc<str>, FnvHashMap<Arc<str>, ResourceTypeId>> = FnvHashMap::default();
+        for ((service_type, name), id) in self.type_ids {
+            types_of.entry(service_type).or_default().insert(name, id);
+        }
         Catalogue {
             offering: self.offering,
             actions: self.actions.into(),
             action_ids: self.action_ids,
             resource_types: self.resource_types.into(),
+            types_of,
             spellings: self.spellings,
             services: self.services,
             prefixes: self.prefixes,

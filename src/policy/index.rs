@@ -184,9 +184,7 @@ impl<T: FnMut(usize, &Statement, Option<usize>) -> bool> Search<'_, '_, '_, T> {
             match shape.feature {
                 Feature::Any => self.look(base, on),
                 Feature::Whole => self.look(mixed(base, hash(id)), on),
-                Feature::Start(length) => {
-                    id.get(..usize::from(length)).is_some_and(|start| self.look(mixed(base, hash(start)), on))
-                }
+                Feature::Start(length) => id.get(..usize::from(length)).is_some_and(|start| self.look(mixed(base, hash(start)), on)),
                 Feature::End(length) => {
                     let end = id.len().checked_sub(usize::from(length)).and_then(|from| id.get(from..));
                     end.is_some_and(|end| self.look(mixed(base, hash(end)), on))
@@ -553,4 +551,214 @@ fn numbered(statements: &[Statement], place: &[(u64, Candidate)]) -> (Vec<Test>,
         masks.push(mask);
     }
     (tests, masks)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::policy::judge::{judge, judge_covering};
+    use crate::policy::sample::{ACCOUNT, OTHER, catalogue, policy, request, resource};
+    use crate::policy::{Catalogue, Owner, Scalar, Tags, Values};
+
+    #[test]
+    fn a_pattern_is_filed_under_what_all_its_ids_have() {
+        let of = |pattern: &str| features(&Glob::new(pattern, crate::policy::glob::Wildcards::StarAndQuestionMark).unwrap());
+        let text = |text: &str| hash(text.as_bytes());
+        assert_eq!(of("abc"), [(Feature::Whole, text("abc"))]);
+        assert_eq!(
+            of("abcde*"),
+            [(Feature::Start(4), text("abcd")), (Feature::Within(4), text("abcd")), (Feature::Within(4), text("bcde"))]
+        );
+        assert_eq!(of("*xyz"), [(Feature::End(3), text("xyz"))]);
+        assert_eq!(of("a?*z"), [(Feature::Start(1), text("a")), (Feature::End(1), text("z"))]);
+        assert_eq!(of("*infix*"), [(Feature::Within(4), text("infi")), (Feature::Within(4), text("nfix"))]);
+        assert_eq!(of("*ab*c*"), [(Feature::Within(2), text("ab"))]);
+        assert_eq!(of("*é*"), [(Feature::Within(2), text("é"))]);
+        for open in ["*", "?", "**", "?*"] {
+            assert_eq!(of(open), [(Feature::Any, 0)], "{open}");
+        }
+    }
+
+    /// Numbers that look random and are the same each time.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, bound: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(self.0 >> 33).unwrap() % bound
+        }
+
+        fn one<'t>(&mut self, all: &[&'t str]) -> &'t str {
+            all[self.below(all.len())]
+        }
+
+        /// A short text of few characters, so that much is shared.
+        fn word(&mut self, most: usize) -> String {
+            let length = 1 + self.below(most);
+            (0..length).map(|_| self.one(&["a", "b", "ab", "-", "é"])).collect()
+        }
+
+        fn pattern(&mut self) -> String {
+            let (one, two) = (self.word(8), self.word(5));
+            match self.below(12) {
+                0 => "*".to_owned(),
+                1 | 2 => one,
+                3 | 4 => format!("{one}*"),
+                5 | 6 => format!("*{one}"),
+                7 => format!("{one}*{two}"),
+                8 => format!("{one}?{two}"),
+                9 => format!("{one}?*"),
+                _ => format!("*{one}*{two}*"),
+            }
+        }
+
+        fn statement(&mut self) -> String {
+            let resources: Vec<String> = (0..1 + self.below(4))
+                .map(|_| match self.below(16) {
+                    0 => "\"*\"".to_owned(),
+                    _ => {
+                        let account = self.one(&["", "", "", ACCOUNT, OTHER]);
+                        let region = self.one(&["", "", "", "kr-west1", "kr-*"]);
+                        let kind = self.one(&["iam:user", "iam:user", "iam:policy", "iam:*", "object-store:bucket"]);
+                        format!("\"srn:e::{account}:{region}::{kind}/{}\"", self.pattern())
+                    }
+                })
+                .collect();
+            let action = self.one(&["*", "iam:*", "iam:ShowUser", "iam:*User", "iam:AttachUserPolicy", "iam:ListUsers", "object-store:*"]);
+            let mut conditions = String::new();
+            for _ in 0..self.below(3) {
+                let one = self.one(&[
+                    r#""StringEquals": {"scp:UserName": ["foo", "bar"]}"#,
+                    r#""StringNotEquals": {"scp:UserName": "bar"}"#,
+                    r#""IpAddress": {"scp:SourceIp": "10.0.0.0/8"}"#,
+                    r#""NotIpAddress": {"scp:SourceIp": "10.1.0.0/16"}"#,
+                    r#""StringLike": {"iam:userLastname": "K*"}"#,
+                    r#""Bool": {"scp:MultiFactorAuthPresent": "true"}"#,
+                    r#""StringEqualsIsIgnoreCase": {"iam:userEmail": "x"}"#,
+                    r#""Null": {"scp:ResourceTag/team": "false"}"#,
+                    r#""ForAllValues:StringLike": {"scp:TagKeys": "a*"}"#,
+                ]);
+                let operator = one.split(':').next().unwrap();
+                if !conditions.contains(operator) {
+                    let _ = write!(conditions, "{}{one}", if conditions.is_empty() { "" } else { ", " });
+                }
+            }
+            let member = if self.below(8) == 0 { "NotAction" } else { "Action" };
+            format!(
+                r#"{{"Effect": "{}", "{member}": "{action}", "Resource": [{}], "Condition": {{{conditions}}}}}"#,
+                self.one(&["Allow", "Deny"]),
+                resources.join(", ")
+            )
+        }
+
+        fn srn(&mut self, kind: &str) -> String {
+            let (account, region) = (self.one(&[ACCOUNT, ACCOUNT, OTHER]), self.one(&["", "kr-west1"]));
+            format!("srn:e::{account}:{region}::{kind}/{}", self.word(10))
+        }
+    }
+
+    fn check(numbers: &mut Numbers, catalogue: &Catalogue, statements: &[Statement], index: &Index) {
+        let (action, kinds) = [
+            ("iam:ListUsers", &[][..]),
+            ("iam:ShowUser", &["iam:user"]),
+            ("iam:AttachUserPolicy", &["iam:user", "iam:policy"]),
+            ("object-store:GetObject", &["object-store:bucket"]),
+        ][numbers.below(4)];
+        let srns: Vec<String> = kinds.iter().map(|kind| numbers.srn(kind)).collect();
+        let mut resources: Vec<_> = srns.iter().map(|srn| resource(srn, catalogue)).collect();
+        for resource in &mut resources {
+            if numbers.below(2) == 0 {
+                resource.tags = Tags::Known(&[]);
+                resource.attributes.others = [Values::Absent, Values::Unavailable, Values::One(Scalar::Text("Kim"))][numbers.below(3)];
+            }
+        }
+        let mut asked = request(action, &resources, catalogue);
+        if numbers.below(3) == 0 {
+            asked.context.source_ip = Values::Unavailable;
+        }
+        for effect in [Effect::Allow, Effect::Deny] {
+            let mut found = BTreeSet::new();
+            index.each(statements, effect, &asked, |number, statement, covered| {
+                assert_eq!(judge_covering(statement, &asked, covered).truth, judge(statement, &asked).truth, "{statement:?}\n{asked:?}");
+                found.insert(number);
+                false
+            });
+            for (number, statement) in statements.iter().enumerate().filter(|(_, statement)| statement.effect == effect) {
+                let applies = judge(statement, &asked).truth != Truth::No;
+                assert!(!applies || found.contains(&number), "left out: {number} {statement:?}\n{asked:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_index_leaves_out_does_not_apply() {
+        let catalogue = catalogue();
+        let mut numbers = Numbers(20_261_121);
+        for _ in 0..60 {
+            let count = 1 + numbers.below(120);
+            let text = (0..count).map(|_| numbers.statement()).collect::<Vec<_>>().join(",");
+            let policy = policy(&text, Owner::account(ACCOUNT), &catalogue);
+            let body = policy.body().unwrap();
+            (0..200).for_each(|_| check(&mut numbers, &catalogue, &body.statements, &body.index));
+        }
+    }
+
+    #[test]
+    fn of_many_statements_few_are_looked_at() {
+        let catalogue = catalogue();
+        let statement = |number: usize, pattern: &str, more: &str| {
+            format!(
+                r#"{{"Effect": "Allow", "Action": "iam:ShowUser", "Resource": "srn:e:::::iam:user/{}"{more}}}"#,
+                pattern.replace('#', &format!("{number:04}"))
+            )
+        };
+        let looked = |pattern: &str, more: &dyn Fn(usize) -> String, id: &str| {
+            let text = (0..300).map(|number| statement(number, pattern, &more(number))).collect::<Vec<_>>().join(",");
+            let policy = policy(&text, Owner::account(ACCOUNT), &catalogue);
+            let srn = format!("srn:e::{ACCOUNT}:::iam:user/{id}");
+            let resources = [resource(&srn, &catalogue)];
+            let (mut looked, body) = (0, policy.body().unwrap());
+            let asked = request("iam:ShowUser", &resources, &catalogue);
+            body.index.each(&body.statements, Effect::Allow, &asked, |_, _, _| {
+                looked += 1;
+                false
+            });
+            looked
+        };
+        let plain: &dyn Fn(usize) -> String = &|_| String::new();
+        for (pattern, id) in [
+            ("user-#", "user-0123"),
+            ("team-#-*", "team-0123-x"),
+            ("*-team-#", "x-team-0123"),
+            ("*-#-*", "x-0123-y"),
+            ("a*b#c*d", "axb0123cxd"),
+        ] {
+            assert_eq!(looked(pattern, plain, id), 1, "{pattern}");
+            assert_eq!(looked(pattern, plain, "nobody"), 0, "{pattern}");
+        }
+        // Where all stand in one place, their conditions are judged once.
+        let named: &dyn Fn(usize) -> String =
+            &|number| format!(r#", "Condition": {{"StringEquals": {{"scp:UserName": "{}"}}}}"#, if number == 77 { "foo" } else { "bar" });
+        assert_eq!(looked("*", named, "x"), 1);
+    }
+
+    #[test]
+    fn an_id_that_repeats_itself_is_looked_up_once() {
+        let catalogue = catalogue();
+        let text = (0..200)
+            .map(|number| format!(r#"{{"Effect": "Allow", "Action": "iam:ShowUser", "Resource": "srn:e:::::iam:user/*aaaa*{number}x*"}}"#))
+            .collect::<Vec<_>>()
+            .join(",");
+        let policy = policy(&text, Owner::account(ACCOUNT), &catalogue);
+        let srn = format!("srn:e::{ACCOUNT}:::iam:user/{}", "a".repeat(1_500));
+        let resources = [resource(&srn, &catalogue)];
+        let asked = request("iam:ShowUser", &resources, &catalogue);
+        let body = policy.body().unwrap();
+        let start = std::time::Instant::now();
+        body.index.each(&body.statements, Effect::Allow, &asked, |_, _, _| panic!("nothing matches"));
+        assert!(start.elapsed().as_millis() < 100, "{:?}", start.elapsed());
+    }
 }

@@ -107,9 +107,8 @@ pub(super) fn judge_covering<'p>(statement: &'p Statement, request: &Request<'_>
     if statement.principals.as_ref().is_some_and(|principals| !principals.name(&request.principal)) {
         return Judged::missed(Miss::Principal);
     }
-    let covers = |place: usize, resource: &Resource<'_>| {
-        covered == Some(place) || statement.resources.cover(resource, request.principal.account)
-    };
+    let covers =
+        |place: usize, resource: &Resource<'_>| covered == Some(place) || statement.resources.cover(resource, request.principal.account);
     if let Some(miss) = misses_resources(statement, request, &covers) {
         return Judged::missed(miss);
     }
@@ -139,11 +138,7 @@ fn misses_resources<'p>(statement: &Statement, request: &Request<'_>, covers: &i
 }
 
 /// The entries about resources (R46): an Allow needs all resources, a Deny one of those that its patterns match.
-fn resource_entries<'p>(
-    statement: &'p Statement,
-    request: &Request<'_>,
-    covers: &impl Fn(usize, &Resource<'_>) -> bool,
-) -> Judged<'p> {
+fn resource_entries<'p>(statement: &'p Statement, request: &Request<'_>, covers: &impl Fn(usize, &Resource<'_>) -> bool) -> Judged<'p> {
     let effect = statement.effect;
     let entries = || statement.resource_entries.iter();
     let all = |judged: &mut dyn Iterator<Item = Judged<'p>>| judged.fold(Judged::APPLIES, |all, one| all.and(one, effect));
