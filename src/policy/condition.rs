@@ -400,7 +400,7 @@ mod tests {
             ("IAM:userLastnam", "did you mean `IAM:userLastname`?"),
             ("iamm:userLastname", "did you mean `iam:userLastname`?"),
             ("iam:UserName", "did you mean `scp:UserName`?"),
-            ("iam:userEmai", "see the resource definitions"),
+            ("iam:userEmails", "see the resource definitions"),
             ("object-store:userLastname", "see the resource definitions"),
         ] {
             let text = format!(
