@@ -739,6 +739,10 @@ mod tests {
             assert_eq!(looked(pattern, plain, id), 1, "{pattern}");
             assert_eq!(looked(pattern, plain, "nobody"), 0, "{pattern}");
         }
+        // What stands in an id several times is looked up once, and each of many things in an id is.
+        assert_eq!(looked("*-#-*", plain, "x-0123-y-0123-z-0123-w"), 1);
+        let many: String = (0..80).map(|number| format!("-{:04}-", number * 3)).collect();
+        assert_eq!(looked("*-#-*", plain, &many), 80);
         // Where all stand in one place, their conditions are judged once.
         let named: &dyn Fn(usize) -> String =
             &|number| format!(r#", "Condition": {{"StringEquals": {{"scp:UserName": "{}"}}}}"#, if number == 77 { "foo" } else { "bar" });
