@@ -561,7 +561,8 @@ mod tests {
     use super::*;
     use crate::policy::judge::{judge, judge_covering};
     use crate::policy::sample::{ACCOUNT, OTHER, catalogue, policy, request, resource};
-    use crate::policy::{Catalogue, Owner, Scalar, Tags, Values};
+    use crate::policy::{Attribute, Catalogue, Owner, Scalar, Tags, ValueType, Values};
+    use crate::types::AccessLevel;
 
     #[test]
     fn a_pattern_is_filed_under_what_all_its_ids_have() {
@@ -580,6 +581,23 @@ mod tests {
         for open in ["*", "?", "**", "?*"] {
             assert_eq!(of(open), [(Feature::Any, 0)], "{open}");
         }
+    }
+
+    /// The sample's world with so many more actions that a statement on all of them is filed once for all.
+    fn wide() -> Catalogue {
+        let mut builder = Catalogue::builder("e".parse().unwrap());
+        builder.service("iam", "scp-iam", &[]).unwrap();
+        builder.service("object-store", "scp-object-store", &[]).unwrap();
+        let kinds = ["iam:user", "iam:policy", "object-store:bucket"].map(|kind| builder.resource_type(kind).unwrap());
+        let [user, policy, bucket] = kinds;
+        let mut declare = |name: &str, kinds: &[_]| builder.action(name.parse().unwrap(), AccessLevel::Read, kinds).map(drop).unwrap();
+        declare("iam:ListUsers", &[]);
+        declare("iam:ShowUser", &[user]);
+        declare("iam:AttachUserPolicy", &[user, policy]);
+        declare("object-store:GetObject", &[bucket]);
+        (0..2 * ACTIONS_FILED).for_each(|number| declare(&format!("iam:Extra{number}"), &[user]));
+        builder.attribute(Attribute { kind: user, name: "lastname".into(), holds: ValueType::Text, abac: true }).unwrap();
+        builder.build()
     }
 
     /// Numbers that look random and are the same each time.
@@ -627,7 +645,16 @@ mod tests {
                     }
                 })
                 .collect();
-            let action = self.one(&["*", "iam:*", "iam:ShowUser", "iam:*User", "iam:AttachUserPolicy", "iam:ListUsers", "object-store:*"]);
+            let action = self.one(&[
+                "*",
+                "iam:*",
+                "iam:ShowUser",
+                "iam:*User",
+                "iam:AttachUserPolicy",
+                "iam:ListUsers",
+                "iam:Extra*",
+                "object-store:*",
+            ]);
             let mut conditions = String::new();
             for _ in 0..self.below(3) {
                 let one = self.one(&[
@@ -695,9 +722,9 @@ mod tests {
 
     #[test]
     fn what_the_index_leaves_out_does_not_apply() {
-        let catalogue = catalogue();
         let mut numbers = Numbers(20_261_121);
-        for _ in 0..60 {
+        for round in 0..60 {
+            let catalogue = if round % 2 == 0 { catalogue() } else { wide() };
             let count = 1 + numbers.below(120);
             let text = (0..count).map(|_| numbers.statement()).collect::<Vec<_>>().join(",");
             let policy = policy(&text, Owner::account(ACCOUNT), &catalogue);
@@ -744,8 +771,49 @@ mod tests {
         let many: String = (0..80).map(|number| format!("-{:04}-", number * 3)).collect();
         assert_eq!(looked("*-#-*", plain, &many), 80);
         // Where all stand in one place, their conditions are judged once.
-        let named: &dyn Fn(usize) -> String =
-            &|number| format!(r#", "Condition": {{"StringEquals": {{"scp:UserName": "{}"}}}}"#, if number == 77 { "foo" } else { "bar" });
+        let named: &dyn Fn(usize) -> String = &|number| {
+            format!(
+                r#", "Condition": {{"StringEquals": {{"scp:UserName": "{}"}}}}"#,
+                ["bar", "baz", "foo"][if number == 77 { 2 } else { number % 2 }]
+            )
+        };
         assert_eq!(looked("*", named, "x"), 1);
+    }
+
+    #[test]
+    fn statements_on_many_actions_are_left_out_by_their_actions() {
+        let catalogue = wide();
+        let extra = r#"{"Effect": "Allow", "Action": "iam:Extra*", "Resource": "srn:e:::::iam:user/*"}"#;
+        let all = r#"{"Effect": "Allow", "Action": "iam:*", "Resource": "srn:e:::::iam:user/*"}"#;
+        let text = [vec![extra; 20], vec![all], vec![extra; 20]].concat().join(",");
+        let policy = policy(&text, Owner::account(ACCOUNT), &catalogue);
+        let srn = format!("srn:e::{ACCOUNT}:::iam:user/x");
+        let resources = [resource(&srn, &catalogue)];
+        let (mut looked, body) = (Vec::new(), policy.body().unwrap());
+        body.index.each(&body.statements, Effect::Allow, &request("iam:ShowUser", &resources, &catalogue), |number, _, _| {
+            looked.push(number);
+            false
+        });
+        assert_eq!(looked, [20]);
+    }
+
+    #[test]
+    fn one_id_under_many_actions_is_looked_up_by_the_action() {
+        let catalogue = wide();
+        let statement = |number: usize| {
+            format!(
+                r#"{{"Effect": "Deny", "Action": "iam:Extra{number}", "Resource": ["srn:e:::::iam:user/one", "srn:e:::::iam:user/on*"]}}"#
+            )
+        };
+        let text = (0..2 * ACTIONS_FILED).map(statement).collect::<Vec<_>>().join(",");
+        let policy = policy(&text, Owner::account(ACCOUNT), &catalogue);
+        let srn = format!("srn:e::{ACCOUNT}:::iam:user/one");
+        let resources = [resource(&srn, &catalogue)];
+        let (mut looked, body) = (Vec::new(), policy.body().unwrap());
+        body.index.each(&body.statements, Effect::Deny, &request("iam:Extra7", &resources, &catalogue), |number, _, _| {
+            looked.push(number);
+            false
+        });
+        assert_eq!(looked, [7, 7]);
     }
 }
