@@ -816,4 +816,36 @@ mod tests {
         });
         assert_eq!(looked, [7, 7]);
     }
+
+    #[test]
+    fn keys_differ_and_spread() {
+        let features = [Feature::Any, Feature::Whole, Feature::Start(4), Feature::End(4), Feature::Within(4), Feature::Start(6)];
+        let numbers = || [None].into_iter().chain((0..40).map(Some));
+        let mut bases = BTreeSet::new();
+        for feature in features {
+            numbers().for_each(|action| numbers().for_each(|kind| assert!(bases.insert(feature.base(action, kind)), "{feature:?}")));
+        }
+        let words = ["", "a", "ab", "ba", "abcdefg", "abcdefgh", "abcdefgha", "habcdefg"];
+        let texts: BTreeSet<String> =
+            (0..2_048).flat_map(|number| words.map(|word| format!("{word}{number:03}"))).chain(words.map(str::to_owned)).collect();
+        let hashes: BTreeSet<u64> = texts.iter().map(|text| hash(text.as_bytes())).collect();
+        assert_eq!(hashes.len(), texts.len());
+        for shift in [0, 8, 40] {
+            // Of 16,384 balls in as many boxes, boxes of 10,356 have one.
+            let boxes: BTreeSet<u64> = hashes.iter().map(|hash| mixed(7, *hash) >> shift & 0x3fff).collect();
+            assert!((9_800..10_900).contains(&boxes.len()), "{} at {shift}", boxes.len());
+        }
+        let (known, others): (Vec<u64>, Vec<u64>) = hashes.iter().partition(|hash| **hash >> 50 & 1 == 0);
+        let files = Files {
+            shapes: Box::default(),
+            slots: Box::default(),
+            candidates: Box::default(),
+            masks: Box::default(),
+            tests: Box::default(),
+            within: filter(&known),
+        };
+        assert!(known.iter().all(|text| files.may_have(*text)));
+        let taken = others.iter().filter(|text| files.may_have(**text)).count();
+        assert!(taken < others.len() / 4, "{taken} of {}", others.len());
+    }
 }
