@@ -23,6 +23,9 @@ const WORTHWHILE: usize = 8;
 const ACTIONS_FILED: usize = 16;
 /// A pattern that means more resource types is filed once, for all types.
 const KINDS_FILED: usize = 4;
+/// A statement that would be filed more often than this, by its patterns and actions, is filed once for all actions; the same for its
+/// patterns and their types. A document must not grow many times over when it is compiled.
+const FILED_MAX: usize = 256;
 /// The lengths, in bytes, that beginnings and ends are cut to: each that occurs costs a look.
 const LENGTHS: [usize; 13] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96];
 /// How many bytes somewhere in an id are a feature; fewer when the pattern has no piece so long.
@@ -352,9 +355,10 @@ impl Side {
 }
 
 fn drafts(number: u32, statement: &Statement) -> Vec<Draft> {
+    let patterns = statement.resources.ids().count();
     let few = |set: &IndexSet, most: usize| {
         let found: Vec<usize> = set.iter().take(most + 1).collect();
-        (found.len() <= most).then_some(found)
+        (found.len() <= most && (found.len() <= 1 || found.len() * patterns <= FILED_MAX)).then_some(found)
     };
     let actions = few(&statement.actions, ACTIONS_FILED);
     let draft = |pattern: Option<u32>, kinds: Option<Vec<usize>>, features: Vec<(Feature, u64)>| Draft {
@@ -560,7 +564,7 @@ mod tests {
 
     use super::*;
     use crate::policy::judge::{judge, judge_covering};
-    use crate::policy::sample::{ACCOUNT, OTHER, catalogue, policy, request, resource};
+    use crate::policy::sample::{ACCOUNT, Numbers, OTHER, catalogue, policy, request, resource};
     use crate::policy::{Attribute, Catalogue, Owner, Scalar, Tags, ValueType, Values};
     use crate::types::AccessLevel;
 
@@ -600,19 +604,7 @@ mod tests {
         builder.build()
     }
 
-    /// Numbers that look random and are the same each time.
-    struct Numbers(u64);
-
     impl Numbers {
-        fn below(&mut self, bound: usize) -> usize {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            usize::try_from(self.0 >> 33).unwrap() % bound
-        }
-
-        fn one<'t>(&mut self, all: &[&'t str]) -> &'t str {
-            all[self.below(all.len())]
-        }
-
         /// A short text of few characters, so that much is shared.
         fn word(&mut self, most: usize) -> String {
             let length = 1 + self.below(most);
@@ -733,6 +725,19 @@ mod tests {
         }
     }
 
+    /// The statements that are looked at for an action on a user.
+    fn looked_at(statements: &str, effect: Effect, action: &str, id: &str, catalogue: &Catalogue) -> Vec<usize> {
+        let policy = policy(statements, Owner::account(ACCOUNT), catalogue);
+        let srn = format!("srn:e::{ACCOUNT}:::iam:user/{id}");
+        let resources = [resource(&srn, catalogue)];
+        let (mut looked, body) = (Vec::new(), policy.body().unwrap());
+        body.index.each(&body.statements, effect, &request(action, &resources, catalogue), |number, _, _| {
+            looked.push(number);
+            false
+        });
+        looked
+    }
+
     #[test]
     fn of_many_statements_few_are_looked_at() {
         let catalogue = catalogue();
@@ -744,16 +749,7 @@ mod tests {
         };
         let looked = |pattern: &str, more: &dyn Fn(usize) -> String, id: &str| {
             let text = (0..300).map(|number| statement(number, pattern, &more(number))).collect::<Vec<_>>().join(",");
-            let policy = policy(&text, Owner::account(ACCOUNT), &catalogue);
-            let srn = format!("srn:e::{ACCOUNT}:::iam:user/{id}");
-            let resources = [resource(&srn, &catalogue)];
-            let (mut looked, body) = (0, policy.body().unwrap());
-            let asked = request("iam:ShowUser", &resources, &catalogue);
-            body.index.each(&body.statements, Effect::Allow, &asked, |_, _, _| {
-                looked += 1;
-                false
-            });
-            looked
+            looked_at(&text, Effect::Allow, "iam:ShowUser", id, &catalogue).len()
         };
         let plain: &dyn Fn(usize) -> String = &|_| String::new();
         for (pattern, id) in [
@@ -786,15 +782,7 @@ mod tests {
         let extra = r#"{"Effect": "Allow", "Action": "iam:Extra*", "Resource": "srn:e:::::iam:user/*"}"#;
         let all = r#"{"Effect": "Allow", "Action": "iam:*", "Resource": "srn:e:::::iam:user/*"}"#;
         let text = [vec![extra; 20], vec![all], vec![extra; 20]].concat().join(",");
-        let policy = policy(&text, Owner::account(ACCOUNT), &catalogue);
-        let srn = format!("srn:e::{ACCOUNT}:::iam:user/x");
-        let resources = [resource(&srn, &catalogue)];
-        let (mut looked, body) = (Vec::new(), policy.body().unwrap());
-        body.index.each(&body.statements, Effect::Allow, &request("iam:ShowUser", &resources, &catalogue), |number, _, _| {
-            looked.push(number);
-            false
-        });
-        assert_eq!(looked, [20]);
+        assert_eq!(looked_at(&text, Effect::Allow, "iam:ShowUser", "x", &catalogue), [20]);
     }
 
     #[test]
@@ -806,15 +794,7 @@ mod tests {
             )
         };
         let text = (0..2 * ACTIONS_FILED).map(statement).collect::<Vec<_>>().join(",");
-        let policy = policy(&text, Owner::account(ACCOUNT), &catalogue);
-        let srn = format!("srn:e::{ACCOUNT}:::iam:user/one");
-        let resources = [resource(&srn, &catalogue)];
-        let (mut looked, body) = (Vec::new(), policy.body().unwrap());
-        body.index.each(&body.statements, Effect::Deny, &request("iam:Extra7", &resources, &catalogue), |number, _, _| {
-            looked.push(number);
-            false
-        });
-        assert_eq!(looked, [7, 7]);
+        assert_eq!(looked_at(&text, Effect::Deny, "iam:Extra7", "one", &catalogue), [7, 7]);
     }
 
     #[test]
@@ -847,5 +827,17 @@ mod tests {
         assert!(known.iter().all(|text| files.may_have(*text)));
         let taken = others.iter().filter(|text| files.may_have(**text)).count();
         assert!(taken < others.len() / 4, "{taken} of {}", others.len());
+    }
+
+    #[test]
+    fn many_patterns_for_many_actions_are_filed_once_each() {
+        let catalogue = wide();
+        let actions: Vec<String> = (0..ACTIONS_FILED).map(|number| format!("\"iam:Extra{number}\"")).collect();
+        let patterns: Vec<String> = (0..1_000).map(|number| format!("\"srn:e:::::iam:*/one-{number}\"")).collect();
+        let text = format!(r#"{{"Effect": "Allow", "Action": [{}], "Resource": [{}]}}"#, actions.join(","), patterns.join(","));
+        assert_eq!(looked_at(&text, Effect::Allow, "iam:Extra7", "one-7", &catalogue), [0]);
+        let policy = policy(&text, Owner::account(ACCOUNT), &catalogue);
+        let Side::Filed(files) = &policy.body().unwrap().index.allow else { panic!("many patterns") };
+        assert_eq!((files.candidates.len(), files.slots.len()), (1_000, 2_048));
     }
 }

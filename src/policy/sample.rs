@@ -61,3 +61,17 @@ pub(super) fn request<'a>(action: &str, resources: &'a [Resource<'a>], catalogue
     let principal = Principal { kind: Kind::User, account: ACCOUNT, id: "efda56a968cd45b2873d9bf5fab58e95" };
     Request { action, resources, principal, context, needs_resource_policy: false }
 }
+
+/// Numbers that look random and are the same each time.
+pub(super) struct Numbers(pub(super) u64);
+
+impl Numbers {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % bound
+    }
+
+    pub(super) fn one<'t>(&mut self, all: &[&'t str]) -> &'t str {
+        all[self.below(all.len())]
+    }
+}

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::{Ended, catalogue};
+use super::{Ended, catalogue, text};
 use crate::cli::load::{configure, from_copy};
 use crate::cli::{counted, summed_up};
 use crate::config::{Files, GatewayConfig, Identity};
 use crate::policy::{Attachment, Catalogue, Owner, Standing, lint};
-use crate::source::{Report, Severity, Source};
+use crate::source::{Report, Severity};
 use crate::sync;
 use crate::types::{Offering, Srn};
 
@@ -113,12 +113,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Writ
 
 /// Everything there is to say about one document.
 fn check(path: &Path, standing: &Standing, catalogue: &Catalogue, report: &Report) {
-    let name = path.display().to_string();
-    let text = match Files::default().read(path) {
-        Ok(text) => text,
-        Err(message) => return report.file_error(name, message, None),
-    };
-    let source = Source::new(name, text);
+    let Some(source) = text(path, report) else { return };
     for trap in lint(&source, standing, catalogue, report).unwrap_or_default() {
         report.warning(&source, trap.span, trap.message, Some(trap.hint));
     }

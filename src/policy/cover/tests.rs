@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::policy::sample::{ACCOUNT, OTHER, policy};
+use crate::policy::sample::{ACCOUNT, Numbers, OTHER, policy};
 use crate::policy::{Kind, Owner, Policies, Principal, Request, Resource, Scalar, Verdict, evaluate};
 use crate::types::AccessLevel;
 
@@ -282,20 +282,6 @@ fn what_the_holder_is_known_by_is_its_id_too() {
         let found = covers(&catalogue, &HOLDER, &[read(&held, own.clone(), &catalogue)], &read("iam:*", own, &catalogue));
         let found = found.map_err(|found| found.to_string());
         assert!(found.as_ref().err().map(|found| found.contains(why.unwrap())) == why.map(|_| true), "{found:?}");
-    }
-}
-
-/// Numbers that look random and are the same each time.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % bound
-    }
-
-    fn one<'t>(&mut self, all: &[&'t str]) -> &'t str {
-        all[self.below(all.len())]
     }
 }
 
