@@ -83,17 +83,20 @@ impl<'a> Srn<'a> {
         if text.len() > SRN_BYTES_MAX {
             return Err(SrnError::Long);
         }
-        let mut fields = text.splitn(8, ':');
-        let mut next = || fields.next().ok_or_else(|| SrnError::Fields(shown()));
-        let (scheme, offering, reserved, account, region, also, service_type, resource) =
-            (next()?, next()?, next()?, next()?, next()?, next()?, next()?, next()?);
+        let (colons, slash) = cuts(text.as_bytes());
+        let [a, b, c, d, e, f, g] = colons.ok_or_else(|| SrnError::Fields(shown()))?;
+        let field = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+        let (scheme, offering, reserved) = (field(0, a), field(a + 1, b), field(b + 1, c));
+        let (account, region, also) = (field(c + 1, d), field(d + 1, e), field(e + 1, f));
+        let service_type = field(f + 1, g);
         if scheme != "srn" {
             return Err(SrnError::Fields(shown()));
         }
         if !reserved.is_empty() || !also.is_empty() {
             return Err(SrnError::Reserved(shown()));
         }
-        let (resource_type, resource_id) = resource.split_once('/').ok_or_else(|| SrnError::Resource(shown()))?;
+        let slash = slash.ok_or_else(|| SrnError::Resource(shown()))?;
+        let (resource_type, resource_id) = (field(g + 1, slash), text.get(slash + 1..).unwrap_or_default());
         for (value, name) in
             [(offering, "offering"), (service_type, "service type"), (resource_type, "resource type"), (resource_id, "resource id")]
         {
@@ -103,6 +106,35 @@ impl<'a> Srn<'a> {
         }
         Ok(Self { offering, account, region, service_type, resource_type, resource_id })
     }
+}
+
+/// Where an SRN is cut: its first seven colons, if there are so many, and the first `/` behind them. Eight bytes at a time.
+fn cuts(text: &[u8]) -> (Option<[usize; 7]>, Option<usize>) {
+    let (mut colons, mut found) = ([0; 7], 0);
+    for (number, chunk) in text.chunks(8).enumerate() {
+        let mut bytes = [0; 8];
+        bytes.iter_mut().zip(chunk).for_each(|(byte, from)| *byte = *from);
+        let word = u64::from_le_bytes(bytes);
+        let mut marks = equal(word, b':');
+        while let (true, Some(place)) = (marks != 0, colons.get_mut(found)) {
+            *place = number * 8 + marks.trailing_zeros() as usize / 8;
+            marks &= marks - 1;
+            found += 1;
+        }
+        if found == colons.len() {
+            let behind = colons.last().map_or(0, |last| last + 1);
+            let rest = text.get(behind..).unwrap_or_default();
+            return (Some(colons), rest.iter().position(|byte| *byte == b'/').map(|place| behind + place));
+        }
+    }
+    (None, None)
+}
+
+/// The highest bit of each byte that is the wanted one.
+const fn equal(word: u64, wanted: u8) -> u64 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let differs = word ^ u64::from_ne_bytes([wanted; 8]);
+    !((differs & LOW).wrapping_add(LOW) | differs | LOW)
 }
 
 impl fmt::Display for Srn<'_> {
@@ -122,6 +154,23 @@ mod tests {
             ["srn:e::9b76:kr-west1::scp-compute:instance/d129", "srn:dev2::1d9c:::iam:group/a/b:c", "srn:e:::::object-store:bucket/한글"]
         {
             assert_eq!(Srn::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn every_cut_is_where_a_search_from_the_left_finds_it() {
+        let mut state = 1_u64;
+        for length in 0..4_000 {
+            let text: String = (0..length % 90)
+                .map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    [':', '/', 'a', ';', '.', 'é', '\u{ba}', '9'][(state >> 40) as usize % 8]
+                })
+                .collect();
+            let colons: Vec<usize> = text.match_indices(':').map(|(place, _)| place).take(7).collect();
+            let expected = <[usize; 7]>::try_from(colons).ok();
+            let slash = expected.and_then(|all| text.get(all[6] + 1..).unwrap().find('/').map(|place| all[6] + 1 + place));
+            assert_eq!(cuts(text.as_bytes()), (expected, slash), "{text}");
         }
     }
 
