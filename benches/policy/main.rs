@@ -8,11 +8,12 @@
 
 use std::hint::black_box;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use portcullis::policy::{
-    Catalogue, Context, DOCUMENT_BYTES_MAX, Kind, Owner, Policies, Policy, Principal, Request, Resource, STATEMENTS_MAX, Scalar, Values,
-    Verdict, evaluate,
+    Catalogue, Context, DOCUMENT_BYTES_MAX, Kind, Owner, Policies, Policy, PolicySet, Principal, Request, Resource, STATEMENTS_MAX, Scalar,
+    Values, Verdict, evaluate,
 };
 use portcullis::source::{Report, Source};
 use portcullis::types::{AccessLevel, Srn};
@@ -41,8 +42,20 @@ fn catalogue() -> Catalogue {
     builder.build()
 }
 
+/// What a principal holds, as a gateway has it for one who asks often.
+struct Held {
+    policies: Vec<Arc<Policy>>,
+    set: Option<PolicySet>,
+}
+
+impl Held {
+    fn policies(&self) -> Policies<'_, Arc<Policy>> {
+        Policies::identity(&self.policies).found_by(self.set.as_ref())
+    }
+}
+
 /// Policies of these statements, as few as have room for them.
-fn policies(statements: impl IntoIterator<Item = String>, catalogue: &Catalogue) -> Vec<Policy> {
+fn policies(statements: impl IntoIterator<Item = String>, catalogue: &Catalogue) -> Held {
     let mut documents: Vec<Vec<String>> = vec![Vec::new()];
     let mut bytes = 0;
     for statement in statements {
@@ -54,7 +67,9 @@ fn policies(statements: impl IntoIterator<Item = String>, catalogue: &Catalogue)
         bytes += statement.len() + 1;
         documents.last_mut().expect("a document").push(statement);
     }
-    documents.iter().map(|statements| load(&statements.join(","), catalogue)).collect()
+    let policies: Vec<Arc<Policy>> = documents.iter().map(|statements| Arc::new(load(&statements.join(","), catalogue))).collect();
+    let set = PolicySet::of(&policies);
+    Held { policies, set }
 }
 
 fn load(statements: &str, catalogue: &Catalogue) -> Policy {
@@ -73,7 +88,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn decide(&self, catalogue: &Catalogue, policies: &[&Policy]) -> Verdict {
+    fn decide<P: AsRef<Policy>>(&self, catalogue: &Catalogue, policies: &Policies<'_, P>) -> Verdict {
         let action = catalogue.action_id(&self.action).expect("an action");
         let srn = Srn::parse(&self.srn).expect("an SRN");
         let kind = catalogue.find_resource_type(srn.service_type, srn.resource_type).expect("a type");
@@ -90,7 +105,7 @@ impl Asked {
         };
         let principal = Principal { kind: Kind::User, account: ACCOUNT, id: USER };
         let request = Request { action, resources: &resources, principal, context, needs_resource_policy: false };
-        evaluate(&request, &Policies::identity(policies))
+        evaluate(&request, policies)
     }
 }
 
@@ -123,8 +138,7 @@ fn hot(criterion: &mut Criterion) {
     let catalogue = catalogue();
     let mut group = criterion.benchmark_group("decide/hot");
     for count in [4, 1_000, 10_000] {
-        let policies = policies((0..count).map(mixed), &catalogue);
-        let held: Vec<&Policy> = policies.iter().collect();
+        let held = policies((0..count).map(mixed), &catalogue);
         let wanted = count / 2 / 4 * 4;
         let (service, kind, action) = (wanted % 30, wanted / 30 % 5, wanted / 150 % 4);
         let asked = asked(
@@ -132,9 +146,9 @@ fn hot(criterion: &mut Criterion) {
             &format!("scp-service{service}:kind{kind}"),
             &format!("id-{wanted:05}"),
         );
-        assert!(matches!(asked.decide(&catalogue, &held), Verdict::Allow(Some(_))));
+        assert!(matches!(asked.decide(&catalogue, &held.policies()), Verdict::Allow(Some(_))));
         group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
-            bencher.iter(|| black_box(&asked).decide(&catalogue, black_box(&held)));
+            bencher.iter(|| black_box(&asked).decide(&catalogue, &black_box(&held).policies()));
         });
     }
     group.finish();
@@ -145,12 +159,11 @@ fn infix(criterion: &mut Criterion) {
     let statement = |number: usize| {
         format!(r#"{{"Effect":"Allow","Action":"service1:Act0On1","Resource":"srn:e:::::service1:kind1/*-{:05}-*"}}"#, number * 7 % 100_000)
     };
-    let policies = policies((0..10_000).map(statement), &catalogue);
-    let held: Vec<&Policy> = policies.iter().collect();
+    let held = policies((0..10_000).map(statement), &catalogue);
     let asked = asked("service1:Act0On1", "scp-service1:kind1", "volume-of-team-34993-for-backups");
-    assert!(matches!(asked.decide(&catalogue, &held), Verdict::Allow(Some(_))));
+    assert!(matches!(asked.decide(&catalogue, &held.policies()), Verdict::Allow(Some(_))));
     criterion.bench_function("decide/infix/10000", |bencher| {
-        bencher.iter(|| black_box(&asked).decide(&catalogue, black_box(&held)));
+        bencher.iter(|| black_box(&asked).decide(&catalogue, &black_box(&held).policies()));
     });
 }
 
@@ -172,12 +185,11 @@ fn conditions(criterion: &mut Criterion) {
         let conditions = if conditions.matches("StringLike").count() > 1 { condition(one) } else { conditions };
         format!(r#"{{"Effect":"Allow","Action":"service1:Act0On1","Resource":"*","Condition":{{{conditions}}}}}"#)
     };
-    let policies = policies((0..1_000).map(statement), &catalogue);
-    let held: Vec<&Policy> = policies.iter().collect();
+    let held = policies((0..1_000).map(statement), &catalogue);
     let asked = asked("service1:Act0On1", "scp-service1:kind1", "id");
-    assert_eq!(asked.decide(&catalogue, &held), Verdict::ImplicitDeny);
+    assert_eq!(asked.decide(&catalogue, &held.policies()), Verdict::ImplicitDeny);
     criterion.bench_function("decide/conditions/1000", |bencher| {
-        bencher.iter(|| black_box(&asked).decide(&catalogue, black_box(&held)));
+        bencher.iter(|| black_box(&asked).decide(&catalogue, &black_box(&held).policies()));
     });
 }
 
@@ -211,7 +223,7 @@ fn cold(criterion: &mut Criterion) {
             |next| {
                 let (who, asked) = &requests[next];
                 let held = principals[*who].map(|policy| &policies[usize::from(policy)]);
-                asked.decide(&catalogue, &held)
+                asked.decide(&catalogue, &Policies::identity(&held))
             },
             BatchSize::SmallInput,
         );

@@ -1,5 +1,7 @@
 //! Stage 9: what the caller's policies say.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use super::attributes::{self, Brought, Scalars, Spots, Wanted, lend, wanted};
@@ -48,12 +50,13 @@ impl<'v> Asked<'v, '_, '_> {
         };
         let context = Context { request_attributes: &spots, ..context };
         let mut known = self.known(self.request.fetched);
-        let mut deciding = None;
+        let (mut deciding, mut cross_check) = (None, None);
+        let set = self.request.sets.find(&held);
         let verdict = loop {
             let decided = self.with_request(user.asking(), context, &known, |request| {
                 let attached = self.snapshot.policies_of_resources(request.resources);
-                let policies = Policies { identity: &held, resource: &attached, session: &[] };
-                let verdict = policy::evaluate(request, &policies);
+                let policies = Policies::identity(&held).with_resource(&attached).found_by(set.as_deref());
+                let verdict = self.evaluate(request, &policies, &mut cross_check);
                 deciding = self.name(verdict, &held, &attached);
                 (verdict, (verdict == Verdict::Undecided).then(|| policy::needs(request, &policies)))
             });
@@ -78,8 +81,20 @@ impl<'v> Asked<'v, '_, '_> {
         };
         let catalogue = self.snapshot.catalogue();
         known.iter().enumerate().for_each(|(place, known)| known.describe(place, catalogue, &mut facts.attributes));
-        facts.deciding = deciding;
+        (facts.deciding, facts.cross_check) = (deciding, cross_check);
         self.conclude(verdict, facts)
+    }
+
+    /// The verdict; where it is checked and the evaluation without any index says otherwise, the stricter of the two. What is still
+    /// undecided is evaluated again.
+    fn evaluate<P: AsRef<Policy>>(&self, request: &policy::Request<'_>, policies: &Policies<'_, P>, agreed: &mut Option<bool>) -> Verdict {
+        let verdict = policy::evaluate(request, policies);
+        if !self.request.cross_check || verdict == Verdict::Undecided {
+            return verdict;
+        }
+        let (verdict, same) = stricter(verdict, policy::evaluate_literally(request, policies));
+        *agreed = Some(same);
+        verdict
     }
 
     fn known(&self, fetched: &[attributes::Fetched]) -> Known {
@@ -125,7 +140,12 @@ impl<'v> Asked<'v, '_, '_> {
     }
 
     /// The policy and statement that a verdict comes from.
-    fn name(&self, verdict: Verdict, held: &[&'v Policy], attached: &[&'v ResourcePolicy]) -> Option<(&'v str, usize, Option<&'v str>)> {
+    fn name(
+        &self,
+        verdict: Verdict,
+        held: &[&'v Arc<Policy>],
+        attached: &[&'v ResourcePolicy],
+    ) -> Option<(&'v str, usize, Option<&'v str>)> {
         let (place, statement) = match verdict {
             Verdict::Allow(deciding) | Verdict::Unavailable(deciding) => {
                 deciding.map(|Deciding { policy, statement }| (policy, statement))?
@@ -162,6 +182,24 @@ impl<'v> Asked<'v, '_, '_> {
     }
 }
 
+/// The stricter of two verdicts, and whether they are equally strict: which of several statements decided makes no difference.
+fn stricter(compiled: Verdict, literal: Verdict) -> (Verdict, bool) {
+    let (one, two) = (strictness(compiled), strictness(literal));
+    (if two > one { literal } else { compiled }, one == two)
+}
+
+/// How little a verdict allows.
+const fn strictness(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Allow(_) => 0,
+        Verdict::Undecided => 1,
+        Verdict::ImplicitDeny => 2,
+        Verdict::Unavailable(_) => 3,
+        Verdict::ExplicitDeny(_) => 4,
+        Verdict::InvalidPolicy(_) => 5,
+    }
+}
+
 /// What is known of one resource, as lists that requests lend.
 struct Lists<'a> {
     tags: Option<Option<Vec<(&'a str, Values<'a>)>>>,
@@ -186,5 +224,29 @@ impl<'a> Lists<'a> {
             Some(Some(tags)) => Tags::Known(tags),
         };
         policy::Resource { tags, attributes: Attributes { known: &self.attributes, others: Values::NotFetched }, ..resource }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_verdicts_the_stricter_counts() {
+        let deciding = |statement| Deciding { policy: Place::Identity(0), statement };
+        let from_mild_to_strict = [
+            Verdict::Allow(Some(deciding(1))),
+            Verdict::Undecided,
+            Verdict::ImplicitDeny,
+            Verdict::Unavailable(None),
+            Verdict::ExplicitDeny(deciding(1)),
+            Verdict::InvalidPolicy(Place::Identity(0)),
+        ];
+        for (at, one) in from_mild_to_strict.into_iter().enumerate() {
+            for (other_at, other) in from_mild_to_strict.into_iter().enumerate() {
+                assert_eq!(stricter(one, other), (from_mild_to_strict[at.max(other_at)], at == other_at));
+            }
+        }
+        assert_eq!(stricter(Verdict::Allow(None), Verdict::Allow(Some(deciding(7)))), (Verdict::Allow(None), true));
     }
 }

@@ -76,6 +76,7 @@ fn address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Sets;
     use crate::access::request::Entrance;
     use crate::types::Network;
     use http::{HeaderMap, Method};
@@ -96,6 +97,8 @@ mod tests {
             headers: &headers,
             body: None,
             fetched: &[],
+            sets: &Sets::default(),
+            cross_check: false,
         };
         find(&request).map(|address| address.to_string())
     }

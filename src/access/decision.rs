@@ -89,6 +89,8 @@ pub struct Facts<'v> {
     pub attributes: Vec<String>,
     /// The policy that decided and the statement in it: its index and its Sid.
     pub deciding: Option<(&'v str, usize, Option<&'v str>)>,
+    /// Whether the evaluation without any index agreed, if there was one.
+    pub cross_check: Option<bool>,
 }
 
 impl Default for Facts<'_> {
@@ -105,6 +107,7 @@ impl Default for Facts<'_> {
             resources: Vec::new(),
             attributes: Vec::new(),
             deciding: None,
+            cross_check: None,
         }
     }
 }

@@ -17,13 +17,16 @@ mod client_address;
 mod credential;
 mod resolve;
 pub mod service;
+pub mod sets;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 pub use attributes::{Fetched, Wanted};
 pub use decision::{Decision, Denial, Denied, Facts, Need, Permit};
 pub use request::{Entrance, ForwardedHeader, Request};
 pub use service::{ErrorProtocol, Mode, Service, ServiceSettings, Services};
+pub use sets::Sets;
 
 use authorize::Missing;
 
@@ -39,6 +42,8 @@ pub struct View {
     pub services: Arc<Services>,
     /// How far a signature's timestamp may be from now, in milliseconds.
     pub clock_skew_ms: u64,
+    /// One in so many evaluations of policies is checked by one without any index.
+    pub cross_check: Option<NonZeroU32>,
 }
 
 /// Decides one request. In observe mode a refusal becomes a permit that remembers it.

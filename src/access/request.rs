@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use http::{HeaderMap, Method};
 
 use super::attributes::Fetched;
+use super::sets::Sets;
 use crate::types::NetworkSet;
 
 /// Where a request came in: what the listener's configuration says about everyone who comes this way.
@@ -46,6 +47,10 @@ pub struct Request<'a> {
     pub body: Option<&'a [u8]>,
     /// What was asked of the backends, once it was needed.
     pub fetched: &'a [Fetched],
+    /// What finds the statements of those who hold many policies.
+    pub sets: &'a Sets,
+    /// Whether the evaluation of policies is done twice, the second time without any index.
+    pub cross_check: bool,
 }
 
 impl<'a> Request<'a> {

@@ -219,7 +219,7 @@ fn evaluate_again(record: &Node, snapshot: &Snapshot, out: &mut dyn Write) -> an
     let attached = snapshot.policies_of_resources(&resources);
     let more = if attached.is_empty() { String::new() } else { format!(", and the resources have {}", counted(attached.len(), "policy")) };
     writeln!(out, "\n{} holds {}{more}:", user.principal.name, counted(held.len(), "policy"))?;
-    let findings = policy::explain(&request, &Policies { identity: &held, resource: &attached, session: &[] }, catalogue);
+    let findings = policy::explain(&request, &Policies::identity(&held).with_resource(&attached), catalogue);
     for finding in &findings {
         writeln!(out, "  {finding}")?;
     }

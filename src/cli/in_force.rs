@@ -38,7 +38,7 @@ impl InForce {
         } else {
             Arc::new(bind(&current.config, &snapshot))
         };
-        current.state.view = View { snapshot: Arc::new(snapshot), services, clock_skew_ms: view.clock_skew_ms };
+        current.state.view = View { snapshot: Arc::new(snapshot), services, ..view.clone() };
         self.publish(&current.state);
     }
 

@@ -57,7 +57,7 @@ pub fn configure(path: &Path, report: &Report) -> Option<Configured> {
 fn state(config: &GatewayConfig, snapshot: Snapshot, identity_keys: &[Secret], feed: Option<Feed>) -> State {
     let services = Arc::new(bind(config, &snapshot));
     let upstreams = config.services.iter().zip(identity_keys).map(|(service, key)| upstream(service, key)).collect();
-    let view = View { snapshot: Arc::new(snapshot), services, clock_skew_ms: config.clock_skew_ms };
+    let view = View { snapshot: Arc::new(snapshot), services, clock_skew_ms: config.clock_skew_ms, cross_check: config.cross_check };
     State { view, entrances: config.listeners.iter().map(entrance).collect(), upstreams, feed }
 }
 

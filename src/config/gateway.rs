@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use super::files::Files;
@@ -31,6 +32,8 @@ pub struct GatewayConfig {
     pub services: Vec<Service>,
     /// How far a signature's timestamp may be off, in milliseconds.
     pub clock_skew_ms: u64,
+    /// One in so many evaluations of policies is done twice, the second time without any index.
+    pub cross_check: Option<NonZeroU32>,
     /// Decision records.
     pub record: RecordSettings,
     /// Limits.
@@ -111,6 +114,7 @@ impl GatewayConfig {
         let hint = "write `services:`, below it a name, and below that `hosts` and `upstream`";
         let services = table.required("services", hint, |value| services(&value, &mut good));
         let clock_skew_ms = clock_skew(&table);
+        let cross_check = table.or("policy", None, |value| cross_check(&value));
         let record = table.or("record", RecordSettings::default(), |value| RecordSettings::decode(path, &value));
         let limits = table.or("limits", Limits::default(), |value| Limits::decode(&value));
         let timeouts = table.or("timeouts", Timeouts::default(), |value| Timeouts::decode(&value));
@@ -132,6 +136,7 @@ impl GatewayConfig {
             identity: identity?,
             services: good,
             clock_skew_ms: clock_skew_ms?,
+            cross_check: cross_check?,
             record: record?,
             limits: limits?,
             timeouts: timeouts?,
@@ -177,6 +182,19 @@ fn clock_skew(table: &Table<'_>) -> Option<u64> {
         authentication.finish()?;
         Some(skew? * 1_000)
     })
+}
+
+fn cross_check(cursor: &Cursor<'_>) -> Option<Option<NonZeroU32>> {
+    let policy = cursor.table()?;
+    let every = policy.or("cross_check", None, |value| {
+        let every = value.text()?.strip_prefix("1/").and_then(|every| every.parse::<NonZeroU32>().ok());
+        if every.is_none() {
+            value.error_hint("it is not one in so many", "write `1/1000` to check one of a thousand decisions, or leave it out for none");
+        }
+        every.map(Some)
+    });
+    policy.finish()?;
+    every
 }
 
 /// Reads every service; `good` gets those without errors even when others have some.

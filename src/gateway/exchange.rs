@@ -52,6 +52,9 @@ impl Exchange {
             Decision::Denied(denied) => (&denied.facts, Some(&denied.denial)),
             Decision::Needs(_) => (&empty, None),
         };
+        if let Some(agreed) = facts.cross_check {
+            self.count_cross_check(agreed);
+        }
         let outcome = outcome(decision);
         let service = Rc::clone(bound.service(facts.service));
         service.counters.decided(outcome, took);
@@ -64,6 +67,16 @@ impl Exchange {
             describe_decision(&mut line, &self.client, facts, outcome, denial);
             line.number(field!("decision_us"), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
             self.line = Some(line);
+        }
+    }
+
+    fn count_cross_check(&self, agreed: bool) {
+        let counters = self.client.worker.counters();
+        counters.cross_checks.add(1);
+        if !agreed {
+            counters.cross_check_mismatches.add(1);
+            let request_id = self.request_id();
+            tracing::error!(request_id, "the index of the policies and every statement looked at say differently: the stricter one counts");
         }
     }
 

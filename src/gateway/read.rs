@@ -1,11 +1,10 @@
 //! Stage 3: from hyper's head to one request with one reading, or none.
 
-use std::net::SocketAddr;
-
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, Version, header};
 
+use super::client::Client;
 use crate::access::{Denial, Entrance, Fetched, Request};
 use crate::types::Reason;
 
@@ -33,18 +32,20 @@ pub(super) fn canonical_target(parts: &mut Parts, entrance: &Entrance) -> Result
     Ok(())
 }
 
-/// The request as decisions see it.
+/// The request as decisions see it, with the body and what was fetched, as far as they were needed.
 pub(super) fn request<'a>(
     parts: &'a Parts,
     entrance: &'a Entrance,
-    peer: SocketAddr,
-    body: Option<&'a [u8]>,
-    fetched: &'a [Fetched],
+    client: &'a Client,
+    cross_check: bool,
+    found: (Option<&'a [u8]>, &'a [Fetched]),
 ) -> Result<Request<'a>, Denial> {
     let target = parts.uri.path_and_query().map(PathAndQuery::as_str);
     let target = target.ok_or(Denial::with(Reason::MalformedRequest, "the request target is not a path"))?;
     let host = host(&parts.headers)?;
-    Ok(Request { entrance, peer: peer.ip(), method: &parts.method, host, target, headers: &parts.headers, body, fetched })
+    let (method, headers, (body, fetched)) = (&parts.method, &parts.headers, found);
+    let (peer, sets) = (client.peer.ip(), client.worker.sets());
+    Ok(Request { entrance, peer, method, host, target, headers, body, fetched, sets, cross_check })
 }
 
 /// The one Host of a request, its bytes as sent.

@@ -14,6 +14,7 @@ use super::attributes::AttributeCache;
 use super::health;
 use super::state::State;
 use super::worker;
+use crate::access::Sets;
 use crate::config::{Limits, OnFull, Timeouts};
 use crate::telemetry::{Metrics, RecordWriter};
 use crate::types::{Revision, Timestamp};
@@ -86,6 +87,8 @@ pub(super) struct Shared {
     pub(super) published: watch::Sender<Revision>,
     /// What backends told about resources.
     pub(super) attributes: AttributeCache,
+    /// Indexes over all policies of those who hold many.
+    pub(super) sets: Sets,
 }
 
 /// A running gateway.
@@ -143,6 +146,7 @@ impl Gateway {
             wall_clock: options.wall_clock,
             stage,
             attributes: AttributeCache::default(),
+            sets: Sets::default(),
         });
         let mut workers = Vec::new();
         for (index, sockets) in per_worker.into_iter().enumerate() {

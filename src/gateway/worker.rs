@@ -19,6 +19,7 @@ use super::deadline::{Clock, Deadline, SWEEP_EVERY, TICK};
 use super::server::{Shared, Stage};
 use super::state::{Bound, State};
 use super::upstream::Pool;
+use crate::access::Sets;
 use crate::config::{Limits, Timeouts};
 use crate::telemetry::{RecordSink, ServiceCounters, WorkerCounters};
 use crate::types::{RequestId, Revision, Timestamp};
@@ -46,6 +47,8 @@ pub(super) struct Worker {
     /// How many questions about resources are on their way.
     asking: Rc<Cell<usize>>,
     random: Cell<u64>,
+    /// How many decisions until one is checked.
+    next_check: Cell<u32>,
     time_text: RefCell<(i64, String)>,
 }
 
@@ -117,6 +120,7 @@ async fn tick(worker: Rc<Worker>) {
             }
             // An idle worker must let go of a state that is no longer in force.
             worker.bound();
+            worker.index_policies();
         }
     }
 }
@@ -140,6 +144,7 @@ impl Worker {
             waiting: Rc::default(),
             asking: Rc::default(),
             random: Cell::new(seed),
+            next_check: Cell::new(0),
             time_text: RefCell::new((i64::MIN, String::new())),
             shared,
         }
@@ -158,6 +163,28 @@ impl Worker {
                 fresh
             }
         }
+    }
+
+    /// Indexes over all policies of those who hold many.
+    pub(super) fn sets(&self) -> &Sets {
+        &self.shared.sets
+    }
+
+    /// Starts the next of these, aside.
+    fn index_policies(&self) {
+        let Some(job) = self.shared.sets.job() else { return };
+        self.counters.policy_sets_indexed.add(1);
+        if let Err(error) = std::thread::Builder::new().name("policy-set".to_owned()).spawn(move || job.run()) {
+            tracing::warn!(%error, "no thread to index policies: decisions go on without");
+        }
+    }
+
+    /// Whether the next decision is one of those that are checked.
+    pub(super) fn cross_checks(&self, state: &State) -> bool {
+        let Some(every) = state.view.cross_check else { return false };
+        let next = self.next_check.get().checked_sub(1).unwrap_or(every.get() - 1);
+        self.next_check.set(next.min(every.get() - 1));
+        next == 0
     }
 
     /// What backends told about resources.

@@ -180,8 +180,8 @@ mod tests {
                 let resources = [attachment.resource()];
                 let request =
                     Request { action, resources: &resources, principal: *principal, context: Context::EMPTY, needs_resource_policy };
-                let policies = Policies::<Policy> { identity: &[], resource: &[&policy], session: &[] };
-                matches!(evaluate(&request, &policies), Verdict::Allow(_))
+                let attached = [&policy];
+                matches!(evaluate(&request, &Policies::<Policy>::identity(&[]).with_resource(&attached)), Verdict::Allow(_))
             };
             let found: Vec<_> = all.iter().filter(|principal| may(principal)).copied().collect();
             assert_eq!(found, expected, "{trusted}");

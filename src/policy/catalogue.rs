@@ -3,13 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use fnv::FnvHashMap;
+use foldhash::fast::FixedState;
 
 use crate::source::nearest;
 use crate::types::{AccessLevel, ActionName, Offering};
 
 /// How many actions, how many resource types, and how many attributes one catalogue holds.
 pub const CATALOGUE_ENTRIES_MAX: usize = 65_536;
+/// A table of names. Its hash is not keyed: only operators put names into a catalogue, so nobody else can make them collide.
+type Names<K, V> = HashMap<K, V, FixedState>;
+
 /// What the vendor puts before a service's name in SRNs, or leaves out (R15).
 const VENDOR_PREFIX: &str = "scp-";
 
@@ -186,18 +189,16 @@ fn did_you_mean(word: Option<&str>) -> String {
 }
 
 /// All services, resource types and actions there are. What is not in it is denied (R10).
-///
-/// Its hashes are not keyed: only operators put names into it, so nobody else can make them collide.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     offering: Offering,
     actions: Box<[Action]>,
-    action_ids: FnvHashMap<Box<str>, ActionId>,
+    action_ids: Names<Box<str>, ActionId>,
     resource_types: Box<[ResourceType]>,
-    /// Resource types by their names, of each service type.
-    types_of: FnvHashMap<Arc<str>, FnvHashMap<Arc<str>, ResourceTypeId>>,
+    /// Resource types by their names, by every spelling of their service type.
+    types_of: Names<Box<str>, Names<Arc<str>, ResourceTypeId>>,
     /// Service types as SRNs write them (R15).
-    spellings: FnvHashMap<Box<str>, Arc<str>>,
+    spellings: Names<Box<str>, Arc<str>>,
     /// Service types by the names of their services, which actions start with.
     services: HashMap<Box<str>, Arc<str>>,
     prefixes: HashMap<Box<str>, Arc<str>>,
@@ -213,10 +214,10 @@ impl Catalogue {
         CatalogueBuilder {
             offering,
             actions: Vec::new(),
-            action_ids: FnvHashMap::default(),
+            action_ids: Names::default(),
             resource_types: Vec::new(),
             type_ids: HashMap::new(),
-            spellings: FnvHashMap::default(),
+            spellings: Names::default(),
             services: HashMap::new(),
             prefixes: HashMap::new(),
             attributes: Vec::new(),
@@ -282,7 +283,7 @@ impl Catalogue {
     /// The resource type of this name, by any spelling of its service (R15); letter case counts.
     #[must_use]
     pub fn find_resource_type(&self, service: &str, name: &str) -> Option<ResourceTypeId> {
-        self.types_of.get(self.canonical_service_type(service)?)?.get(name).copied()
+        self.types_of.get(service)?.get(name).copied()
     }
 
     /// The attribute with this number.
@@ -354,10 +355,10 @@ impl Catalogue {
 pub struct CatalogueBuilder {
     offering: Offering,
     actions: Vec<Action>,
-    action_ids: FnvHashMap<Box<str>, ActionId>,
+    action_ids: Names<Box<str>, ActionId>,
     resource_types: Vec<ResourceType>,
     type_ids: HashMap<(Arc<str>, Arc<str>), ResourceTypeId>,
-    spellings: FnvHashMap<Box<str>, Arc<str>>,
+    spellings: Names<Box<str>, Arc<str>>,
     services: HashMap<Box<str>, Arc<str>>,
     /// First parts of condition keys, in lower case.
     prefixes: HashMap<Box<str>, Arc<str>>,
@@ -518,10 +519,12 @@ impl CatalogueBuilder {
     /// The finished catalogue.
     #[must_use]
     pub fn build(self) -> Catalogue {
-        let mut types_of: FnvHashMap<Arc<str>, FnvHashMap<Arc<str>, ResourceTypeId>> = FnvHashMap::default();
+        let mut of_service: Names<Arc<str>, Names<Arc<str>, ResourceTypeId>> = Names::default();
         for ((service_type, name), id) in self.type_ids {
-            types_of.entry(service_type).or_default().insert(name, id);
+            of_service.entry(service_type).or_default().insert(name, id);
         }
+        let types = |canonical: &Arc<str>| of_service.get(canonical).cloned();
+        let types_of = self.spellings.iter().filter_map(|(spelling, canonical)| Some((spelling.clone(), types(canonical)?))).collect();
         Catalogue {
             offering: self.offering,
             actions: self.actions.into(),

@@ -3,7 +3,6 @@
 //! What a policy gives is compared piece by piece, never by trying requests. A yes holds for every request and context that can be,
 //! with the definitions there are, and with those of services that are still to be defined. A no may be wrong.
 
-use std::borrow::Borrow;
 use std::fmt;
 
 use crate::types::ActionName;
@@ -72,7 +71,7 @@ pub enum Why {
 ///
 /// # Errors
 /// The first statement that allows more, or may allow more.
-pub fn covers<P: Borrow<Policy>>(
+pub fn covers<P: AsRef<Policy>>(
     catalogue: &Catalogue,
     holder: &Holder<'_>,
     held: &[P],
@@ -87,7 +86,7 @@ pub fn covers<P: Borrow<Policy>>(
 ///
 /// # Errors
 /// The first statement that allows more, or may allow more.
-pub fn widens_within<P: Borrow<Policy>>(
+pub fn widens_within<P: AsRef<Policy>>(
     catalogue: &Catalogue,
     holder: &Holder<'_>,
     held: &[P],
@@ -144,12 +143,12 @@ enum Beyond<'s> {
 impl<'c> Cover<'c> {
     /// SECURITY: a policy of another catalogue numbers its actions otherwise.
     fn body<'p>(&self, policy: &'p Policy) -> Option<&'p Body> {
-        policy.body().filter(|body| body.actions == self.catalogue.action_count())
+        policy.body().filter(|body| body.compiled.actions() == self.catalogue.action_count())
     }
 
-    fn readable<'p, P: Borrow<Policy>>(&self, held: &'p [P]) -> Result<Held<'p>, Uncovered> {
+    fn readable<'p, P: AsRef<Policy>>(&self, held: &'p [P]) -> Result<Held<'p>, Uncovered> {
         let one = |policy: &'p P| {
-            let policy = policy.borrow();
+            let policy = policy.as_ref();
             self.body(policy).map(|body| (policy, body)).ok_or_else(|| unreadable(policy))
         };
         held.iter().map(one).collect()

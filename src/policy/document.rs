@@ -12,7 +12,7 @@ use super::action::{self, ActionRule, Actions, Wording};
 use super::attached::Attachment;
 use super::catalogue::Catalogue;
 use super::condition::{self, Entry};
-use super::index::Index;
+use super::index::Compiled;
 use super::index_set::IndexSet;
 use super::principal::{self, Principals};
 use super::reader::{Member, Reader, quoted, shown, text, wrong};
@@ -136,12 +136,7 @@ pub struct Policy {
 #[derive(Debug, Clone)]
 pub(super) struct Body {
     pub(super) statements: Box<[Statement]>,
-    /// The actions that some Deny covers, and that some Allow covers: most policies say nothing about most requests.
-    pub(super) denied: IndexSet,
-    pub(super) allowed: IndexSet,
-    /// How many actions the catalogue had.
-    pub(super) actions: usize,
-    pub(super) index: Index,
+    pub(super) compiled: Compiled,
 }
 
 /// One compiled statement.
@@ -164,6 +159,12 @@ impl Statement {
     /// Its whole condition.
     pub(super) fn all_entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().chain(&self.resource_entries)
+    }
+}
+
+impl AsRef<Self> for Policy {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 
@@ -218,18 +219,8 @@ impl Policy {
         if report.count(Severity::Error) != before {
             return None;
         }
-        let actions = catalogue.action_count();
-        let covered = |effect| {
-            let mut all = IndexSet::empty(actions);
-            statements
-                .iter()
-                .filter(|statement: &&Statement| statement.effect == effect)
-                .for_each(|statement| all.extend(&statement.actions));
-            all
-        };
-        let index = Index::of(&statements);
-        let body = Body { denied: covered(Effect::Deny), allowed: covered(Effect::Allow), statements: statements.into(), actions, index };
-        Some(Self { id: id.into(), body: Some(body) })
+        let compiled = Compiled::of(statements.as_slice(), catalogue.action_count());
+        Some(Self { id: id.into(), body: Some(Body { compiled, statements: statements.into() }) })
     }
 
     /// A stored policy that can no longer be read: every decision that consults it is
@@ -384,7 +375,7 @@ fn statement<'a>(reader: &Reader<'a>, at: &Cursor<'a>, setting: &Setting<'_>, si
     Some(Statement {
         sid: sid?,
         effect: effect?,
-        actions: set,
+        actions: set.shrunk(),
         wording,
         principals: principals?,
         resources: resources?,

@@ -1,13 +1,14 @@
 //! The decision: Deny first, one statement for all resources, everything else refused (R16-R29, R50).
 
-use std::borrow::Borrow;
 use std::slice;
 
 use super::attached::ResourcePolicy;
 use super::condition::Key;
 use super::document::{Body, Effect, Policy, Statement};
+use super::index::{Compiled, Statements};
 use super::judge::{Truth, judge, judge_covering};
 use super::request::{Kind, Request, Resource};
+use super::set::PolicySet;
 use super::{AttributeId, Known};
 
 /// All policies that count for a request.
@@ -19,13 +20,35 @@ pub struct Policies<'p, P> {
     pub resource: &'p [&'p ResourcePolicy],
     /// What caps the session, if anything does (R50).
     pub session: &'p [P],
+    /// Of exactly those in `identity`.
+    set: Option<&'p PolicySet>,
 }
 
 impl<'p, P> Policies<'p, P> {
     /// Only the principal's own.
     #[must_use]
     pub const fn identity(identity: &'p [P]) -> Self {
-        Self { identity, resource: &[], session: &[] }
+        Self { identity, resource: &[], session: &[], set: None }
+    }
+
+    /// With those of the resources of the request.
+    #[must_use]
+    pub const fn with_resource(self, resource: &'p [&'p ResourcePolicy]) -> Self {
+        Self { resource, ..self }
+    }
+
+    /// With those that cap the session.
+    #[must_use]
+    pub const fn with_session(self, session: &'p [P]) -> Self {
+        Self { session, ..self }
+    }
+}
+
+impl<'p, P: AsRef<Policy>> Policies<'p, P> {
+    /// Finds the statements of the principal's own policies by the index of the set, if it is of these policies.
+    #[must_use]
+    pub fn found_by(self, set: Option<&'p PolicySet>) -> Self {
+        Self { set: set.filter(|set| set.is_of(self.identity)), ..self }
     }
 }
 
@@ -81,30 +104,21 @@ pub struct Needs {
 /// Decides. Allocates nothing.
 ///
 /// The order of policies and statements never changes what is allowed (R20).
-pub fn evaluate<P: Borrow<Policy>>(request: &Request<'_>, policies: &Policies<'_, P>) -> Verdict {
-    let judge = Judge { request, policies };
-    if let Some(place) = judge.unreadable() {
-        return Verdict::InvalidPolicy(place);
-    }
-    let denied = judge.denied();
-    match (denied.truth, denied.deciding) {
-        (Truth::Yes, Some(deciding)) => return Verdict::ExplicitDeny(deciding),
-        (Truth::Unavailable, deciding) => return Verdict::Unavailable(deciding),
-        (Truth::Yes | Truth::No | Truth::Undecided, _) => {}
-    }
-    let allowed = judge.allowed();
-    match (allowed.truth, denied.truth) {
-        (Truth::No, _) => Verdict::ImplicitDeny,
-        (Truth::Unavailable, _) => Verdict::Unavailable(None),
-        (Truth::Yes, Truth::No) => Verdict::Allow(allowed.deciding),
-        (Truth::Yes | Truth::Undecided, _) => Verdict::Undecided,
-    }
+pub fn evaluate<P: AsRef<Policy>>(request: &Request<'_>, policies: &Policies<'_, P>) -> Verdict {
+    Judge { request, policies, literally: false }.decide()
+}
+
+/// The same without any index: every statement is looked at. Slow; to check the other.
+///
+/// Where several statements decide alike, this may name another one of them.
+pub fn evaluate_literally<P: AsRef<Policy>>(request: &Request<'_>, policies: &Policies<'_, P>) -> Verdict {
+    Judge { request, policies, literally: true }.decide()
 }
 
 /// What an [`Verdict::Undecided`] decision depends on: asked for all at once, and nothing that cannot change the outcome any more.
 #[must_use]
-pub fn needs<P: Borrow<Policy>>(request: &Request<'_>, policies: &Policies<'_, P>) -> Needs {
-    let judge = Judge { request, policies };
+pub fn needs<P: AsRef<Policy>>(request: &Request<'_>, policies: &Policies<'_, P>) -> Needs {
+    let judge = Judge { request, policies, literally: false };
     let mut needs = Needs::default();
     let mut effects = vec![Effect::Deny];
     if judge.allowed().truth != Truth::Yes {
@@ -154,6 +168,9 @@ impl Needs {
     }
 }
 
+/// How many policies are asked at once.
+const CHUNK: usize = u64::BITS as usize;
+
 /// A truth and the statement that it comes from.
 #[derive(Clone, Copy)]
 struct Found {
@@ -177,9 +194,30 @@ impl Found {
 struct Judge<'r, 'a, 'p, P> {
     request: &'r Request<'a>,
     policies: &'r Policies<'p, P>,
+    /// Whether every statement is looked at.
+    literally: bool,
 }
 
-impl<P: Borrow<Policy>> Judge<'_, '_, '_, P> {
+impl<P: AsRef<Policy>> Judge<'_, '_, '_, P> {
+    fn decide(&self) -> Verdict {
+        if let Some(place) = self.unreadable() {
+            return Verdict::InvalidPolicy(place);
+        }
+        let denied = self.denied();
+        match (denied.truth, denied.deciding) {
+            (Truth::Yes, Some(deciding)) => return Verdict::ExplicitDeny(deciding),
+            (Truth::Unavailable, deciding) => return Verdict::Unavailable(deciding),
+            (Truth::Yes | Truth::No | Truth::Undecided, _) => {}
+        }
+        let allowed = self.allowed();
+        match (allowed.truth, denied.truth) {
+            (Truth::No, _) => Verdict::ImplicitDeny,
+            (Truth::Unavailable, _) => Verdict::Unavailable(None),
+            (Truth::Yes, Truth::No) => Verdict::Allow(allowed.deciding),
+            (Truth::Yes | Truth::Undecided, _) => Verdict::Undecided,
+        }
+    }
+
     /// What the principal holds by itself; a service holds nothing (R29).
     fn identity(&self) -> &[P] {
         match self.request.principal.kind {
@@ -191,16 +229,15 @@ impl<P: Borrow<Policy>> Judge<'_, '_, '_, P> {
     /// SECURITY: an unreadable policy is found before anything counts; skipping it would drop its Denies
     /// (test `a_policy_that_cannot_be_read_refuses_every_decision`).
     fn unreadable(&self) -> Option<Place> {
-        let lost = |policies: &[P]| policies.iter().position(|policy| readable(policy.borrow(), self.request).is_none());
+        let lost = |policies: &[P]| policies.iter().position(|policy| readable(policy.as_ref(), self.request).is_none());
         let attached = || {
             let concerned = |policy: &ResourcePolicy| self.request.resources.iter().any(|resource| policy.speaks_of(resource));
             let lost = |policy: &&ResourcePolicy| concerned(policy) && readable(policy.policy(), self.request).is_none();
             self.policies.resource.iter().position(lost)
         };
-        lost(self.identity())
-            .map(Place::Identity)
-            .or_else(|| attached().map(Place::Resource))
-            .or_else(|| lost(self.policies.session).map(Place::Session))
+        let all_readable = self.policies.set.is_some_and(|set| self.request.action.index() < set.compiled().actions());
+        let own = if all_readable { None } else { lost(self.identity()) };
+        own.map(Place::Identity).or_else(|| attached().map(Place::Resource)).or_else(|| lost(self.policies.session).map(Place::Session))
     }
 
     fn denied(&self) -> Found {
@@ -208,7 +245,7 @@ impl<P: Borrow<Policy>> Judge<'_, '_, '_, P> {
             let resources = self.request.resources.iter();
             resources.map(|resource| self.attached(resource, Effect::Deny)).fold(Found::NOTHING, |one, other| one.or(other, Effect::Deny))
         };
-        self.held(self.identity(), Place::Identity, Effect::Deny)
+        self.own(Effect::Deny)
             .or_unless_yes(attached, Effect::Deny)
             .or_unless_yes(|| self.held(self.policies.session, Place::Session, Effect::Deny), Effect::Deny)
     }
@@ -220,7 +257,7 @@ impl<P: Borrow<Policy>> Judge<'_, '_, '_, P> {
         let own = match principal.kind {
             Kind::Root => yes,
             Kind::Service | Kind::Provider => Found::NOTHING,
-            Kind::User | Kind::Role | Kind::ServiceAccount => self.held(self.policies.identity, Place::Identity, Effect::Allow),
+            Kind::User | Kind::Role | Kind::ServiceAccount => self.own(Effect::Allow),
         };
         let all_of = |wanted: &dyn Fn(&&Resource<'_>) -> bool| {
             let granted = resources.iter().filter(wanted).map(|resource| self.attached(resource, Effect::Allow));
@@ -244,15 +281,33 @@ impl<P: Borrow<Policy>> Judge<'_, '_, '_, P> {
         granted.and(self.held(self.policies.session, Place::Session, Effect::Allow))
     }
 
+    /// What the policies say that the principal holds by itself.
+    fn own(&self, effect: Effect) -> Found {
+        match self.policies.set {
+            Some(set) if !self.literally && !self.identity().is_empty() => strongest(set.compiled(), set, self.request, effect, |number| {
+                let (policy, statement) = set.place(number)?;
+                Some(Deciding { policy: Place::Identity(policy), statement })
+            }),
+            Some(_) | None => self.held(self.identity(), Place::Identity, effect),
+        }
+    }
+
     /// What a list of the principal's policies says.
     fn held(&self, policies: &[P], place: impl Fn(usize) -> Place, effect: Effect) -> Found {
         let mut found = Found::NOTHING;
-        for (index, policy) in policies.iter().enumerate() {
-            let Some(body) = readable(policy.borrow(), self.request) else { continue };
-            if found.truth == Truth::Yes {
-                break;
+        for (chunk, from) in policies.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
+            // All are asked before any is searched: what is read for that does not wait for one another.
+            let bodies = chunk.iter().map(|policy| readable(policy.as_ref(), self.request));
+            let concerned = |body: Option<&Body>| {
+                body.is_some_and(|body| self.literally || body.compiled.concerns(effect, self.request.action.index()))
+            };
+            let mut asked = bodies.zip(0..).fold(0_u64, |asked, (body, bit)| asked | u64::from(concerned(body)) << bit);
+            while asked != 0 && found.truth != Truth::Yes {
+                let index = asked.trailing_zeros() as usize;
+                asked &= asked - 1;
+                let Some(body) = chunk.get(index).and_then(|policy| policy.as_ref().body()) else { continue };
+                found = found.or(self.in_body(body, self.request, effect, || place(from + index)), effect);
             }
-            found = found.or(strongest(body, self.request, effect, || place(index)), effect);
         }
         found
     }
@@ -263,9 +318,21 @@ impl<P: Borrow<Policy>> Judge<'_, '_, '_, P> {
         let mut found = Found::NOTHING;
         for (index, policy) in self.policies.resource.iter().enumerate().filter(|(_, policy)| policy.speaks_of(resource)) {
             let Some(body) = readable(policy.policy(), self.request) else { continue };
-            found = found.or(strongest(body, &view, effect, || Place::Resource(index)), effect);
+            found = found.or(self.in_body(body, &view, effect, || Place::Resource(index)), effect);
         }
         found
+    }
+
+    /// What one policy says.
+    fn in_body(&self, body: &Body, view: &Request<'_>, effect: Effect, place: impl Fn() -> Place) -> Found {
+        let deciding = |number: u32| Some(Deciding { policy: place(), statement: number as usize });
+        if !self.literally {
+            return strongest(&body.compiled, &*body.statements, view, effect, deciding);
+        }
+        let own = (0_u32..).zip(&body.statements).filter(|(_, statement)| statement.effect == effect);
+        own.map(|(number, statement)| (number, judge_truth(statement, view)))
+            .filter(|(_, truth)| *truth != Truth::No)
+            .fold(Found::NOTHING, |found, (number, truth)| found.or(Found { truth, deciding: deciding(number) }, effect))
     }
 
     /// Every statement of an effect with the request as it sees it, and where the first resource it sees stands in the whole.
@@ -275,7 +342,7 @@ impl<P: Borrow<Policy>> Judge<'_, '_, '_, P> {
             statements.filter(|statement| statement.effect == effect).for_each(|statement| take(statement, view, offset));
         };
         for policy in self.identity().iter().chain(self.policies.session) {
-            all(readable(policy.borrow(), self.request), self.request, 0);
+            all(readable(policy.as_ref(), self.request), self.request, 0);
         }
         for (place, resource) in self.request.resources.iter().enumerate() {
             let view = Request { resources: slice::from_ref(resource), ..*self.request };
@@ -304,23 +371,25 @@ pub(super) fn foreign<'r, 'a>(request: &'r Request<'a>) -> Option<&'r Resource<'
 
 /// What a policy says, if it is of use for this request.
 pub(super) fn readable<'p>(policy: &'p Policy, request: &Request<'_>) -> Option<&'p Body> {
-    policy.body().filter(|body| request.action.index() < body.actions)
+    policy.body().filter(|body| request.action.index() < body.compiled.actions())
 }
 
 /// The statement of an effect that is closest to applying.
-fn strongest(body: &Body, request: &Request<'_>, effect: Effect, place: impl Fn() -> Place) -> Found {
-    let concerned = match effect {
-        Effect::Allow => &body.allowed,
-        Effect::Deny => &body.denied,
-    };
+fn strongest<S: Statements + ?Sized>(
+    compiled: &Compiled,
+    statements: &S,
+    request: &Request<'_>,
+    effect: Effect,
+    deciding: impl Fn(u32) -> Option<Deciding>,
+) -> Found {
     let mut found = Found::NOTHING;
-    if !concerned.contains(request.action.index()) {
+    if !compiled.concerns(effect, request.action.index()) {
         return found;
     }
-    body.index.each(&body.statements, effect, request, |number, statement, covered| {
+    compiled.index().each(statements, effect, request, |number, statement, covered| {
         let truth = judge_covering(statement, request, covered).truth;
         if truth != Truth::No {
-            found = found.or(Found { truth, deciding: Some(Deciding { policy: place(), statement: number }) }, effect);
+            found = found.or(Found { truth, deciding: deciding(number) }, effect);
         }
         truth == Truth::Yes
     });
@@ -453,7 +522,8 @@ mod tests {
         );
         let attachment = Attachment::find(&Srn::parse(&both[1]).unwrap(), &catalogue).unwrap();
         let attached = ResourcePolicy::load(&Source::new("p", text), "p", attachment, &catalogue, &Report::new()).unwrap();
-        let policies = Policies::<Policy> { identity: &[], resource: &[&attached], session: &[] };
+        let resource = [&attached];
+        let policies = Policies::<Policy>::identity(&[]).with_resource(&resource);
         assert_eq!(needs(&request, &policies), Needs { tags: vec![1], ..Needs::default() });
         let findings = explain(&request, &policies, &catalogue);
         let [Finding { outcome: Outcome::Condition(failed), .. }] = findings.as_slice() else { panic!("{findings:?}") };

@@ -1,6 +1,5 @@
 //! Why a decision fell: for each statement, that it applied or what kept it from applying first. For people.
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::slice;
 
@@ -106,11 +105,11 @@ impl Outcome {
 
 /// One finding per statement of every policy that counts, in order; one for a policy that cannot be read.
 #[must_use]
-pub fn explain<P: Borrow<Policy>>(request: &Request<'_>, policies: &Policies<'_, P>, catalogue: &Catalogue) -> Vec<Finding> {
+pub fn explain<P: AsRef<Policy>>(request: &Request<'_>, policies: &Policies<'_, P>, catalogue: &Catalogue) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut held = |policies: &[P], place: fn(usize) -> Place| {
         for (index, policy) in policies.iter().enumerate() {
-            add(&mut findings, policy.borrow(), place(index), request, catalogue);
+            add(&mut findings, policy.as_ref(), place(index), request, catalogue);
         }
     };
     held(policies.identity, Place::Identity);

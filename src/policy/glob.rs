@@ -49,11 +49,14 @@ enum Form {
     Suffix(Box<str>),
     /// No `*`, but `?`.
     Shaped(Anchored),
-    Pieces {
-        head: Anchored,
-        middle: Box<[Searched]>,
-        tail: Anchored,
-    },
+    Pieces(Box<Pieces>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Pieces {
+    head: Anchored,
+    middle: Box<[Searched]>,
+    tail: Anchored,
 }
 
 /// A piece at a fixed place; `None` is any one character.
@@ -101,7 +104,7 @@ impl Glob {
             }
         }
         let middle = middle.into_iter().map(|piece| Searched::new(piece, questions)).collect::<Result<_, _>>()?;
-        Ok(Self(Form::Pieces { head: Anchored::new(head, questions), middle, tail: Anchored::new(tail, questions) }))
+        Ok(Self(Form::Pieces(Box::new(Pieces { head: Anchored::new(head, questions), middle, tail: Anchored::new(tail, questions) }))))
     }
 
     /// Its steps, to compare it with other patterns.
@@ -113,7 +116,8 @@ impl Glob {
             Form::Prefix(text) => [literal(text), vec![Symbol::Run]].concat(),
             Form::Suffix(text) => [vec![Symbol::Run], literal(text)].concat(),
             Form::Shaped(piece) => piece.symbols(),
-            Form::Pieces { head, middle, tail } => {
+            Form::Pieces(pieces) => {
+                let Pieces { head, middle, tail } = &**pieces;
                 let mut all = head.symbols();
                 for piece in middle {
                     all.push(Symbol::Run);
@@ -139,7 +143,8 @@ impl Glob {
             Form::Prefix(prefix) => text.starts_with(&**prefix),
             Form::Suffix(suffix) => text.ends_with(&**suffix),
             Form::Shaped(piece) => piece.after_start(text).is_some_and(str::is_empty),
-            Form::Pieces { head, middle, tail } => {
+            Form::Pieces(pieces) => {
+                let Pieces { head, middle, tail } = &**pieces;
                 let between = head.after_start(text).and_then(|rest| tail.before_end(rest));
                 between.and_then(|between| middle.iter().try_fold(between, |rest, piece| piece.after_first(rest))).is_some()
             }

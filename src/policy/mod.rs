@@ -37,6 +37,7 @@ mod repair;
 mod resource;
 #[cfg(test)]
 mod sample;
+mod set;
 
 pub use accessor::{Accessor, Part, Step};
 pub use attached::{Attachment, ResourcePolicy};
@@ -46,7 +47,7 @@ pub use catalogue::{
 };
 pub use cover::{Holder, Uncovered, Why, covers, loses_deny, widens_within};
 pub use document::{DOCUMENT_BYTES_MAX, Effect, LANGUAGE_VERSION, NESTING_MAX, Owner, Policy, STATEMENTS_MAX, parse};
-pub use evaluate::{Deciding, Needs, Place, Policies, Verdict, evaluate, needs};
+pub use evaluate::{Deciding, Needs, Place, Policies, Verdict, evaluate, evaluate_literally, needs};
 pub use explain::{Failed, Finding, Outcome, Seen, explain, nearest_miss};
 pub use inclusion::Work;
 pub use lint::{Lint, Standing, Trap, lint};
@@ -57,3 +58,4 @@ pub use reader::LIST_ENTRIES_MAX;
 pub use request::{
     Attributes, Context, Kind, Known, NoAttributes, Principal, Request, RequestAttributes, Resource, Scalar, Stored, Tags, Values,
 };
+pub use set::PolicySet;

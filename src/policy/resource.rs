@@ -1,5 +1,9 @@
 //! Resource patterns (R11-R19): the bare `*`, and SRNs with `*` and `?` in region, type and id.
 
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
 use crate::source::{Cursor, Value};
 use crate::types::{Srn, SrnError};
 
@@ -20,7 +24,7 @@ const HINT: &str = "write `*` for every resource, or `srn:offering::account:regi
 pub(super) struct Resources {
     /// The bare `*` is among the patterns: only that matches actions without resources (R19).
     everything: bool,
-    patterns: Box<[Pattern]>,
+    patterns: SmallVec<[Pattern; 1]>,
     /// Patterns for services and types that nobody has defined: they match nothing yet.
     waiting: Box<[Box<str>]>,
 }
@@ -36,7 +40,7 @@ struct Pattern {
 
 #[derive(Debug, Clone)]
 enum Account {
-    Named(Box<str>),
+    Named(Arc<str>),
     /// An empty account in a policy of nobody (R53).
     OfPrincipal,
 }
@@ -150,7 +154,7 @@ pub(super) fn read<'a>(
     };
     let relevant = actions.filter(|actions| !actions.is_empty()).map(|actions| acted_on(reader.catalogue, actions));
     let mut everything = false;
-    let mut patterns = Vec::new();
+    let mut patterns = SmallVec::new();
     let mut waiting: Vec<Box<str>> = Vec::new();
     let mut complete = Some(());
     for item in &items {
@@ -169,7 +173,7 @@ pub(super) fn read<'a>(
         }
     }
     complete?;
-    let read = Resources { everything, patterns: patterns.into(), waiting: waiting.into() };
+    let read = Resources { everything, patterns, waiting: waiting.into() };
     match setting {
         Setting::Resource { owner, attachment } if !read.cover(&attachment.resource(), owner.get().map_or("", |account| account)) => {
             let message = "the resource that the policy is attached to is not among these";
@@ -196,7 +200,7 @@ fn of_role(reader: &Reader<'_>, at: &Cursor<'_>, owner: &Owner, role: Option<&At
         at.error_hint("the policy of a role is about that role alone", "write \"Resource\": [\"*\"]");
         return None;
     }
-    Some(Resources { everything: true, patterns: Box::default(), waiting: Box::default() })
+    Some(Resources { everything: true, patterns: SmallVec::new(), waiting: Box::default() })
 }
 
 /// A sound pattern that means nothing in this catalogue: ignored (R16), after a warning.
@@ -217,7 +221,7 @@ fn pattern<'a>(reader: &Reader<'a>, at: &Cursor<'a>, text: &'a str, owner: &Owne
 struct Fields<'a> {
     srn: Srn<'a>,
     /// `None`: the principal's (R53).
-    account: Option<Box<str>>,
+    account: Option<Arc<str>>,
     region: Glob,
     kind: Glob,
     id: Glob,
@@ -233,7 +237,8 @@ fn fields<'a>(reader: &Reader<'a>, at: &Cursor<'a>, text: &'a str, owner: &Owner
     };
     let (region, kind, id) = (check(at, &srn, text)?, glob(at, srn.resource_type)?, glob(at, srn.resource_id)?);
     warn_of_region_as_account(reader, at, &srn);
-    let account = if srn.account.is_empty() { owner.get().map(|owner| (**owner).into()) } else { Some(srn.account.into()) };
+    let own = owner.get().filter(|own| srn.account.is_empty() || ***own == *srn.account);
+    let account = own.cloned().or_else(|| (!srn.account.is_empty()).then(|| srn.account.into()));
     Some(Fields { srn, account, region, kind, id })
 }
 
@@ -308,7 +313,7 @@ fn kinds<'a>(reader: &Reader<'a>, at: &Cursor<'a>, srn: &Srn<'_>, kind: &Glob) -
         reader.warning(at, message, hint);
         return Err(Inert::Waiting);
     }
-    Ok(meant)
+    Ok(meant.shrunk())
 }
 
 /// The resource types that some of the actions act on.

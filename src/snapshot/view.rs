@@ -182,11 +182,11 @@ struct Always {
     /// SECURITY: verified against when a key is unknown, so that an unknown key costs what a wrong secret costs.
     decoy: SigningKey,
     /// What a policy that cannot be found counts as: one that cannot be read.
-    missing: Policy,
+    missing: Arc<Policy>,
 }
 
 /// The policies that count for a user.
-pub type Policies<'s> = SmallVec<[&'s Policy; 8]>;
+pub type Policies<'s> = SmallVec<[&'s Arc<Policy>; 8]>;
 
 impl Snapshot {
     /// Nobody and nothing, but definitions.
@@ -203,7 +203,7 @@ impl Snapshot {
             attached: Attached::default(),
             keys: Shards::default(),
             token_keys: Arc::default(),
-            always: Arc::new(Always { decoy, missing: Policy::invalid("missing") }),
+            always: Arc::new(Always { decoy, missing: Arc::new(Policy::invalid("missing")) }),
         }
     }
 
@@ -257,8 +257,8 @@ impl Snapshot {
         let mut found = Policies::new();
         let mut add = |links: &[Link<PolicyId>]| {
             for link in links {
-                let policy = self.policies.get(&link.id).filter(|_| link.readable).map_or(missing, |policy| &**policy);
-                if !found.iter().any(|other| std::ptr::eq(*other, policy)) {
+                let policy = self.policies.get(&link.id).filter(|_| link.readable).unwrap_or(missing);
+                if !found.iter().any(|other| Arc::ptr_eq(other, policy)) {
                     found.push(policy);
                 }
             }

@@ -174,6 +174,12 @@ pub struct WorkerCounters {
     pub attributes_asked: Counter,
     /// Of these, those without a usable answer.
     pub attributes_failed: Counter,
+    /// Evaluations of policies that were done twice.
+    pub cross_checks: Counter,
+    /// Of these, those that differed.
+    pub cross_check_mismatches: Counter,
+    /// Times that all policies of a principal were begun to be indexed as one.
+    pub policy_sets_indexed: Counter,
     /// Decision records written.
     pub records: Counter,
     /// Decision records dropped because writing could not keep up.

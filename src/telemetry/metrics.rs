@@ -174,6 +174,17 @@ impl Metrics {
                 |worker| &worker.attributes_asked,
             ),
             total("portcullis_attributes_failed_total", "Of these, those without a usable answer.", |worker| &worker.attributes_failed),
+            total("portcullis_policy_cross_checks_total", "Evaluations of policies that were done twice.", |worker| &worker.cross_checks),
+            total(
+                "portcullis_policy_cross_check_mismatches_total",
+                "Of these, those in which the index and every statement looked at said differently: a defect; the stricter one counted.",
+                |worker| &worker.cross_check_mismatches,
+            ),
+            total(
+                "portcullis_policy_sets_indexed_total",
+                "Indexes made over all policies of those who hold many and ask often.",
+                |worker| &worker.policy_sets_indexed,
+            ),
             total("portcullis_records_total", "Decision records written.", |worker| &worker.records),
             total("portcullis_records_dropped_total", "Decision records dropped because writing could not keep up.", |worker| {
                 &worker.records_dropped

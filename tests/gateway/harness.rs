@@ -54,6 +54,7 @@ services:
 record: @record@
 timeouts: @timeouts@
 limits: @limits@
+policy: @policy@
 ";
 
 const DEFINITIONS: &str = "
@@ -99,7 +100,8 @@ paths:
     get: {action: store:ListThings, access_level: List}
 ";
 
-const BLANKS: [(&str, &str); 4] = [("workers", "1"), ("timeouts", "{drain_s: 2}"), ("limits", "{}"), ("record", "{path: decisions.jsonl}")];
+const BLANKS: [(&str, &str); 5] =
+    [("workers", "1"), ("policy", "{}"), ("timeouts", "{drain_s: 2}"), ("limits", "{}"), ("record", "{path: decisions.jsonl}")];
 
 /// What the tests' gateways are made of; each test changes what it is about.
 pub(crate) struct Setup {

@@ -260,7 +260,7 @@ fn decide(catalogue: &Catalogue, request: usize, known: &Known, identity: &[Arc<
     let principal = Principal { kind: Kind::User, account: ACCOUNT, id: "u1" };
     let action = catalogue.action_id(action).unwrap();
     let request = Request { action, resources: &resources, principal, context, needs_resource_policy: false };
-    evaluate(&request, &Policies { identity, resource: at_user, session: &[] })
+    evaluate(&request, &Policies::identity(identity).with_resource(at_user))
 }
 
 /// What must not change.

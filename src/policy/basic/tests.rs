@@ -410,7 +410,7 @@ proptest! {
                 let (source_ip, authentication_type) = (Values::One(Scalar::Address(address.into())), Values::text(Some(kind)));
                 asked.context = Context { source_ip, authentication_type, ..asked.context };
                 let kind = |policy: &Policy| {
-                    let policies = Policies { identity: std::slice::from_ref(policy), resource: &[], session: &[] };
+                    let policies = Policies::identity(std::slice::from_ref(policy));
                     std::mem::discriminant(&evaluate(&asked, &policies))
                 };
                 prop_assert_eq!(kind(&apart), kind(&merged), "{} from {:?}", action, address);

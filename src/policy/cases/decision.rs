@@ -271,7 +271,7 @@ impl Held {
     ) -> Result<T, Unready> {
         let action = catalogue.action_id(&case.action).ok_or(Unready::UnknownAction)?;
         let resource: Vec<&ResourcePolicy> = self.resource.iter().collect();
-        let policies = Policies { identity: &self.identity, resource: &resource, session: &self.session };
+        let policies = Policies::identity(&self.identity).with_resource(&resource).with_session(&self.session);
         let scalars: Vec<Scalars<'_>> = case.resources.iter().map(|what| Scalars::of(what, catalogue)).collect::<Result<_, _>>()?;
         let kept: Vec<Kept<'_>> = scalars.iter().map(Kept::of).collect();
         let resources: Vec<Resource<'_>> = kept.iter().map(Kept::resource).collect();

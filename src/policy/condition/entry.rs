@@ -83,6 +83,11 @@ impl Entry {
         }
     }
 
+    /// Whether a value is surely one of those that it compares with, whatever its sign.
+    pub(in crate::policy) fn hits(&self, value: Scalar<'_>, principal_account: &str) -> bool {
+        self.test.hits(value, principal_account) == Some(true)
+    }
+
     /// Whether another entry holds in exactly the same contexts, as far as can be seen.
     pub(in crate::policy) fn is_same(&self, other: &Self) -> bool {
         self.qualifier == other.qualifier && self.key == other.key && self.test == other.test

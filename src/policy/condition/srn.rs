@@ -1,5 +1,7 @@
 //! SRN patterns in conditions: compared field by field, with wildcards in region, type and id (R40, R12-R15).
 
+use std::sync::Arc;
+
 use crate::policy::catalogue::Catalogue;
 use crate::policy::glob::Glob;
 use crate::types::Srn;
@@ -9,7 +11,7 @@ use crate::types::Srn;
 pub(in crate::policy) struct SrnPattern {
     pub(in crate::policy) offering: Box<str>,
     /// `None`: the account of the principal (R53).
-    pub(in crate::policy) account: Option<Box<str>>,
+    pub(in crate::policy) account: Option<Arc<str>>,
     pub(in crate::policy) region: Glob,
     pub(in crate::policy) services: Services,
     pub(in crate::policy) resource_type: Glob,

@@ -7,11 +7,11 @@ use crate::policy::sample::{ACCOUNT, Numbers, OTHER, policy};
 use crate::policy::{Kind, Owner, Policies, Principal, Request, Resource, Scalar, Verdict, evaluate};
 use crate::types::AccessLevel;
 
-fn covers<P: Borrow<Policy>>(catalogue: &Catalogue, holder: &Holder<'_>, held: &[P], gained: &Policy) -> Result<(), Uncovered> {
+fn covers<P: AsRef<Policy>>(catalogue: &Catalogue, holder: &Holder<'_>, held: &[P], gained: &Policy) -> Result<(), Uncovered> {
     super::covers(catalogue, holder, held, gained, &Work::new())
 }
 
-fn widens_within<P: Borrow<Policy>>(
+fn widens_within<P: AsRef<Policy>>(
     catalogue: &Catalogue,
     holder: &Holder<'_>,
     held: &[P],

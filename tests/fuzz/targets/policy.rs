@@ -65,7 +65,7 @@ fn decide(identity: &[Policy], resource: &[&ResourcePolicy]) {
     let catalogue = &*CATALOGUE;
     let bucket = catalogue.find_resource_type("object-store", "bucket").expect("a type");
     let user = catalogue.find_resource_type("iam", "user").expect("a type");
-    let policies = Policies { identity, resource, session: &[] };
+    let policies = Policies::identity(identity).with_resource(resource);
     for (action, resources) in [
         ("object-store:UploadObject", &[Resource::new(bucket, ACCOUNT, "kr-west1", "foo")][..]),
         ("iam:showUser", &[Resource::new(user, ACCOUNT, "", "u1")]),
