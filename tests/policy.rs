@@ -4,6 +4,9 @@
 #[path = "policy/agreement.rs"]
 mod agreement;
 #[cfg(test)]
+#[path = "policy/allocations.rs"]
+mod allocations;
+#[cfg(test)]
 #[path = "policy/basic.rs"]
 mod basic;
 #[cfg(test)]

@@ -230,9 +230,18 @@ fn cold(criterion: &mut Criterion) {
     });
 }
 
+/// What becomes of texts before anything can be decided: a hundred and ten thousand statements.
+fn compile(criterion: &mut Criterion) {
+    let catalogue = catalogue();
+    let statements = (0..100).map(mixed).collect::<Vec<_>>().join(",");
+    criterion.bench_function("compile/document/100", |bencher| bencher.iter(|| load(black_box(&statements), &catalogue)));
+    let policies = policies((0..10_000).map(mixed), &catalogue).policies;
+    criterion.bench_function("compile/set/10000", |bencher| bencher.iter(|| PolicySet::of(black_box(&policies))));
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(50);
-    targets = hot, infix, conditions, cold
+    targets = hot, infix, conditions, cold, compile
 }
 criterion_main!(benches);

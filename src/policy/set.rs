@@ -21,14 +21,14 @@ impl PolicySet {
     #[must_use]
     pub fn of(policies: &[Arc<Policy>]) -> Option<Self> {
         let mut places = Vec::new();
-        let mut actions = usize::MAX;
+        let mut actions = None;
         for (policy, number) in policies.iter().zip(0_u32..) {
             let body = policy.body()?;
-            actions = actions.min(body.compiled.actions());
+            actions = Some(body.compiled.actions().min(actions.unwrap_or(usize::MAX)));
             places.extend((0..body.statements.count()).map(|statement| (number, statement)));
         }
         let joined = Joined { policies, places: &places };
-        let compiled = Compiled::of(&joined, actions);
+        let compiled = Compiled::of(&joined, actions.unwrap_or(0));
         Some(Self { policies: policies.into(), places: places.into(), compiled })
     }
 

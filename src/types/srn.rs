@@ -56,6 +56,15 @@ pub enum SrnError {
     Offering(String),
 }
 
+/// An [`SrnError`] that does not hold the text yet.
+enum Wrong {
+    Fields,
+    Reserved,
+    Empty(&'static str),
+    Resource,
+    Long,
+}
+
 /// The fields of an SRN, borrowed from where they stand. Account and region may be empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Srn<'a> {
@@ -80,28 +89,44 @@ impl<'a> Srn<'a> {
     /// When a field is missing, a reserved field is not empty, or a required one is.
     pub fn parse(text: &'a str) -> Result<Self, SrnError> {
         let shown = || text.chars().take(200).collect::<String>();
+        Self::cut(text).map_err(|wrong| match wrong {
+            Wrong::Fields => SrnError::Fields(shown()),
+            Wrong::Reserved => SrnError::Reserved(shown()),
+            Wrong::Empty(name) => SrnError::Empty(shown(), name),
+            Wrong::Resource => SrnError::Resource(shown()),
+            Wrong::Long => SrnError::Long,
+        })
+    }
+
+    /// The same for a text that need not be one. Allocates nothing.
+    #[must_use]
+    pub fn find(text: &'a str) -> Option<Self> {
+        Self::cut(text).ok()
+    }
+
+    fn cut(text: &'a str) -> Result<Self, Wrong> {
         if text.len() > SRN_BYTES_MAX {
-            return Err(SrnError::Long);
+            return Err(Wrong::Long);
         }
         let (colons, slash) = cuts(text.as_bytes());
-        let [a, b, c, d, e, f, g] = colons.ok_or_else(|| SrnError::Fields(shown()))?;
+        let [a, b, c, d, e, f, g] = colons.ok_or(Wrong::Fields)?;
         let field = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
         let (scheme, offering, reserved) = (field(0, a), field(a + 1, b), field(b + 1, c));
         let (account, region, also) = (field(c + 1, d), field(d + 1, e), field(e + 1, f));
         let service_type = field(f + 1, g);
         if scheme != "srn" {
-            return Err(SrnError::Fields(shown()));
+            return Err(Wrong::Fields);
         }
         if !reserved.is_empty() || !also.is_empty() {
-            return Err(SrnError::Reserved(shown()));
+            return Err(Wrong::Reserved);
         }
-        let slash = slash.ok_or_else(|| SrnError::Resource(shown()))?;
+        let slash = slash.ok_or(Wrong::Resource)?;
         let (resource_type, resource_id) = (field(g + 1, slash), text.get(slash + 1..).unwrap_or_default());
         for (value, name) in
             [(offering, "offering"), (service_type, "service type"), (resource_type, "resource type"), (resource_id, "resource id")]
         {
             if value.is_empty() {
-                return Err(SrnError::Empty(shown(), name));
+                return Err(Wrong::Empty(name));
             }
         }
         Ok(Self { offering, account, region, service_type, resource_type, resource_id })

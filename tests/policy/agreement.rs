@@ -2,10 +2,13 @@
 //!
 //! `PORTCULLIS_AGREEMENT_CASES` says how many cases, `PORTCULLIS_AGREEMENT_SEED` from which seed on.
 
+use std::sync::Arc;
+
 use portcullis::policy::cases::{Case, CaseFile, Decided, Held, Unready, WorldRef};
-use portcullis::policy::{Catalogue, Verdict, evaluate};
+use portcullis::policy::{Catalogue, Policies, Policy, PolicySet, Request, Verdict, evaluate, evaluate_literally};
 use portcullis::source::{Node, Report, Source, json};
 
+use crate::allocations::without_heap;
 use crate::generate::Generator;
 use crate::oracle::{self, Outcome};
 
@@ -47,18 +50,33 @@ impl World {
         &self.catalogue
     }
 
-    /// What the engine decides.
+    /// What the engine decides, in every way that it can.
     pub(crate) fn decide(&self, text: &str) -> Decided {
         let case = self.case(text);
         let decision = case.decision().unwrap();
         let held = Held::load(decision, &self.catalogue);
         assert!(held.complaints().is_empty(), "{text}\n{}", held.complaints().join("\n"));
-        match held.with(decision, &self.catalogue, evaluate) {
+        match held.with(decision, &self.catalogue, every_way) {
             Ok(verdict) => Decided::Verdict(verdict),
             Err(Unready::UnknownAction) => Decided::UnknownAction,
             Err(other) => panic!("{text}: {other}"),
         }
     }
+}
+
+/// The verdict by the index of each policy; it is the same by the index of all, and when every statement is looked at.
+pub(crate) fn every_way(request: &Request<'_>, policies: &Policies<'_, Policy>) -> Verdict {
+    let verdict = without_heap(|| evaluate(request, policies));
+    let says = |verdict: Verdict| Decided::Verdict(verdict).reasons()[0];
+    let literal = evaluate_literally(request, policies);
+    assert_eq!(says(verdict), says(literal), "{verdict:?} {literal:?}");
+    let shared = |policies: &[Policy]| policies.iter().cloned().map(Arc::new).collect::<Vec<_>>();
+    let (own, session) = (shared(policies.identity), shared(policies.session));
+    let set = PolicySet::of(&own);
+    let policies = Policies::identity(&own).with_resource(policies.resource).with_session(&session).found_by(set.as_ref());
+    let together = without_heap(|| evaluate(request, &policies));
+    assert_eq!(says(verdict), says(together), "{verdict:?} {together:?}");
+    verdict
 }
 
 fn read(text: &str) -> CaseFile {

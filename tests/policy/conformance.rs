@@ -4,6 +4,7 @@ use portcullis::policy::cases::{CaseFile, Held, Outcome};
 use portcullis::source::json::{self, Limits};
 use portcullis::source::{Report, Source};
 
+use crate::agreement::every_way;
 use crate::world;
 
 /// How many cases there are.
@@ -32,6 +33,18 @@ fn the_cases_are_the_published_ones() {
     assert_eq!(ids.len(), CASES, "an id stands twice");
     let decisions = file.cases.iter().filter(|case| case.decision().is_some()).count();
     assert_eq!((decisions, CASES - decisions), (181, 53));
+}
+
+#[test]
+fn every_case_is_decided_alike_in_every_way() {
+    let file = world::case_file();
+    let catalogue = world::catalogue(&file);
+    let mut decided = 0;
+    for decision in file.cases.iter().filter_map(|case| case.decision()) {
+        // Those that name what the catalogue does not know have no verdict to compare.
+        decided += usize::from(Held::load(decision, catalogue).with(decision, catalogue, every_way).is_ok());
+    }
+    assert!(decided > 170, "{decided}");
 }
 
 fn read(text: &str) -> CaseFile {

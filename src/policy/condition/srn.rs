@@ -47,7 +47,7 @@ impl Services {
 impl SrnPattern {
     /// Whether a text is an SRN that one of the patterns matches; `None` when it is no SRN.
     pub(in crate::policy) fn any(patterns: &[Self], text: &str, principal_account: &str) -> Option<bool> {
-        let srn = Srn::parse(text).ok()?;
+        let srn = Srn::find(text)?;
         Some(patterns.iter().any(|pattern| pattern.matches(&srn, principal_account)))
     }
 

@@ -35,7 +35,8 @@ pub(in crate::policy) fn instant(text: &str) -> Option<i128> {
     if !(1..=FRACTION_DIGITS_MAX).contains(&fraction.len()) {
         return None;
     }
-    let fraction = format!("{fraction:0<FRACTION_DIGITS_MAX$}").parse::<i128>().ok()?;
+    let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(FRACTION_DIGITS_MAX);
+    let fraction = digits.fold(0, |all, digit| all * 10 + i128::from(digit - b'0'));
     let seconds = days * SECONDS_PER_DAY + seconds(clock)? - offset(zone)?;
     Some(i128::from(seconds) * PER_SECOND + fraction)
 }
@@ -50,14 +51,17 @@ fn days(date: &str) -> Option<i64> {
     shaped(date, "dddd-dd-dd").then_some(())?;
     let part = |from: usize, to: usize| date.get(from..to)?.parse::<i8>().ok();
     let year = date.get(..4)?.parse::<i16>().ok()?;
-    let day = jiff::civil::Date::new(year, part(5, 7)?, part(8, 10)?).ok()?;
+    let (month, day) = (part(5, 7)?, part(8, 10)?);
+    // What is refused here would be an error on the heap there.
+    let first = jiff::civil::Date::new(year, Some(month).filter(|month| (1..=12).contains(month))?, 1).ok()?;
+    let day = jiff::civil::Date::new(year, month, Some(day).filter(|day| (1..=first.days_in_month()).contains(day))?).ok()?;
     let since = jiff::civil::date(1970, 1, 1).until(day).ok()?;
     Some(i64::from(since.get_days()))
 }
 
 /// Seconds since midnight of `Thh:mm:ss`. A leap second is none.
 fn seconds(clock: &str) -> Option<i64> {
-    shaped(&clock.to_ascii_uppercase(), "Tdd:dd:dd").then_some(())?;
+    (shaped(clock, "Tdd:dd:dd") || shaped(clock, "tdd:dd:dd")).then_some(())?;
     let part = |from: usize, to: usize, most: i64| clock.get(from..to)?.parse::<i64>().ok().filter(|part| *part <= most);
     Some(part(1, 3, 23)? * 3_600 + part(4, 6, 59)? * 60 + part(7, 9, 59)?)
 }
