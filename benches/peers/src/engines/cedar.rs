@@ -1,7 +1,7 @@
 //! Cedar: one policy per statement.
 //!
-//! Type and exact id of the resource stand in a policy's scope. `like` needs an attribute; a resource that is an entity with attributes
-//! costs more per request than a context with one text, so the path (account and id) is given in the context.
+//! Type and exact id of the resource stand in a policy's scope. `like` needs an attribute; the path (account and id) is given
+//! in the context, so that no entity with attributes has to be built per request.
 
 use std::collections::HashMap;
 
