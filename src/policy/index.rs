@@ -14,6 +14,8 @@ mod screen;
 #[cfg(test)]
 mod tests;
 
+use smallvec::SmallVec;
+
 use super::document::{Effect, Statement};
 use super::request::{Request, Resource};
 use screen::Screen;
@@ -98,8 +100,8 @@ enum Side {
 
 #[derive(Debug, Clone)]
 struct Files {
-    /// What there is to look up.
-    shapes: Box<[Shape]>,
+    /// What there is to look up; in place, because it is read before anything else can be.
+    shapes: SmallVec<[Shape; 6]>,
     /// Open addressing with linear probing; the length is a power of two, and at least one slot is empty.
     slots: Box<[Slot]>,
     /// Those of places with more than one.

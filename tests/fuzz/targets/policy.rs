@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use portcullis::policy::{
     Attachment, Catalogue, Context, DOCUMENT_BYTES_MAX, Holder, Kind, Owner, Policies, Policy, Principal, Request, Resource, ResourcePolicy,
-    Standing, Verdict, Work, covers, evaluate, explain, lint, loses_deny, needs, parse, print,
+    Standing, Verdict, Work, covers, evaluate, evaluate_literally, explain, lint, loses_deny, needs, parse, print,
 };
 use portcullis::policy::cases::{CaseFile, WorldRef};
 use portcullis::source::{Report, Source, json};
@@ -79,6 +79,8 @@ fn decide(identity: &[Policy], resource: &[&ResourcePolicy]) {
             needs_resource_policy: false,
         };
         let verdict = evaluate(&request, &policies);
+        let literal = evaluate_literally(&request, &policies);
+        assert_eq!(std::mem::discriminant(&verdict), std::mem::discriminant(&literal), "{verdict:?} {literal:?}");
         let asked = needs(&request, &policies);
         assert!(verdict != Verdict::Undecided || !asked.tags.is_empty() || !asked.attributes.is_empty() || asked.body);
         explain(&request, &policies, catalogue).iter().for_each(|finding| drop(finding.to_string()));

@@ -1,10 +1,11 @@
 //! Portcullis: texts in, as in `benches/policy`, with all the values that a gateway has for conditions.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use portcullis::policy::{
-    Catalogue, Context, DOCUMENT_BYTES_MAX, Kind, Owner, Policies, Policy, Principal, Request, Resource, STATEMENTS_MAX, Scalar, Values,
-    Verdict, evaluate,
+    Catalogue, Context, DOCUMENT_BYTES_MAX, Kind, Owner, Policies, Policy, PolicySet, Principal, Request, Resource, STATEMENTS_MAX, Scalar,
+    Values, Verdict, evaluate,
 };
 use portcullis::source::{Report, Source};
 use portcullis::types::{AccessLevel, Srn};
@@ -14,7 +15,9 @@ use crate::workload::{ACCOUNT, ACTIONS, Asked, KINDS, SERVICES, Statement, USER,
 
 pub(crate) struct Portcullis {
     catalogue: Catalogue,
-    policies: Vec<Policy>,
+    policies: Vec<Arc<Policy>>,
+    /// What a gateway makes for who asks often.
+    set: Option<PolicySet>,
     address: IpAddr,
 }
 
@@ -22,10 +25,11 @@ impl Portcullis {
     pub(crate) fn load(statements: &[Statement]) -> Self {
         let catalogue = catalogue();
         let policies = policies(statements, &catalogue);
-        Self { catalogue, policies, address: IpAddr::from([10, 1, 2, 3]) }
+        let set = PolicySet::of(&policies);
+        Self { catalogue, policies, set, address: IpAddr::from([10, 1, 2, 3]) }
     }
 
-    fn decide(&self, asked: &Asked, held: &[&Policy]) -> Option<Verdict> {
+    fn decide(&self, asked: &Asked, held: &[&Arc<Policy>]) -> Option<Verdict> {
         let action = self.catalogue.action_id(&asked.action)?;
         let srn = Srn::parse(&asked.srn).ok()?;
         let kind = self.catalogue.find_resource_type(srn.service_type, srn.resource_type)?;
@@ -42,19 +46,19 @@ impl Portcullis {
         };
         let principal = Principal { kind: Kind::User, account: ACCOUNT, id: USER };
         let request = Request { action, resources: &resources, principal, context, needs_resource_policy: false };
-        Some(evaluate(&request, &Policies::identity(held)))
+        Some(evaluate(&request, &Policies::identity(held).found_by(self.set.as_ref())))
     }
 }
 
 impl Engine for Portcullis {
     fn allows(&mut self, asked: &Asked) -> bool {
-        let held: Vec<&Policy> = self.policies.iter().collect();
+        let held: Vec<&Arc<Policy>> = self.policies.iter().collect();
         matches!(self.decide(asked, &held), Some(Verdict::Allow(_)))
     }
 
     fn allowed_of(&mut self, batch: &[Asked]) -> usize {
         // What a principal holds is kept as such a list.
-        let held: Vec<&Policy> = self.policies.iter().collect();
+        let held: Vec<&Arc<Policy>> = self.policies.iter().collect();
         batch.iter().filter(|asked| matches!(self.decide(std::hint::black_box(asked), &held), Some(Verdict::Allow(_)))).count()
     }
 }
@@ -80,7 +84,7 @@ fn catalogue() -> Catalogue {
 }
 
 /// Policies of these statements, as few as have room for them.
-fn policies(statements: &[Statement], catalogue: &Catalogue) -> Vec<Policy> {
+fn policies(statements: &[Statement], catalogue: &Catalogue) -> Vec<Arc<Policy>> {
     let mut documents: Vec<Vec<String>> = vec![Vec::new()];
     let mut bytes = 0;
     for statement in statements.iter().map(json) {
@@ -92,7 +96,7 @@ fn policies(statements: &[Statement], catalogue: &Catalogue) -> Vec<Policy> {
         bytes += statement.len() + 1;
         documents.last_mut().expect("a document").push(statement);
     }
-    documents.iter().map(|statements| load(&statements.join(","), catalogue)).collect()
+    documents.iter().map(|statements| Arc::new(load(&statements.join(","), catalogue))).collect()
 }
 
 fn json(statement: &Statement) -> String {
