@@ -27,6 +27,18 @@ deny:
 typos:
     typos
 
+# single decisions: `just bench-policy hot`
+bench-policy *arguments:
+    cargo bench --bench policy -- {{ arguments }}
+
+# the same decisions asked of other policy engines
+bench-peers *arguments:
+    cargo run --release --manifest-path benches/peers/Cargo.toml -- {{ arguments }}
+
+# a million principals in memory, and decisions beside changes of policies; arguments go to the bench
+bench-image *arguments:
+    cargo bench --bench image -- --principals 1000000 {{ arguments }}
+
 # load test against nginx doing plain proxying; arguments go to the script
 bench-load *arguments:
     python3 benches/load/run.py {{ arguments }}
