@@ -23,7 +23,7 @@ pub(super) use entry::{Bools, Entry, Test, Texts};
 pub(super) use key::{GlobalKey, Key, shown_scalar};
 pub(super) use operator::{Order, Qualifier};
 pub(super) use srn::{Services, SrnPattern};
-pub(super) use value::Decimal;
+pub(super) use value::{Decimal, folded, instant_text};
 
 const HINT: &str = "write \"Condition\": {\"IpAddress\": {\"scp:SourceIp\": [\"10.0.0.0/16\"]}}";
 const VALUES_HINT: &str = "write a value or a list of values; leave the key out for no condition";

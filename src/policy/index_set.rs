@@ -3,7 +3,7 @@
 const BITS: usize = u64::BITS as usize;
 
 /// A set of numbers below a bound known when it is made; everything else is outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct IndexSet(Box<[u64]>);
 
 impl IndexSet {
@@ -45,6 +45,13 @@ impl IndexSet {
     /// What is in both sets.
     pub(super) fn intersection(&self, other: &Self) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(one, two)| one & two).collect())
+    }
+
+    /// Takes out a number.
+    pub(super) fn remove(&mut self, index: usize) {
+        if let Some(word) = self.0.get_mut(index / BITS) {
+            *word &= !(1 << (index % BITS));
+        }
     }
 
     /// The smallest number.
@@ -103,7 +110,10 @@ mod tests {
         let odd = IndexSet::of(130, |index| index % 2 == 1);
         assert_eq!(set.intersection(&odd).first(), Some(1));
         assert!(set.includes(&set.intersection(&odd)) && !odd.includes(&set));
+        set.remove(100_000);
         set.remove_all(&odd);
+        set.insert(3);
+        set.remove(3);
         assert_eq!((set.first(), IndexSet::empty(130).first()), (Some(64), None));
         assert_eq!((set.words(), IndexSet::empty(0).words()), (3, 0));
     }
