@@ -21,6 +21,7 @@ use super::request::Principal;
 use crate::types::ActionName;
 
 mod forms;
+mod hazard;
 mod outcomes;
 mod places;
 mod search;
@@ -150,8 +151,8 @@ pub enum Reason {
     /// The resources fall into too many kinds.
     #[error("the resources of type `{0}` fall into too many kinds")]
     Resources(String),
-    /// A Deny tests an attribute of one resource where another one is matched.
-    #[error("a Deny of one resource depends on `{0}`, which is of another one")]
+    /// Too many statements deny one resource by an attribute of another one.
+    #[error("a Deny of one resource depends on `{0}`, which is of another one, in too many ways")]
     Crossing(String),
     /// The action takes resources of any type, and attributes of some are tested.
     #[error("the action takes resources of any type, and `{0}` is tested")]

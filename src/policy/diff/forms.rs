@@ -193,7 +193,15 @@ impl Grants<'_> {
 }
 
 impl Group<'_> {
-    /// Whether nobody can be allowed any of the actions by policies of their own: what decides is the policy of the resource.
+    /// Whether a statement may match resources of a type.
+    pub(super) fn may_match(&self, statement: usize, taken: Taken) -> bool {
+        self.statements.get(statement).is_some_and(|statement| {
+            let mut patterns = statement.resources.patterns().iter();
+            statement.resources.everything() || patterns.any(|pattern| pattern.kinds().contains(taken.kind.index()))
+        })
+    }
+
+    /// The statements with an effect.
     pub(super) fn statements_with(&self, effect: Effect) -> impl Iterator<Item = usize> {
         self.statements.iter().enumerate().filter(move |(_, statement)| statement.effect == effect).map(|(number, _)| number)
     }

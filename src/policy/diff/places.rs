@@ -39,12 +39,19 @@ pub(super) struct MadeUp<'p> {
 
 impl<'p> Places<'p> {
     /// All resources of a type that somebody may be allowed something on.
-    pub(super) fn new(group: &Group<'p>, sides: &Sides, taken: Taken, caller: &Caller<'_>, work: &Work) -> Result<Self, Cause> {
+    pub(super) fn new(group: &Group<'p>, sides: &Sides<'p>, taken: Taken, caller: &Caller<'_>, work: &Work) -> Result<Self, Cause> {
         let covers = covers(group, sides, taken, caller.account(), work).ok_or(Cause::Resources)?;
         let entries = group.statements.iter().enumerate().flat_map(|(number, statement)| {
             let entries = statement.resource_entries.iter().filter(|entry| is_about(entry, taken));
             entries.map(move |entry| (number, statement.effect, entry))
         });
+        let entries = entries.chain(sides.hazards.iter().flat_map(|hazard| {
+            let statement = group.statements.get(hazard.deny).filter(|_| hazard.taken == taken);
+            let own = statement.into_iter().flat_map(|statement| &statement.resource_entries);
+            let own = own.filter(move |entry| is_about(entry, taken)).map(|entry| (hazard.local, Effect::Deny, entry));
+            let for_others = hazard.elsewhere.iter().filter(move |(_, entry)| is_about(entry, taken));
+            own.chain(for_others.map(|(number, entry)| (*number, Effect::Deny, *entry)))
+        }));
         let mut keys = Vec::new();
         for asked in asked(entries, work).ok_or(Cause::Resources)? {
             let domain = Domain { absent: true, present: true, several: true, unreadable: Some(None), empty_too: true, fixed: None };
@@ -85,7 +92,7 @@ fn is_about(entry: &Entry, taken: Taken) -> bool {
 }
 
 /// For every set of statements that cover the same resource, such a resource.
-fn covers(group: &Group<'_>, sides: &Sides, taken: Taken, own: &str, work: &Work) -> Option<Vec<([String; 3], IndexSet)>> {
+fn covers(group: &Group<'_>, sides: &Sides<'_>, taken: Taken, own: &str, work: &Work) -> Option<Vec<([String; 3], IndexSet)>> {
     let mut patterns: Vec<(usize, &Pattern)> = Vec::new();
     for (number, statement) in group.statements.iter().enumerate() {
         let of_type = statement.resources.patterns().iter().filter(|pattern| pattern.kinds().contains(taken.kind.index()));
@@ -149,17 +156,15 @@ fn covers(group: &Group<'_>, sides: &Sides, taken: Taken, own: &str, work: &Work
         if !alive.contains(patterns.len()) && !sides.root {
             left.remove(sides.implied);
         }
+        for hazard in &sides.hazards {
+            match (hazard.taken == taken, covered.contains(hazard.deny)) {
+                (true, true) => left.remove(hazard.deny),
+                (true, false) | (false, _) => left.remove(hazard.local),
+            }
+            let others = hazard.elsewhere.iter().filter(|(_, entry)| !is_about(entry, taken));
+            others.for_each(|(number, _)| left.remove(*number));
+        }
         covers.push(([account.0.clone(), region.0.clone(), id.0.clone()], left));
     }
     Some(covers)
-}
-
-/// Whether a Deny of a group may match a resource of another type than this one.
-pub(super) fn reaches_beyond(group: &Group<'_>, statement: usize, kind: crate::policy::ResourceTypeId) -> bool {
-    let Some(statement) = group.statements.get(statement).filter(|statement| statement.effect == Effect::Deny) else { return false };
-    let mut others = group.kinds.iter().filter(|taken| taken.kind != kind);
-    others.any(|taken| {
-        let mut patterns = statement.resources.patterns().iter();
-        statement.resources.everything() || patterns.any(|pattern| pattern.kinds().contains(taken.kind.index()))
-    })
 }

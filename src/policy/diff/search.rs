@@ -6,8 +6,9 @@
 //! together that it covers and that are not denied.
 
 use super::forms::{Group, is_root};
+use super::hazard::{self, Hazard, hazards};
 use super::outcomes::{Asked, Combination, Domain, Marks, Outcome, Value, asked, combine};
-use super::places::{Cause, MadeUp, Places, reaches_beyond};
+use super::places::{Cause, MadeUp, Places};
 use super::{Caller, Reason};
 use crate::policy::accessor::{Accessor, Step};
 use crate::policy::catalogue::Catalogue;
@@ -45,7 +46,7 @@ pub(super) struct Draft<'p> {
 /// Which statements stand where, as numbers. Behind those of the statements: what allows the caller by itself, and the marks of keys
 /// that depend on each other.
 #[derive(Debug)]
-pub(super) struct Sides {
+pub(super) struct Sides<'p> {
     before: IndexSet,
     after: IndexSet,
     /// The Allow statements.
@@ -58,6 +59,8 @@ pub(super) struct Sides {
     pub(super) root: bool,
     /// Of each two marks one must be left.
     links: Vec<(usize, usize)>,
+    /// What denies by several resources together.
+    pub(super) hazards: Vec<Hazard<'p>>,
 }
 
 /// Looks for a request that only the one side allows, and for one that only the other does.
@@ -77,7 +80,8 @@ fn look<'p>(catalogue: &Catalogue, caller: &Caller<'_>, group: &Group<'p>, work:
     });
     let asked = asked(entries, work).ok_or(Reason::Conditions)?;
     let links = Links::of(&asked, group.statements.len() + 1);
-    let sides = Sides::of(group, caller, &links);
+    let hazards = hazards(group, links.end);
+    let sides = Sides::of(group, caller, &links, hazards);
     let mut keys = Vec::new();
     for key in asked {
         let outcomes = key.outcomes(&sides.everything, &domain(key.key, caller), &links.marks(key.key), caller.account(), work);
@@ -121,18 +125,11 @@ fn look<'p>(catalogue: &Catalogue, caller: &Caller<'_>, group: &Group<'p>, work:
 
 /// What this method does not reach.
 fn cannot_tell(group: &Group<'_>) -> Result<(), Reason> {
-    for (number, statement) in group.statements.iter().enumerate() {
-        for entry in &statement.resource_entries {
-            let Key::Attribute(attribute) = &entry.key else { continue };
-            if group.any_type {
-                return Err(Reason::AnyType(entry.key.to_string()));
-            }
-            if group.kinds.iter().any(|taken| taken.kind == attribute.kind) && reaches_beyond(group, number, attribute.kind) {
-                return Err(Reason::Crossing(entry.key.to_string()));
-            }
-        }
+    let mut entries = group.statements.iter().flat_map(|statement| &statement.resource_entries);
+    match entries.find(|entry| matches!(entry.key, Key::Attribute(_))).filter(|_| group.any_type) {
+        Some(entry) => Err(Reason::AnyType(entry.key.to_string())),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn draft<'p>(keys: &[(Asked<'p>, Vec<Outcome>)], context: &Combination, resources: Vec<MadeUp<'p>>) -> Draft<'p> {
@@ -244,9 +241,10 @@ impl<'p> Links<'p> {
     }
 }
 
-impl Sides {
-    fn of(group: &Group<'_>, caller: &Caller<'_>, links: &Links<'_>) -> Self {
-        let (count, bound) = (group.statements.len(), links.end);
+impl<'p> Sides<'p> {
+    fn of(group: &Group<'p>, caller: &Caller<'_>, links: &Links<'_>, hazards: Vec<Hazard<'p>>) -> Self {
+        let count = group.statements.len();
+        let bound = hazards.last().map_or(links.end, Hazard::end);
         let implied = count;
         let root = is_root(caller);
         let is_implied = root || group.needs_resource_policy && !group.kinds.is_empty();
@@ -284,6 +282,7 @@ impl Sides {
             implied,
             root,
             links,
+            hazards,
         }
     }
 
@@ -314,7 +313,7 @@ fn is_nowhere(entry: &Entry, group: &Group<'_>) -> bool {
 /// The search among the resources, in one kind of context.
 struct Search<'s, 'p> {
     group: &'s Group<'p>,
-    sides: &'s Sides,
+    sides: &'s Sides<'p>,
     places: &'s [Places<'p>],
     alive: &'s IndexSet,
     work: &'s Work,
@@ -331,15 +330,19 @@ impl<'p> Search<'_, 'p> {
             Side::After => Side::Before,
         };
         let (allows, denies) = self.sides.left(side, self.alive);
-        let refused = Refusal::of(self.sides.left(other, self.alive));
+        let (other_allows, other_denies) = self.sides.left(other, self.alive);
+        let refusal = Refusal { allows: other_allows, denies: other_denies, hazards: &self.sides.hazards };
         if self.places.is_empty() {
             let allowed = !allows.is_empty() && denies.is_empty();
-            return Ok((allowed && refused.refuses([].into_iter())).then(Vec::new));
+            return Ok((allowed && refusal.refuses([].into_iter())).then(Vec::new));
         }
+        let ways = hazard::ways_round(&self.sides.hazards, &denies, self.work)?;
         for allow in allows.iter() {
-            let picked = self.let_through(allow, &denies)?;
-            if let Some(picked) = picked.and_then(|picked| self.refused_of(&picked, &refused)) {
-                return Ok(Some(picked.iter().filter_map(|(kind, place)| self.make((*kind, *place))).collect()));
+            for avoided in &ways {
+                let picked = self.let_through(allow, avoided)?;
+                if let Some(picked) = picked.and_then(|picked| self.refused_of(&picked, &refusal)) {
+                    return Ok(Some(picked.iter().filter_map(|(kind, place)| self.make((*kind, *place))).collect()));
+                }
             }
         }
         Ok(None)
@@ -355,14 +358,14 @@ impl<'p> Search<'_, 'p> {
         self.places.get(kind)?.found.get(place).map(|found| &found.alive)
     }
 
-    /// Every kind of resource that an Allow covers and that no Deny matches; `None` when no request has only such.
-    fn let_through(&self, allow: usize, denies: &IndexSet) -> Result<Option<Vec<Picked>>, Reason> {
+    /// Every kind of resource that an Allow covers and that nothing to be avoided applies to; `None` when no request has only such.
+    fn let_through(&self, allow: usize, avoided: &IndexSet) -> Result<Option<Vec<Picked>>, Reason> {
         let mut all = Vec::new();
         for (kind, places) in self.places.iter().enumerate() {
-            if !self.work.spend((denies.words() + 1) * places.found.len()) {
+            if !self.work.spend((avoided.words() + 1) * places.found.len()) {
                 return Err(Reason::Requests);
             }
-            let fits = |found: &Combination| found.alive.contains(allow) && !found.alive.meets(denies);
+            let fits = |found: &Combination| found.alive.contains(allow) && !found.alive.meets(avoided);
             let before = all.len();
             all.extend(places.found.iter().enumerate().filter(|(_, found)| fits(found)).map(|(place, _)| (kind, place)));
             if all.len() == before && !self.group.any_type {
@@ -373,14 +376,14 @@ impl<'p> Search<'_, 'p> {
     }
 
     /// Few of these, with every type of resource among them, that are refused together.
-    fn refused_of(&self, picked: &[Picked], refusal: &Refusal) -> Option<Vec<Picked>> {
+    fn refused_of(&self, picked: &[Picked], refusal: &Refusal<'_, 'p>) -> Option<Vec<Picked>> {
         if !refusal.refuses(picked.iter().filter_map(|one| self.of(*one))) {
             return None;
         }
         let alone = picked.iter().find(|one| refusal.refuses(self.of(**one).into_iter()));
         let mut few: Vec<Picked> = match alone {
             Some(one) => vec![*one],
-            None => refusal.against_each(picked, |one| self.of(one)),
+            None => refusal.together(picked, |one| self.of(one)).unwrap_or_else(|| refusal.against_each(picked, |one| self.of(one))),
         };
         if !self.group.any_type {
             for kind in 0..self.places.len() {
@@ -408,29 +411,37 @@ impl<'p> Search<'_, 'p> {
     }
 }
 
-/// What the other side needs to refuse.
-struct Refusal {
+/// What the other side refuses by.
+struct Refusal<'h, 'p> {
     allows: IndexSet,
     denies: IndexSet,
+    hazards: &'h [Hazard<'p>],
 }
 
-impl Refusal {
-    fn of((allows, denies): (IndexSet, IndexSet)) -> Self {
-        Self { allows, denies }
-    }
-
+impl Refusal<'_, '_> {
     /// Whether a request with these resources is refused. Without resources, every Deny that is left matches.
     fn refuses<'i>(&self, resources: impl Iterator<Item = &'i IndexSet>) -> bool {
         let mut allows = self.allows.clone();
-        let mut none = true;
+        let mut present: Option<IndexSet> = None;
         for applying in resources {
             if applying.meets(&self.denies) {
                 return true;
             }
             allows = allows.intersection(applying);
-            none = false;
+            match &mut present {
+                Some(present) => present.extend(applying),
+                None => present = Some(applying.clone()),
+            }
         }
-        allows.is_empty() || none && !self.denies.is_empty()
+        let hit = |present: &IndexSet| self.hazards.iter().any(|hazard| self.denies.contains(hazard.deny) && hazard.hits(present));
+        allows.is_empty() || present.as_ref().map_or(!self.denies.is_empty(), hit)
+    }
+
+    /// Resources that a Deny applies to because they are in one request, if some are.
+    fn together<'i>(&self, picked: &[Picked], of: impl Fn(Picked) -> Option<&'i IndexSet>) -> Option<Vec<Picked>> {
+        let with = |number: usize| picked.iter().find(|one| of(**one).is_some_and(|applying| applying.contains(number))).copied();
+        let mut counting = self.hazards.iter().filter(|hazard| self.denies.contains(hazard.deny));
+        counting.find_map(|hazard| hazard.parts().map(with).collect::<Option<Vec<_>>>())
     }
 
     /// For each Allow a resource that it does not cover, as few as are at hand.
