@@ -205,7 +205,7 @@ fn texts<'a>(reader: &Reader<'a>, form: TextForm, values: &[Cursor<'a>]) -> Opti
     let plain = |at: &Cursor<'a>| scalar_or_error(at).map(Box::<str>::from);
     Some(match form {
         TextForm::Exact => Texts::Exact(sorted(all(values, plain)?)),
-        TextForm::IgnoreCase => Texts::IgnoreCase(sorted(all(values, |at| scalar_or_error(at).map(|text| value::folded(text).collect()))?)),
+        TextForm::IgnoreCase => Texts::IgnoreCase(sorted(all(values, |at| scalar_or_error(at).map(|text| folded(text).collect()))?)),
         TextForm::Like => {
             let like = |at: &Cursor<'a>| {
                 let glob = Glob::new(scalar_or_error(at)?, Wildcards::Star);

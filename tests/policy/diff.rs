@@ -13,6 +13,8 @@ use crate::generate::Generator;
 use crate::oracle::{self, Outcome};
 use crate::world::ACCOUNT;
 
+#[path = "diff/narrow.rs"]
+mod narrow;
 #[path = "diff/pairs.rs"]
 mod pairs;
 #[path = "diff/requests.rs"]
@@ -62,6 +64,19 @@ fn json_with_account(principal: &Node) -> Node {
 
 fn named(name: &str) -> Key {
     Key { text: name.into(), span: Span::default() }
+}
+
+/// Two sets of policies, and requests on which they may differ.
+struct Pair {
+    before: Held,
+    after: Held,
+    requests: Requests,
+}
+
+enum Requests {
+    /// Such as these cases have.
+    Around(Vec<Node>),
+    These(Vec<Node>),
 }
 
 /// What came out of many pairs of a kind.
@@ -139,13 +154,18 @@ fn every_answer_agrees_with_the_second_evaluator() {
         let mut tally = Tally::default();
         let mut source = pairs::Pairs::new(seed, kind.number);
         for _ in 0..pairs {
-            let (before, after, cases) = loop {
+            let Pair { before, after, requests } = loop {
                 let pair = (kind.draw)(&mut source);
-                if pair.0 != pair.1 && [&pair.0, &pair.1].into_iter().all(|held| loaded(held, world.catalogue()).is_some()) {
+                if pair.before != pair.after
+                    && [&pair.before, &pair.after].into_iter().all(|held| loaded(held, world.catalogue()).is_some())
+                {
                     break pair;
                 }
             };
-            let requests = requests::around(&mut source.dice, &cases, [&before, &after], REQUESTS);
+            let requests = match requests {
+                Requests::Around(cases) => requests::around(&mut source.dice, &cases, [&before, &after], REQUESTS),
+                Requests::These(requests) => requests,
+            };
             check(&world, &catalog, &before, &after, &requests, &mut tally);
         }
         let unknown = tally.relations.get(&Relation::Unknown).copied().unwrap_or_default();

@@ -147,24 +147,29 @@ fn covers(group: &Group<'_>, sides: &Sides<'_>, taken: Taken, own: &str, work: &
         if !work.spend(bound + group.statements.len()) {
             return None;
         }
-        let mut left = sides.everything.clone();
-        let mut covered = IndexSet::of(group.statements.len(), |number| {
-            group.statements.get(number).is_some_and(|statement| statement.resources.everything())
-        });
-        alive.iter().filter_map(|number| patterns.get(number)).for_each(|(number, _)| covered.insert(*number));
-        (0..group.statements.len()).filter(|number| !covered.contains(*number)).for_each(|number| left.remove(number));
-        if !alive.contains(patterns.len()) && !sides.root {
-            left.remove(sides.implied);
-        }
-        for hazard in &sides.hazards {
-            match (hazard.taken == taken, covered.contains(hazard.deny)) {
-                (true, true) => left.remove(hazard.deny),
-                (true, false) | (false, _) => left.remove(hazard.local),
-            }
-            let others = hazard.elsewhere.iter().filter(|(_, entry)| !is_about(entry, taken));
-            others.for_each(|(number, _)| left.remove(*number));
-        }
+        let fitting = alive.iter().filter_map(|number| patterns.get(number)).map(|(number, _)| *number);
+        let left = left(group, sides, taken, fitting, alive.contains(patterns.len()));
         covers.push(([account.0.clone(), region.0.clone(), id.0.clone()], left));
     }
     Some(covers)
+}
+
+/// What applies to a resource of a type, as far as it is covered: the statements of which a pattern fits, and those for everything.
+fn left(group: &Group<'_>, sides: &Sides<'_>, taken: Taken, fitting: impl Iterator<Item = usize>, is_own: bool) -> IndexSet {
+    let mut covered = IndexSet::of(group.statements.len(), |number| {
+        group.statements.get(number).is_some_and(|statement| statement.resources.everything())
+    });
+    fitting.for_each(|number| covered.insert(number));
+    let mut left = sides.everything.clone();
+    (0..group.statements.len()).filter(|number| !covered.contains(*number)).for_each(|number| left.remove(number));
+    if !is_own && !sides.root {
+        left.remove(sides.implied);
+    }
+    for hazard in &sides.hazards {
+        let here = hazard.taken == taken && covered.contains(hazard.deny);
+        left.remove(if here { hazard.deny } else { hazard.local });
+        let others = hazard.elsewhere.iter().filter(|(_, entry)| !is_about(entry, taken));
+        others.for_each(|(number, _)| left.remove(*number));
+    }
+    left
 }

@@ -188,7 +188,7 @@ fn domain<'c>(key: &Key, caller: &Caller<'c>) -> Domain<'c> {
         Key::Global(GlobalKey::MultiFactorAuthPresent | GlobalKey::RequestedRegion) => maybe,
         Key::Global(GlobalKey::SourceIp) => Domain { unreadable: Some(Some("unknown")), ..single },
         Key::Global(GlobalKey::CurrentTime | GlobalKey::AuthenticationType) => single,
-        Key::Global(GlobalKey::TagKeys) => Domain { several: true, ..maybe },
+        Key::Global(GlobalKey::TagKeys) => Domain { several: true, empty_too: true, ..maybe },
         Key::RequestTag(_) | Key::RequestAttribute(_) | Key::ResourceTag(_) | Key::Attribute(_) => outside,
         Key::Undefined(_) => never,
     }

@@ -36,7 +36,9 @@ pub(super) fn candidates(probes: &[Probe<'_>], account: &str, empty_too: bool, w
     };
     let mut all: Vec<String> = Vec::new();
     let mut languages: Vec<Language> = probes.iter().filter_map(|probe| named(*probe)).collect();
-    let (mut numbers, mut dates, mut srns): (Vec<&Decimal<Box<str>>>, Vec<i128>, Vec<&SrnPattern>) = Default::default();
+    let mut numbers: Vec<&Decimal<Box<str>>> = Vec::new();
+    let mut dates: Vec<i128> = Vec::new();
+    let mut srns: Vec<&SrnPattern> = Vec::new();
     let mut is_text = !languages.is_empty();
     for test in tests() {
         match test {
@@ -142,6 +144,9 @@ fn addresses(networks: &NetworkSet) -> Vec<String> {
     networks.borders().chain(first).map(|address| address.to_string()).collect()
 }
 
+/// What a field of an SRN may be, and whether a pattern allows that.
+type Field<'f> = (&'f [String], &'f dyn Fn(&SrnPattern, &str) -> bool);
+
 /// An SRN for every set of patterns that match the same one.
 fn srn_texts(patterns: &[&SrnPattern], account: &str, work: &Work) -> Option<Vec<String>> {
     let globs = |field: fn(&SrnPattern) -> &Glob, empty_too: bool| {
@@ -166,7 +171,7 @@ fn srn_texts(patterns: &[&SrnPattern], account: &str, work: &Work) -> Option<Vec
     let ids = globs(|pattern| &pattern.id, false)?;
     // Which patterns are still possible, field by field; of those with the same patterns one is enough.
     let mut all: Vec<(Vec<String>, Vec<bool>)> = vec![(Vec::new(), vec![true; patterns.len()])];
-    let fields: [(&[String], &dyn Fn(&SrnPattern, &str) -> bool); 6] = [
+    let fields: [Field<'_>; 6] = [
         (&offerings, &|pattern, text| *pattern.offering == *text),
         (&accounts, &|pattern, text| pattern.account.as_deref().unwrap_or(account) == text),
         (&regions, &|pattern, text| pattern.region.matches(text)),

@@ -100,7 +100,9 @@ impl<'l> Automaton<'l> {
                 spellings.entry(*letter).or_default().push(*letter);
             }
             for (letter, folded) in CASED.iter().filter(|(_, folded)| folded.iter().all(|one| caseless.contains(one))) {
-                folded.first().map(|first| spellings.entry(*first).or_default().push(*letter));
+                if let Some(first) = folded.first() {
+                    spellings.entry(*first).or_default().push(*letter);
+                }
             }
         }
         let taken =

@@ -2,7 +2,7 @@
 
 use portcullis::source::{Node, Span, Value, json};
 
-use super::{Held, named};
+use super::{Held, Pair, Requests, named, narrow};
 use crate::agreement::parse;
 use crate::generate::Generator;
 use crate::world::ACCOUNT;
@@ -11,7 +11,7 @@ use crate::world::ACCOUNT;
 pub(super) struct Kind {
     pub(super) name: &'static str,
     pub(super) number: u64,
-    pub(super) draw: fn(&mut Pairs) -> (Held, Held, Vec<Node>),
+    pub(super) draw: fn(&mut Pairs) -> Pair,
 }
 
 pub(super) const KINDS: &[Kind] = &[
@@ -20,6 +20,8 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { name: "unrelated", number: 3, draw: Pairs::unrelated },
     Kind { name: "with more statements", number: 4, draw: Pairs::large },
     Kind { name: "written otherwise", number: 5, draw: Pairs::rewritten },
+    Kind { name: "the values of one key", number: 6, draw: |pairs| narrow::values(&mut pairs.dice) },
+    Kind { name: "the ids of resources", number: 7, draw: |pairs| narrow::resources(&mut pairs.dice) },
 ];
 
 /// Draws pairs.
@@ -63,21 +65,21 @@ impl Pairs {
         }
     }
 
-    fn unrelated(&mut self) -> (Held, Held, Vec<Node>) {
+    fn unrelated(&mut self) -> Pair {
         let ((one, before), (two, after)) = (self.case(), self.case());
-        (before, after, vec![one, two])
+        Pair { before, after, requests: Requests::Around(vec![one, two]) }
     }
 
-    fn changed(&mut self, changes: usize) -> (Held, Held, Vec<Node>) {
+    fn changed(&mut self, changes: usize) -> Pair {
         let (case, before) = self.case();
         let mut after = before.clone();
         for _ in 0..changes {
             self.change(&mut after);
         }
-        (before, after, vec![case])
+        Pair { before, after, requests: Requests::Around(vec![case]) }
     }
 
-    fn large(&mut self) -> (Held, Held, Vec<Node>) {
+    fn large(&mut self) -> Pair {
         let (mut before, mut cases) = (Held::new(), Vec::new());
         for _ in 0..4 {
             let (case, held) = self.case();
@@ -86,11 +88,11 @@ impl Pairs {
         }
         let mut after = before.clone();
         self.change(&mut after);
-        (before, after, cases)
+        Pair { before, after, requests: Requests::Around(cases) }
     }
 
     /// The same in other words: in another order, some statements twice, each expression of a Deny in a statement of its own.
-    fn rewritten(&mut self) -> (Held, Held, Vec<Node>) {
+    fn rewritten(&mut self) -> Pair {
         let (case, before) = self.case();
         let mut statements: Vec<Node> = before.iter().flat_map(|document| items(document.get("Statement").unwrap())).collect();
         statements.reverse();
@@ -107,13 +109,12 @@ impl Pairs {
             if statement.get("NotAction").is_some() || !deny && self.dice.below(3) == 0 {
                 written.push(statement.clone());
             }
-            if deny && self.dice.below(2) == 0 {
-                written.push(statement);
-            } else if !deny && !written.contains(&statement) {
+            let again = if deny { self.dice.below(2) == 0 } else { !written.contains(&statement) };
+            if again {
                 written.push(statement);
             }
         }
-        (before, vec![document(written)], vec![case])
+        Pair { before, after: vec![document(written)], requests: Requests::Around(vec![case]) }
     }
 
     /// Changes something: an effect, a statement, an action, a resource, a condition, a value.
@@ -174,7 +175,7 @@ impl Pairs {
         if old != "*" && !old.contains('[') {
             let cut = old.char_indices().map(|(at, _)| at).filter(|at| *at > old.rfind(['/', ':']).unwrap_or_default()).collect::<Vec<_>>();
             let new = match self.dice.below(3) {
-                0 if !cut.is_empty() => format!("{}*", &old[..*self.dice.one(&cut)]),
+                0 if !cut.is_empty() => format!("{}*", old.split_at(*self.dice.one(&cut)).0),
                 1 if !old.ends_with('*') => format!("{old}x"),
                 _ => format!("{}*", old.trim_end_matches('*')),
             };

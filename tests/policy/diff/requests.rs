@@ -114,7 +114,9 @@ fn vary(dice: &mut Numbers, value: &mut Node, words: &Words) {
     }
     let one = |dice: &mut Numbers| match &dice.one(&words.values).value {
         Value::String(text) => string(&text.replace('*', dice.pick(&["", "x"]))),
-        value => Node { value: value.clone(), ..string("") },
+        value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_)) => {
+            Node { value: value.clone(), ..string("") }
+        }
     };
     *value = match dice.below(4) {
         0 => list(vec![one(dice), one(dice)]),
@@ -135,7 +137,8 @@ fn context(dice: &mut Numbers, node: &mut Node, words: &Words) -> bool {
     };
     let boolean = |value: &Node| match &value.value {
         Value::String(text) => text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false"),
-        value => matches!(value, Value::Bool(_)),
+        Value::Bool(_) => true,
+        Value::Null | Value::Number(_) | Value::List(_) | Value::Map(_) => false,
     };
     let single = ["SourceIp", "CurrentTime", "AuthenticationType", "UserId", "UserName", "RequestedRegion", "MultiFactorAuthPresent"];
     context.retain(|(key, value)| !single.iter().any(|name| is(&key.text, name)) || plain(value));

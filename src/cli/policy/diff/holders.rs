@@ -31,6 +31,16 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, report: &Report) -
         found
     };
     let (Some(before), Some(after)) = (read(&arguments.before), read(&arguments.after)) else { return Ok(None) };
+    // The policies of both sides must number actions and types of resources alike.
+    let world = |snapshot: &Snapshot| {
+        let catalogue = snapshot.catalogue();
+        let actions: Vec<_> = catalogue.actions().map(|(_, action)| action.clone()).collect();
+        let attributes: Vec<_> = catalogue.attributes().map(|(_, attribute)| attribute.clone()).collect();
+        (actions, catalogue.resource_types().map(|(_, kind)| kind.clone()).collect::<Vec<_>>(), attributes)
+    };
+    if world(&before) != world(&after) {
+        bail!("the definitions are not the same for both sides");
+    }
     let mut holders: BTreeMap<UserId, Holder<'_>> = BTreeMap::new();
     for user in before.users() {
         holders.entry(user.principal.user).or_insert(Holder { before: None, after: None }).before = Some(user);
