@@ -204,6 +204,9 @@ impl Diff<'_> {
                 return all;
             }
         };
+        if forms::holds_nothing(self.caller) {
+            return all;
+        }
         match forms::groups(self.catalogue, self.caller, &before, &after, &self.work) {
             Some(groups) => groups.iter().for_each(|group| self.look(group, &mut all)),
             None => all.unknown.push(Unknown { actions: Vec::new(), reason: Reason::Statements }),

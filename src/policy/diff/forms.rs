@@ -214,3 +214,11 @@ pub(super) const fn is_root(caller: &Caller<'_>) -> bool {
         Caller::One { principal, .. } => matches!(principal.kind, Kind::Root),
     }
 }
+
+/// Whether policies say nothing to the caller (R29).
+pub(super) const fn holds_nothing(caller: &Caller<'_>) -> bool {
+    match caller {
+        Caller::AnyOf { .. } => false,
+        Caller::One { principal, .. } => matches!(principal.kind, Kind::Service | Kind::Provider),
+    }
+}

@@ -25,6 +25,8 @@ pub(super) struct Domain<'d> {
     pub(super) unreadable: Option<Option<&'d str>>,
     /// A text may be empty.
     pub(super) empty_too: bool,
+    /// Texts that are tried first.
+    pub(super) plain: &'d [&'d str],
     /// It is this value, when it is present.
     pub(super) fixed: Option<&'d str>,
 }
@@ -155,7 +157,7 @@ impl<'p> Asked<'p> {
             .collect();
         let texts = match domain.fixed {
             Some(text) => vec![text.to_owned()],
-            None => candidates(&probes, account, domain.empty_too, work)?,
+            None => candidates(&probes, account, (domain.empty_too, domain.plain), work)?,
         };
         // Keys that are only tested for presence have any value.
         let texts = if texts.is_empty() { vec![self.any_value().to_owned()] } else { texts };
@@ -165,7 +167,7 @@ impl<'p> Asked<'p> {
         let mut known: HashSet<IndexSet> = HashSet::new();
         let mut all: Vec<(IndexSet, Vec<Value>)> = Vec::new();
         for text in texts {
-            if !work.spend(probes.len() * (text.len() + 1)) {
+            if !work.spend(probes.iter().map(|probe| probe.cost(text.len())).sum()) {
                 return None;
             }
             let mut passes = IndexSet::empty(probes.len());
@@ -240,38 +242,51 @@ impl Found {
     }
 }
 
-/// Statements that apply at once, and which choice of each dimension leads there.
-#[derive(Debug, Clone)]
-pub(super) struct Combination {
-    pub(super) alive: IndexSet,
-    pub(super) picks: Vec<usize>,
+/// Sets of statements that apply at once.
+#[derive(Debug)]
+pub(super) struct Combined {
+    /// Each set once.
+    pub(super) found: Vec<IndexSet>,
+    /// For each dimension, from what set of those before it a set came, and by which choice.
+    steps: Vec<Vec<(usize, usize)>>,
 }
 
-/// Every set of statements that choices from all dimensions leave, each once, as far as it is worth keeping; `None` when the work was not
-/// enough.
-pub(super) fn combine(
-    start: &IndexSet,
-    dimensions: &[Vec<&IndexSet>],
-    keep: impl Fn(&IndexSet) -> bool,
-    work: &Work,
-) -> Option<Vec<Combination>> {
-    let mut all = vec![Combination { alive: start.clone(), picks: Vec::new() }];
+impl Combined {
+    /// Which choice of each dimension leads to the set with this number.
+    pub(super) fn picks(&self, number: usize) -> Vec<usize> {
+        let mut at = number;
+        let backwards = self.steps.iter().rev().map_while(|step| {
+            let (before, pick) = step.get(at)?;
+            at = *before;
+            Some(*pick)
+        });
+        let mut picks: Vec<usize> = backwards.collect();
+        picks.reverse();
+        picks
+    }
+}
+
+/// Every set of statements that choices from all dimensions leave, as far as it is worth keeping; `None` when the work was not enough.
+pub(super) fn combine(start: &IndexSet, dimensions: &[Vec<&IndexSet>], keep: impl Fn(&IndexSet) -> bool, work: &Work) -> Option<Combined> {
+    let mut all = Combined { found: vec![start.clone()], steps: Vec::new() };
     for dimension in dimensions {
         let mut seen: HashSet<IndexSet> = HashSet::new();
-        let mut next = Vec::new();
-        for Combination { alive, picks } in &all {
+        let (mut found, mut steps) = (Vec::new(), Vec::new());
+        for (number, alive) in all.found.iter().enumerate() {
             for (pick, choice) in dimension.iter().enumerate() {
-                if !work.spend(4 * alive.words() + 4) {
+                if !work.spend(8 * alive.words() + 16) {
                     return None;
                 }
                 let left = alive.intersection(choice);
                 if keep(&left) && !seen.contains(&left) {
                     seen.insert(left.clone());
-                    next.push(Combination { alive: left, picks: picks.iter().copied().chain([pick]).collect() });
+                    found.push(left);
+                    steps.push((number, pick));
                 }
             }
         }
-        all = next;
+        all.found = found;
+        all.steps.push(steps);
     }
     Some(all)
 }

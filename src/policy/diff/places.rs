@@ -1,7 +1,7 @@
 //! The resources of one type, as far as statements tell them apart: by account, region and id, tags and attributes.
 
 use super::forms::{Group, Taken};
-use super::outcomes::{Asked, Combination, Domain, Marks, Outcome, asked, combine};
+use super::outcomes::{Asked, Combined, Domain, Marks, Outcome, asked, combine};
 use super::search::Sides;
 use super::words::{Language, words};
 use super::{Caller, Reason};
@@ -24,7 +24,7 @@ pub(super) struct Places<'p> {
     /// What its tags and attributes may be.
     keys: Vec<(Asked<'p>, Vec<Outcome>)>,
     /// Every set of statements that apply to some resource, as far as it is covered and by its own tags and attributes.
-    pub(super) found: Vec<Combination>,
+    pub(super) found: Combined,
 }
 
 /// A resource, made up.
@@ -54,7 +54,8 @@ impl<'p> Places<'p> {
         }));
         let mut keys = Vec::new();
         for asked in asked(entries, work).ok_or(Cause::Resources)? {
-            let domain = Domain { absent: true, present: true, several: true, unreadable: Some(None), empty_too: true, fixed: None };
+            let domain =
+                Domain { absent: true, present: true, several: true, unreadable: Some(None), empty_too: true, plain: &["x"], fixed: None };
             let outcomes = asked.outcomes(&sides.everything, &domain, &Marks::default(), caller.account(), work);
             let outcomes = outcomes.ok_or_else(|| Cause::Reason(Reason::Key(asked.key.to_string())))?;
             keys.push((asked, outcomes));
@@ -65,9 +66,10 @@ impl<'p> Places<'p> {
         Ok(Self { taken, covers, keys, found })
     }
 
-    /// A resource of one of the kinds that were found.
-    pub(super) fn make(&self, combination: &Combination) -> Option<MadeUp<'p>> {
-        let (cover, picks) = combination.picks.split_first()?;
+    /// A resource of the kind with this number.
+    pub(super) fn make(&self, number: usize) -> Option<MadeUp<'p>> {
+        let picks = self.found.picks(number);
+        let (cover, picks) = picks.split_first()?;
         let ([account, region, id], _) = self.covers.get(*cover)?.clone();
         let values =
             self.keys.iter().zip(picks).filter_map(|((asked, outcomes), pick)| Some((asked.key, outcomes.get(*pick)?.values.clone())));
@@ -141,7 +143,9 @@ fn covers(group: &Group<'_>, sides: &Sides<'_>, taken: Taken, own: &str, work: &
     let (by_region, by_id) = (by_glob(Pattern::region, true)?, by_glob(Pattern::id, false)?);
     let dimensions = [&by_account, &by_region, &by_id].map(|dimension| dimension.iter().map(|(_, set)| set).collect());
     let mut covers = Vec::new();
-    for Combination { alive, picks } in combine(&all, &dimensions, |_| true, work)? {
+    let combined = combine(&all, &dimensions, |_| true, work)?;
+    for (number, alive) in combined.found.iter().enumerate() {
+        let picks = combined.picks(number);
         let [account, region, id] = picks.as_slice() else { continue };
         let (account, region, id) = (by_account.get(*account)?, by_region.get(*region)?, by_id.get(*id)?);
         if !work.spend(bound + group.statements.len()) {

@@ -7,7 +7,7 @@
 
 use super::forms::{Group, is_root};
 use super::hazard::{self, Hazard, hazards};
-use super::outcomes::{Asked, Combination, Domain, Marks, Outcome, Value, asked, combine};
+use super::outcomes::{Asked, Domain, Marks, Outcome, Value, asked, combine};
 use super::places::{Cause, MadeUp, Places};
 use super::{Caller, Reason};
 use crate::policy::accessor::{Accessor, Step};
@@ -99,8 +99,8 @@ fn look<'p>(catalogue: &Catalogue, caller: &Caller<'_>, group: &Group<'p>, work:
         keys.iter().map(|(_, outcomes)| outcomes.iter().map(|outcome| &outcome.alive).collect()).collect();
     let contexts = combine(&sides.everything, &dimensions, |alive| alive.meets(&sides.allows), work).ok_or(Reason::Conditions)?;
     let mut entangled = None;
-    for context in contexts.iter().filter(|context| sides.is_possible(&context.alive)) {
-        let search = Search { group, sides: &sides, places: &places, alive: &context.alive, work };
+    for (number, alive) in contexts.found.iter().enumerate().filter(|(_, alive)| sides.is_possible(alive)) {
+        let search = Search { group, sides: &sides, places: &places, alive, work };
         for side in [Side::After, Side::Before] {
             let slot = match side {
                 Side::After => &mut found.gained,
@@ -110,7 +110,7 @@ fn look<'p>(catalogue: &Catalogue, caller: &Caller<'_>, group: &Group<'p>, work:
                 continue;
             }
             let Some(resources) = search.only(side)? else { continue };
-            let draft = draft(&keys, context, resources);
+            let draft = draft(&keys, &contexts.picks(number), resources);
             match tangle(&draft) {
                 None => *slot = Some(draft),
                 Some(reason) => entangled = Some(reason),
@@ -132,9 +132,8 @@ fn cannot_tell(group: &Group<'_>) -> Result<(), Reason> {
     }
 }
 
-fn draft<'p>(keys: &[(Asked<'p>, Vec<Outcome>)], context: &Combination, resources: Vec<MadeUp<'p>>) -> Draft<'p> {
-    let values =
-        keys.iter().zip(&context.picks).filter_map(|((asked, outcomes), pick)| Some((asked.key, outcomes.get(*pick)?.values.clone())));
+fn draft<'p>(keys: &[(Asked<'p>, Vec<Outcome>)], picks: &[usize], resources: Vec<MadeUp<'p>>) -> Draft<'p> {
+    let values = keys.iter().zip(picks).filter_map(|((asked, outcomes), pick)| Some((asked.key, outcomes.get(*pick)?.values.clone())));
     Draft { context: values.collect(), resources }
 }
 
@@ -163,9 +162,12 @@ fn starts(steps: &[Step], start: &[Step]) -> bool {
     steps.iter().zip(start).all(|(one, other)| one == other)
 }
 
+/// Ways to authenticate that there are; others may be defined.
+const AUTHENTICATION_TYPES: [&str; 4] = ["AuthenticationKey", "ApiToken", "ConsoleLogin", "TemporaryKey"];
+
 /// What a request may have under a key (R54).
 fn domain<'c>(key: &Key, caller: &Caller<'c>) -> Domain<'c> {
-    let single = Domain { present: true, ..Domain::default() };
+    let single = Domain { present: true, plain: &["x"], ..Domain::default() };
     let maybe = Domain { absent: true, ..single };
     let never = Domain { absent: true, ..Domain::default() };
     let outside = Domain { several: true, unreadable: Some(None), empty_too: true, ..maybe };
@@ -187,7 +189,9 @@ fn domain<'c>(key: &Key, caller: &Caller<'c>) -> Domain<'c> {
         }),
         Key::Global(GlobalKey::MultiFactorAuthPresent | GlobalKey::RequestedRegion) => maybe,
         Key::Global(GlobalKey::SourceIp) => Domain { unreadable: Some(Some("unknown")), ..single },
-        Key::Global(GlobalKey::CurrentTime | GlobalKey::AuthenticationType) => single,
+        Key::Global(GlobalKey::CurrentTime) => single,
+        Key::Global(GlobalKey::AuthenticationType) => Domain { plain: &AUTHENTICATION_TYPES, ..single },
+
         Key::Global(GlobalKey::TagKeys) => Domain { several: true, empty_too: true, ..maybe },
         Key::RequestTag(_) | Key::RequestAttribute(_) | Key::ResourceTag(_) | Key::Attribute(_) => outside,
         Key::Undefined(_) => never,
@@ -349,25 +353,24 @@ impl<'p> Search<'_, 'p> {
     }
 
     fn make(&self, (kind, place): Picked) -> Option<MadeUp<'p>> {
-        let places = self.places.get(kind)?;
-        places.make(places.found.get(place)?)
+        self.places.get(kind)?.make(place)
     }
 
     /// What applies to a kind of resource.
     fn of(&self, (kind, place): Picked) -> Option<&IndexSet> {
-        self.places.get(kind)?.found.get(place).map(|found| &found.alive)
+        self.places.get(kind)?.found.found.get(place)
     }
 
     /// Every kind of resource that an Allow covers and that nothing to be avoided applies to; `None` when no request has only such.
     fn let_through(&self, allow: usize, avoided: &IndexSet) -> Result<Option<Vec<Picked>>, Reason> {
         let mut all = Vec::new();
         for (kind, places) in self.places.iter().enumerate() {
-            if !self.work.spend((avoided.words() + 1) * places.found.len()) {
+            if !self.work.spend((avoided.words() + 1) * places.found.found.len()) {
                 return Err(Reason::Requests);
             }
-            let fits = |found: &Combination| found.alive.contains(allow) && !found.alive.meets(avoided);
+            let fits = |alive: &IndexSet| alive.contains(allow) && !alive.meets(avoided);
             let before = all.len();
-            all.extend(places.found.iter().enumerate().filter(|(_, found)| fits(found)).map(|(place, _)| (kind, place)));
+            all.extend(places.found.found.iter().enumerate().filter(|(_, alive)| fits(alive)).map(|(place, _)| (kind, place)));
             if all.len() == before && !self.group.any_type {
                 return Ok(None);
             }

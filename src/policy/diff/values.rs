@@ -13,9 +13,6 @@ use crate::policy::inclusion::Work;
 use crate::policy::request::Scalar;
 use crate::types::{NetworkSet, Srn};
 
-/// Texts that are tried first, where any text may stand.
-const PLAIN: [&str; 2] = ["", "x"];
-
 /// What is asked of one value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Probe<'p> {
@@ -26,8 +23,8 @@ pub(super) enum Probe<'p> {
 }
 
 /// Values for every way in which the probes of a key, all of one type, can come out for a principal of this account; `None` when the
-/// work was not enough. `empty_too` says whether a text may be empty.
-pub(super) fn candidates(probes: &[Probe<'_>], account: &str, empty_too: bool, work: &Work) -> Option<Vec<String>> {
+/// work was not enough. `empty_too` says whether a text may be empty; the texts of `plain` come first.
+pub(super) fn candidates(probes: &[Probe<'_>], account: &str, (empty_too, plain): (bool, &[&str]), work: &Work) -> Option<Vec<String>> {
     let tests = || {
         probes.iter().filter_map(|probe| match probe {
             Probe::Test(test) => Some(*test),
@@ -65,7 +62,7 @@ pub(super) fn candidates(probes: &[Probe<'_>], account: &str, empty_too: bool, w
     }
     if is_text {
         dedup(&mut languages, work)?;
-        all.extend(PLAIN.iter().filter(|text| empty_too || !text.is_empty()).map(|text| (*text).to_owned()));
+        all.extend(plain.iter().map(|text| (*text).to_owned()));
         all.extend(words(&languages, empty_too, work)?);
     }
     Some(all)
@@ -207,8 +204,29 @@ impl Probe<'_> {
     /// Whether a value passes; `None` when it cannot be compared. Presence alone passes no test of a value.
     pub(super) fn passes(self, text: &str, account: &str) -> Option<bool> {
         match self {
+            // Lists may be long: they are sorted.
+            Probe::Test(Test::Text { negative, wanted: Texts::Exact(list) }) => {
+                Some(list.binary_search_by(|wanted| (**wanted).cmp(text)).is_ok() != *negative)
+            }
+            Probe::Test(Test::Text { negative, wanted: Texts::IgnoreCase(list) }) => {
+                let text: String = folded(text).collect();
+                Some(list.binary_search_by(|wanted| (**wanted).cmp(&*text)).is_ok() != *negative)
+            }
             Probe::Test(test) => test.hits(Scalar::Text(text), account).map(|hit| hit != test.is_negative()),
             Probe::Named(wanted) => Some(folded(text).eq(wanted.chars())),
         }
+    }
+
+    /// How much that costs for a text of so many bytes.
+    pub(super) fn cost(self, bytes: usize) -> usize {
+        let count = match self {
+            Probe::Named(_) | Probe::Test(Test::Bool { .. } | Test::Null { .. } | Test::Address { .. }) => 1,
+            Probe::Test(Test::Text { wanted: Texts::Exact(_) | Texts::IgnoreCase(_), .. }) => 16,
+            Probe::Test(Test::Text { wanted: Texts::Like(globs), .. }) => globs.len(),
+            Probe::Test(Test::Number { wanted, .. }) => wanted.len(),
+            Probe::Test(Test::Date { wanted, .. }) => wanted.len(),
+            Probe::Test(Test::Srn { wanted, .. }) => wanted.len(),
+        };
+        count * (bytes + 8)
     }
 }

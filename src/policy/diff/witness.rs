@@ -89,7 +89,8 @@ impl Draft<'_> {
                 };
                 match (under(GlobalKey::UserId), under(GlobalKey::UserName)) {
                     (Some([]), _) | (_, Some([])) => srn(Kind::Role, "anybody"),
-                    (Some([Some(id)]), _) => srn(Kind::User, id),
+                    // Policies of resources name principals without wildcards.
+                    (Some([Some(id)]), _) if !id.contains(['*', '?']) => srn(Kind::User, id),
                     (_, _) => srn(Kind::User, "anybody"),
                 }
             }

@@ -153,9 +153,9 @@ impl<'l> Automaton<'l> {
         }
     }
 
-    /// The characters that lead elsewhere than others do.
-    fn letters(&self, state: &State) -> BTreeSet<char> {
-        let mut letters = BTreeSet::from([self.fresh]);
+    /// The characters that lead elsewhere than others do, and first one for all others.
+    fn letters(&self, state: &State) -> impl Iterator<Item = char> + use<> {
+        let mut letters = BTreeSet::new();
         for (language, place) in state {
             if let Some(Symbol::Char(letter)) = self.symbol(*language, *place) {
                 letters.insert(letter);
@@ -163,7 +163,7 @@ impl<'l> Automaton<'l> {
             let next = self.rest(*language, *place).and_then(<[char]>::first);
             letters.extend(next.and_then(|next| self.spellings.get(next)).into_iter().flatten());
         }
-        letters
+        [self.fresh].into_iter().chain(letters)
     }
 
     fn step(&self, state: &State, letter: char) -> State {
