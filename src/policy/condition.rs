@@ -23,6 +23,8 @@ pub(super) use entry::{Bools, Entry, Test, Texts};
 pub(super) use key::{GlobalKey, Key, shown_scalar};
 pub(super) use operator::{Order, Qualifier};
 pub(super) use srn::{Services, SrnPattern};
+#[cfg(test)]
+pub(super) use value::instant;
 pub(super) use value::{Decimal, folded, instant_text};
 
 const HINT: &str = "write \"Condition\": {\"IpAddress\": {\"scp:SourceIp\": [\"10.0.0.0/16\"]}}";

@@ -13,6 +13,8 @@ use crate::generate::Generator;
 use crate::oracle::{self, Outcome};
 use crate::world::ACCOUNT;
 
+#[path = "diff/commands.rs"]
+mod commands;
 #[path = "diff/hand.rs"]
 mod hand;
 #[path = "diff/narrow.rs"]

@@ -193,6 +193,13 @@ impl Grants<'_> {
 }
 
 impl Group<'_> {
+    /// Whether no policies allow it: those of the resources must, and none can.
+    pub(super) fn is_never_allowed(&self) -> bool {
+        let can = |taken: &Taken| taken.grantable;
+        let granted = if self.any_type { self.kinds.iter().any(can) } else { !self.kinds.is_empty() && self.kinds.iter().all(can) };
+        self.needs_resource_policy && !granted
+    }
+
     /// Whether a statement may match resources of a type.
     pub(super) fn may_match(&self, statement: usize, taken: Taken) -> bool {
         self.statements.get(statement).is_some_and(|statement| {

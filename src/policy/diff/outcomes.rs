@@ -290,3 +290,42 @@ pub(super) fn combine(start: &IndexSet, dimensions: &[Vec<&IndexSet>], keep: imp
     }
     Some(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(numbers: &[usize]) -> IndexSet {
+        IndexSet::of(8, |number| numbers.contains(&number))
+    }
+
+    #[test]
+    fn several_values_do_what_one_of_them_does_or_what_all_do() {
+        // Entry 0 is for all values, entry 1 for one.
+        let value = |text: &str| vec![Some(text.into())];
+        let mut all = vec![(set(&[0]), value("a")), (set(&[1]), value("b")), (set(&[0, 1]), value("c"))];
+        let mut known = all.iter().map(|(passes, _)| passes.clone()).collect();
+        join(&mut all, &mut known, &set(&[0]), &Work::new()).unwrap();
+        let found: Vec<IndexSet> = all.iter().map(|(passes, _)| passes.clone()).collect();
+        assert_eq!(found, [set(&[0]), set(&[1]), set(&[0, 1])]);
+        let mut all = vec![(set(&[0]), value("a")), (set(&[2]), value("b"))];
+        let mut known = all.iter().map(|(passes, _)| passes.clone()).collect();
+        join(&mut all, &mut known, &set(&[0]), &Work::new()).unwrap();
+        assert_eq!(all.len(), 2, "both together pass what the second does");
+        let mut all = vec![(set(&[1]), value("a")), (set(&[2]), value("b"))];
+        let mut known = all.iter().map(|(passes, _)| passes.clone()).collect();
+        join(&mut all, &mut known, &set(&[]), &Work::new()).unwrap();
+        assert_eq!(all.last().unwrap(), &(set(&[1, 2]), vec![Some("a".into()), Some("b".into())]));
+        assert_eq!(join(&mut all, &mut HashSet::new(), &set(&[]), &Work::of(3)), None);
+    }
+
+    #[test]
+    fn choices_are_combined_once_and_found_again() {
+        let (first, second) = ([set(&[1, 2, 3]), set(&[2, 3]), set(&[1, 2, 3])], [set(&[1]), set(&[3]), set(&[])]);
+        let dimensions = [first.iter().collect(), second.iter().collect::<Vec<_>>()];
+        let combined = combine(&set(&[1, 2, 3]), &dimensions, |left| !left.is_empty(), &Work::new()).unwrap();
+        assert_eq!(combined.found, [set(&[1]), set(&[3])]);
+        assert_eq!((combined.picks(0), combined.picks(1), combined.picks(2)), (vec![0, 0], vec![0, 1], vec![]));
+        assert!(combine(&set(&[1]), &dimensions, |_| true, &Work::of(30)).is_none());
+    }
+}

@@ -73,6 +73,9 @@ pub(super) fn search<'p>(catalogue: &Catalogue, caller: &Caller<'_>, group: &Gro
 }
 
 fn look<'p>(catalogue: &Catalogue, caller: &Caller<'_>, group: &Group<'p>, work: &Work, found: &mut Found<'p>) -> Result<(), Reason> {
+    if group.is_never_allowed() {
+        return Ok(());
+    }
     cannot_tell(group)?;
     let entries = group.statements.iter().enumerate().flat_map(|(number, statement)| {
         let known = statement.entries.iter().filter(|entry| !entry.key.is_undefined());

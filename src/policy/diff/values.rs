@@ -230,3 +230,71 @@ impl Probe<'_> {
         count * (bytes + 8)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sorted(texts: &[&str]) -> Vec<Decimal<Box<str>>> {
+        texts.iter().map(|text| Decimal::parse(text).unwrap().into_owned()).collect()
+    }
+
+    #[test]
+    fn there_is_a_number_in_each_gap() {
+        for borders in [
+            &["4"][..],
+            &["0"],
+            &["-4"],
+            &["0.5", "0.51"],
+            &["-0.51", "-0.5", "0", "0.001", "7", "7.01", "70"],
+            &["9007199254740992", "9007199254740993"],
+            &["-1", "1"],
+        ] {
+            let borders = sorted(borders);
+            let found = around_numbers(borders.iter().collect());
+            let found: Vec<Decimal<&str>> = found.iter().map(|text| Decimal::parse(text).unwrap()).collect();
+            let has = |fits: &dyn Fn(&Decimal<&str>) -> bool| assert!(found.iter().any(fits), "{borders:?} {found:?}");
+            let (first, last) = (borders[0].borrow(), borders[borders.len() - 1].borrow());
+            has(&|number| *number < first);
+            has(&|number| *number > last);
+            for border in &borders {
+                has(&|number| *number == border.borrow());
+            }
+            for gap in borders.windows(2) {
+                has(&|number| gap[0].borrow() < *number && *number < gap[1].borrow());
+            }
+        }
+    }
+
+    #[test]
+    fn there_is_an_instant_in_each_gap_and_none_where_there_is_no_gap() {
+        let borders: Vec<i128> = vec![0, 1, 1_000_000_000_000_000_000, 86_400_000_000_000_000_000_000];
+        let found: Vec<i128> = around_dates(borders.clone()).iter().map(|text| crate::policy::condition::instant(text).unwrap()).collect();
+        for gap in borders.windows(2) {
+            let between = found.iter().any(|instant| gap[0] < *instant && *instant < gap[1]);
+            assert_eq!(between, gap[1] - gap[0] > 1);
+        }
+        assert!(found.iter().any(|instant| *instant < 0) && found.iter().any(|instant| *instant > borders[3]));
+    }
+
+    #[test]
+    fn there_is_an_address_for_each_membership() {
+        let set = |networks: &[&str]| networks.iter().map(|text| text.parse::<crate::types::Network>().unwrap()).collect::<NetworkSet>();
+        for networks in [&["10.0.0.0/8", "::/0"][..], &["0.0.0.0/0"], &["255.255.255.255"], &["::fffe:0:0/95"], &[]] {
+            let set = set(networks);
+            let found: Vec<IpAddr> = addresses(&set).iter().map(|text| text.parse().unwrap()).collect();
+            let members = |four: bool| {
+                found.iter().filter(|one| one.to_canonical().is_ipv4() == four).map(|one| set.contains(*one)).collect::<Vec<_>>()
+            };
+            let has = |four: bool, wanted: bool| members(four).contains(&wanted);
+            assert_eq!(
+                has(true, true),
+                ["10.0.0.0", "255.255.255.255"].iter().any(|one| set.contains(one.parse().unwrap())),
+                "{networks:?}"
+            );
+            assert_eq!(has(true, false), !networks.contains(&"0.0.0.0/0"), "{networks:?}");
+            assert_eq!(has(false, true), networks.contains(&"::/0") || networks.contains(&"::fffe:0:0/95"), "{networks:?}");
+            assert_eq!(has(false, false), !networks.contains(&"::/0"), "{networks:?}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use portcullis::policy::{Caller, Catalogue, Comparison, Kind, Owner, Policy, Principal, Relation, diff};
 use portcullis::source::{Report, Source, json};
+use portcullis::types::AccessLevel;
 
 use crate::agreement::World;
 use crate::world::ACCOUNT;
@@ -256,6 +257,34 @@ fn one_principal_is_not_everybody() {
     assert_eq!(relation(Kind::Root, &show(ALL, ""), &show(FOO, "")), Relation::Equivalent);
     assert_eq!(relation(Kind::Root, &show(ALL, ""), &both(&show(ALL, ""), &deny(FOO, ""))), Relation::Stricter);
     assert_eq!(relation(Kind::Service, &show(ALL, ""), &deny(ALL, "")), Relation::Equivalent);
+}
+
+#[test]
+fn taking_a_role_is_up_to_its_own_policy() {
+    let mut builder = Catalogue::builder("e".parse().unwrap());
+    builder.service("iam", "scp-iam", &[]).unwrap();
+    builder.service("sts", "scp-sts", &[]).unwrap();
+    let role = builder.resource_type("iam:role").unwrap();
+    for name in ["sts:AssumeRole", "sts:AssumeRoleSomehow", "iam:ShowRole"] {
+        builder.action(name.parse().unwrap(), AccessLevel::Read, &[role]).unwrap();
+    }
+    let catalogue = builder.build();
+    let said = |before: &str, after: &str| {
+        let load = |statement: &str| [load(statement, Owner::account(ACCOUNT), &catalogue)];
+        let found = diff(&catalogue, &Caller::AnyOf { account: ACCOUNT }, &load(before), &load(after));
+        let granted = found.differences.iter().map(|one| one.witness.resource_policies().len()).collect::<Vec<_>>();
+        format!("{} {granted:?}", found.relation)
+    };
+    let take = |effect: &str, resource: &str| statement(effect, "\"sts:*\"", resource, "");
+    let nothing = statement("Deny", "\"iam:none\"", ALL, "");
+    let (own, foreign) = ("\"srn:e:::::iam:role/*\"", "\"srn:e::1234:::iam:role/*\"");
+    assert_eq!(said(&take("Allow", own), &nothing), "equivalent []");
+    assert_eq!(said(&take("Allow", foreign), &nothing), "stricter [1]");
+    assert_eq!(said(&nothing, &take("Deny", own)), "stricter [1]");
+    assert_eq!(said(&take("Deny", foreign), &nothing), "equivalent []");
+    // R28: no policy of a role can name the action.
+    let show = statement("Allow", "\"iam:ShowRole\"", foreign, "");
+    assert_eq!(said(&nothing, &show), "equivalent []");
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test of how long something takes measures time")]
