@@ -37,7 +37,7 @@ pub use witness::Witness;
 /// How much comparing two sets of policies may cost, in steps of about one machine word: a second at most.
 const WORK_MAX: usize = 30_000_000;
 /// How much of it one group of actions may take, so that the others are still looked at.
-const GROUP_WORK_MAX: usize = 6_000_000;
+const GROUP_WORK_MAX: usize = 10_000_000;
 /// How many reasons are kept.
 const REASONS_MAX: usize = 20;
 

@@ -219,15 +219,15 @@ impl Probe<'_> {
 
     /// How much that costs for a text of so many bytes.
     pub(super) fn cost(self, bytes: usize) -> usize {
-        let count = match self {
-            Probe::Named(_) | Probe::Test(Test::Bool { .. } | Test::Null { .. } | Test::Address { .. }) => 1,
-            Probe::Test(Test::Text { wanted: Texts::Exact(_) | Texts::IgnoreCase(_), .. }) => 16,
-            Probe::Test(Test::Text { wanted: Texts::Like(globs), .. }) => globs.len(),
-            Probe::Test(Test::Number { wanted, .. }) => wanted.len(),
-            Probe::Test(Test::Date { wanted, .. }) => wanted.len(),
-            Probe::Test(Test::Srn { wanted, .. }) => wanted.len(),
-        };
-        count * (bytes + 8)
+        let compared = bytes / 8 + 2;
+        match self {
+            Probe::Named(_) | Probe::Test(Test::Bool { .. } | Test::Null { .. } | Test::Address { .. }) => compared,
+            Probe::Test(Test::Text { wanted: Texts::Exact(_) | Texts::IgnoreCase(_), .. }) => bytes + 16,
+            Probe::Test(Test::Text { wanted: Texts::Like(globs), .. }) => globs.len() * (bytes + 8),
+            Probe::Test(Test::Number { wanted, .. }) => wanted.len() * compared,
+            Probe::Test(Test::Date { wanted, .. }) => wanted.len() * compared,
+            Probe::Test(Test::Srn { wanted, .. }) => wanted.len() * (bytes + 8),
+        }
     }
 }
 
