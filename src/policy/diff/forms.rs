@@ -137,8 +137,11 @@ fn same(one: &Statement, other: &Statement, work: &Work) -> bool {
     if one.effect != other.effect || entries.0 != entries.1 || patterns != other.resources.patterns().len() {
         return false;
     }
-    work.spend(entries.0 * entries.0 + patterns);
-    one.resources == other.resources && one.all_entries().all(|entry| other.all_entries().any(|other| other.is_same(entry)))
+    work.spend(2 * entries.0 * entries.0 + patterns);
+    // Both ways: an entry may stand twice in one of them.
+    let includes =
+        |outer: &Statement, inner: &Statement| inner.all_entries().all(|entry| outer.all_entries().any(|own| own.is_same(entry)));
+    one.resources == other.resources && includes(one, other) && includes(other, one)
 }
 
 /// The types of resources that requests for an action have. Of those that no statement tells apart, one stands for all.

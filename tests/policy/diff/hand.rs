@@ -160,6 +160,12 @@ fn what_is_nearly_the_same_is_not_equivalent() {
             show(r#"["srn:e:::::iam:user/foo", "srn:e:::::iam:user/bar"]"#, ""),
             "\"},{\"srn\":",
         ),
+        // An entry that stands twice.
+        (
+            show(ALL, r#"{"StringLike": {"scp:UserName": "a*"}, "ForAnyValue:StringLike": {"scp:UserName": "*b"}}"#),
+            show(ALL, r#"{"StringLike": {"scp:UserName": "a*"}, "ForAnyValue:StringLike": {"scp:UserName": "a*"}}"#),
+            r#""scp:UserName":"a""#,
+        ),
         // An entry of a Deny about a key that nobody has defined is ignored, one of an Allow never holds (R43).
         (both(&all, &deny(FOO, r#"{"StringEquals": {"iam:userNone": "x"}}"#)), all.clone(), "user/foo"),
         (deny(ALL, ""), show(FOO, ""), "user/foo"),
