@@ -19,6 +19,9 @@ mod commands;
 #[path = "policy/conformance.rs"]
 mod conformance;
 #[cfg(test)]
+#[path = "policy/diff.rs"]
+mod diff;
+#[cfg(test)]
 #[path = "policy/documents.rs"]
 mod documents;
 #[cfg(test)]

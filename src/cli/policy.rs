@@ -5,14 +5,15 @@ use std::path::Path;
 
 use super::Ended;
 use crate::config::Files;
-use crate::config::files::NamedPath;
 use crate::policy::Catalogue;
-use crate::source::{Report, Source, Span};
+use crate::source::{Report, Source};
 use crate::sync;
 use crate::types::Offering;
 
 mod check;
 mod convert;
+mod definitions;
+mod diff;
 mod explain;
 mod fmt;
 mod test;
@@ -32,6 +33,7 @@ enum Command {
     Explain(explain::Arguments),
     Fmt(fmt::Arguments),
     Convert(convert::Arguments),
+    Diff(diff::Arguments),
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
@@ -41,6 +43,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Writ
         Command::Explain(arguments) => explain::run(arguments, out, err),
         Command::Fmt(arguments) => fmt::run(arguments, out, err),
         Command::Convert(arguments) => convert::run(arguments, out, err),
+        Command::Diff(arguments) => diff::run(arguments, out, err),
     }
 }
 
@@ -63,7 +66,6 @@ fn catalogue(definitions: &Path, offering: Offering, report: &Report) -> Option<
         report.file_error(definitions.display().to_string(), "there is no such file or folder", Some(hint));
         return None;
     }
-    let named =
-        NamedPath { path: definitions.to_owned(), source: Source::new(definitions.display().to_string(), ""), span: Span::default() };
-    sync::files::definitions(&[named], offering, &Files::default(), report).map(|snapshot| snapshot.catalogue().clone())
+    sync::files::definitions(&[definitions::named(definitions)], offering, &Files::default(), report)
+        .map(|snapshot| snapshot.catalogue().clone())
 }

@@ -23,7 +23,7 @@ pub(super) use entry::{Bools, Entry, Test, Texts};
 pub(super) use key::{GlobalKey, Key, shown_scalar};
 pub(super) use operator::{Order, Qualifier};
 pub(super) use srn::{Services, SrnPattern};
-pub(super) use value::Decimal;
+pub(super) use value::{Decimal, folded, instant, instant_text};
 
 const HINT: &str = "write \"Condition\": {\"IpAddress\": {\"scp:SourceIp\": [\"10.0.0.0/16\"]}}";
 const VALUES_HINT: &str = "write a value or a list of values; leave the key out for no condition";
@@ -205,7 +205,7 @@ fn texts<'a>(reader: &Reader<'a>, form: TextForm, values: &[Cursor<'a>]) -> Opti
     let plain = |at: &Cursor<'a>| scalar_or_error(at).map(Box::<str>::from);
     Some(match form {
         TextForm::Exact => Texts::Exact(sorted(all(values, plain)?)),
-        TextForm::IgnoreCase => Texts::IgnoreCase(sorted(all(values, |at| scalar_or_error(at).map(|text| value::folded(text).collect()))?)),
+        TextForm::IgnoreCase => Texts::IgnoreCase(sorted(all(values, |at| scalar_or_error(at).map(|text| folded(text).collect()))?)),
         TextForm::Like => {
             let like = |at: &Cursor<'a>| {
                 let glob = Glob::new(scalar_or_error(at)?, Wildcards::Star);
@@ -223,8 +223,8 @@ fn bools(values: &[Cursor<'_>]) -> Option<Bools> {
 
 fn date(at: &Cursor<'_>) -> Option<i128> {
     let text = scalar_or_error(at)?;
-    let without_zone = || value::instant(&format!("{text}Z")).is_some_and(|_| text.contains(['T', 't']));
-    value::instant(text).or_else(|| {
+    let without_zone = || instant(&format!("{text}Z")).is_some_and(|_| text.contains(['T', 't']));
+    instant(text).or_else(|| {
         if without_zone() {
             let hint = format!("write `{text}Z` for UTC, or with another zone `{text}+09:00`");
             at.error_hint(format!("the time `{text}` has no zone"), hint);

@@ -21,13 +21,28 @@ impl Work {
     /// For one purpose, such as one write.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Cell::new(WORK_MAX))
+        Self::of(WORK_MAX)
+    }
+
+    /// For one purpose that may cost so much.
+    pub(super) const fn of(steps: usize) -> Self {
+        Self(Cell::new(steps))
     }
 
     /// Whether that much was left. Once it was not, nothing is ever left.
     pub(super) fn spend(&self, steps: usize) -> bool {
         self.0.set(self.0.get().saturating_sub(steps));
         !self.is_spent()
+    }
+
+    /// A part of what is left.
+    pub(super) fn part(&self, steps: usize) -> Self {
+        Self::of(self.0.get().min(steps))
+    }
+
+    /// What is left.
+    pub(super) const fn left(&self) -> usize {
+        self.0.get()
     }
 
     pub(super) const fn is_spent(&self) -> bool {

@@ -1,5 +1,7 @@
 //! Sets of small numbers: which actions a statement covers, which resource types a pattern means. Most hold one number.
 
+use std::hash::{Hash, Hasher};
+
 const BITS: usize = u64::BITS as usize;
 
 /// A set of numbers below a bound known when it is made; everything else is outside.
@@ -94,6 +96,13 @@ impl IndexSet {
         Self::new(self.all_words().zip(other.all_words()).map(|(one, two)| one & two))
     }
 
+    /// Takes out a number.
+    pub(super) fn remove(&mut self, index: usize) {
+        if let Some(word) = self.bits().get_mut(index / BITS) {
+            *word &= !(1 << (index % BITS));
+        }
+    }
+
     /// The smallest number.
     pub(super) fn first(&self) -> Option<usize> {
         self.iter().next()
@@ -147,6 +156,12 @@ impl PartialEq for IndexSet {
 
 impl Eq for IndexSet {}
 
+impl Hash for IndexSet {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.all_words().for_each(|word| word.hash(state));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +187,11 @@ mod tests {
             grown.insert(index ^ 1);
             assert!(grown.iter().eq([index & !1, index | 1].into_iter().filter(|number| *number < 130)));
             assert_eq!(shrunk.intersection(&plain), plain);
+            let mut gone = shrunk.clone();
+            gone.remove(index);
+            assert!(gone.is_empty());
+            let hash = |set: &IndexSet| std::hash::BuildHasher::hash_one(&foldhash::fast::FixedState::default(), set);
+            assert_eq!(hash(&shrunk), hash(&plain));
         }
         for several in [IndexSet::empty(130), IndexSet::of(130, |number| number < 2)] {
             assert!(matches!(several.clone().shrunk().form, Form::Bits(_)));
@@ -193,7 +213,10 @@ mod tests {
         let odd = IndexSet::of(130, |index| index % 2 == 1);
         assert_eq!(set.intersection(&odd).first(), Some(1));
         assert!(set.includes(&set.intersection(&odd)) && !odd.includes(&set));
+        set.remove(100_000);
         set.remove_all(&odd);
+        set.insert(3);
+        set.remove(3);
         assert_eq!((set.first(), IndexSet::empty(130).first()), (Some(64), None));
         assert_eq!((set.words(), IndexSet::empty(0).words()), (3, 0));
     }

@@ -3,7 +3,7 @@
 //! [`Catalogue`] is the closed world of services, resource types, attributes and actions; [`Policy::load`] and
 //! [`ResourcePolicy::load`] compile one document against it and report every error of the document with its place; [`evaluate()`]
 //! decides without allocating; [`needs()`] says what must be fetched before it can; [`explain()`] says, statement by statement,
-//! what applied and what failed first; [`covers()`] compares policies with each other; [`lint()`] finds what a sound document does not
+//! what applied and what failed first; [`covers()`] compares policies with each other; [`diff()`] says how one set of them stands to another; [`lint()`] finds what a sound document does not
 //! mean as it reads. Without a catalogue, [`parse()`] checks a document, [`print()`] writes it in canonical form, and [`basic`] shows it
 //! as the console's form.
 //!
@@ -14,6 +14,7 @@ pub mod basic;
 pub mod cases;
 mod catalogue;
 mod cover;
+mod diff;
 mod document;
 mod evaluate;
 mod explain;
@@ -46,6 +47,7 @@ pub use catalogue::{
     ResourceTypeId, ValueType,
 };
 pub use cover::{Holder, Uncovered, Why, covers, loses_deny, widens_within};
+pub use diff::{Caller, Comparison, Difference, Reason as UnknownReason, Relation, Unknown, Witness, diff};
 pub use document::{DOCUMENT_BYTES_MAX, Effect, LANGUAGE_VERSION, NESTING_MAX, Owner, Policy, STATEMENTS_MAX, parse};
 pub use evaluate::{Deciding, Needs, Place, Policies, Verdict, evaluate, evaluate_literally, needs};
 pub use explain::{Failed, Finding, Outcome, Seen, explain, nearest_miss};

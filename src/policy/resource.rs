@@ -20,7 +20,7 @@ use super::request::Resource;
 const HINT: &str = "write `*` for every resource, or `srn:offering::account:region::service-type:type/id`";
 
 /// What a statement's `Resource` means.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Resources {
     /// The bare `*` is among the patterns: only that matches actions without resources (R19).
     everything: bool,
@@ -30,15 +30,15 @@ pub(super) struct Resources {
 }
 
 /// One SRN pattern. Its offering is the catalogue's.
-#[derive(Debug, Clone)]
-struct Pattern {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pattern {
     kinds: IndexSet,
     account: Account,
     region: Glob,
     id: Glob,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Account {
     Named(Arc<str>),
     /// An empty account in a policy of nobody (R53).
@@ -61,6 +61,11 @@ impl Resources {
     /// Whether some pattern matches the resource.
     pub(super) fn cover(&self, resource: &Resource<'_>, principal_account: &str) -> bool {
         self.everything || self.patterns.iter().any(|pattern| pattern.matches(resource, principal_account))
+    }
+
+    /// Each pattern, the bare `*` left out.
+    pub(super) fn patterns(&self) -> &[Pattern] {
+        &self.patterns
     }
 
     /// Of each pattern, the bare `*` left out, which types it means and the ids.
@@ -98,6 +103,29 @@ impl Resources {
 }
 
 impl Pattern {
+    /// The resource types that it means.
+    pub(super) const fn kinds(&self) -> &IndexSet {
+        &self.kinds
+    }
+
+    /// The account; `None` for the principal's.
+    pub(super) fn account(&self) -> Option<&str> {
+        match &self.account {
+            Account::Named(account) => Some(account),
+            Account::OfPrincipal => None,
+        }
+    }
+
+    /// The regions.
+    pub(super) const fn region(&self) -> &Glob {
+        &self.region
+    }
+
+    /// The ids.
+    pub(super) const fn id(&self) -> &Glob {
+        &self.id
+    }
+
     fn matches(&self, resource: &Resource<'_>, principal_account: &str) -> bool {
         let account = match &self.account {
             Account::Named(account) => account,

@@ -308,6 +308,11 @@ impl Snapshot {
         self.users.values().map(|user| &**user).filter(move |user| held(&user.holds.policies) || user.holds.groups.iter().any(by_group))
     }
 
+    /// Every user. For people who compare, not for decisions.
+    pub fn users(&self) -> impl Iterator<Item = &User> {
+        self.users.values().map(|user| &**user)
+    }
+
     /// The members of a group. Looks at everybody: for the control plane, not for decisions.
     pub fn members_of(&self, group: GroupId) -> impl Iterator<Item = &User> {
         self.users.values().map(|user| &**user).filter(move |user| user.holds.groups.iter().any(|link| link.id == group))

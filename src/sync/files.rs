@@ -58,6 +58,18 @@ pub fn definitions(paths: &[NamedPath], offering: Offering, files: &Files, repor
     builder.build(Revision::File(first_six(files.fingerprint()))).filter(|_| report.count(Severity::Error) == before)
 }
 
+/// Reads definitions, and records without the secrets of their access keys: who holds which policies. `None` when anything had an
+/// error.
+#[must_use]
+pub fn holdings(definitions: &[NamedPath], records: &[NamedPath], offering: Offering, files: &Files, report: &Report) -> Option<Snapshot> {
+    let mut builder = Builder::new(offering, report);
+    if read_definitions(definitions, &mut builder, files, report).is_none() {
+        builder.unread_definition();
+    }
+    read_records(records, &mut builder, None, files, report);
+    builder.build(Revision::File(first_six(files.fingerprint()))).filter(|_| !report.has_errors())
+}
+
 /// The part of a configuration that names other files.
 struct Named<'a> {
     offering: &'a Offering,
@@ -79,20 +91,7 @@ impl Named<'_> {
             Some(defined) => self.services.iter().for_each(|service| check_service(service, &defined, report)),
             None => builder.unread_definition(),
         }
-        let before = report.count(Severity::Error);
-        let paths = Files::expand(&self.identity.records, report);
-        if report.count(Severity::Error) > before {
-            builder.unread_record(None);
-        }
-        for path in paths {
-            match files.read_yaml(&path, report) {
-                Some((source, documents)) => {
-                    let loader = Loader { files, secrets: &secrets, source: &source, report };
-                    documents.iter().for_each(|document| add_records(&mut builder, document, &loader));
-                }
-                None => builder.unread_record(None),
-            }
-        }
+        read_records(&self.identity.records, &mut builder, Some(&secrets), files, report);
         let identity_keys = keys::identity_keys(self.services, &secrets, report);
         let snapshot = builder.build(Revision::File(first_six(files.fingerprint())))?;
         if report.has_errors() {
@@ -115,6 +114,24 @@ fn read_definitions(paths: &[NamedPath], builder: &mut Builder<'_>, files: &File
     (report.count(Severity::Error) == before).then_some(defined)
 }
 
+/// Without `secrets`, access keys are left out.
+fn read_records(paths: &[NamedPath], builder: &mut Builder<'_>, secrets: Option<&Secrets<'_>>, files: &Files, report: &Report) {
+    let before = report.count(Severity::Error);
+    let paths = Files::expand(paths, report);
+    if report.count(Severity::Error) > before {
+        builder.unread_record(None);
+    }
+    for path in paths {
+        match files.read_yaml(&path, report) {
+            Some((source, documents)) => {
+                let loader = Loader { files, secrets, source: &source, report };
+                documents.iter().for_each(|document| add_records(builder, document, &loader));
+            }
+            None => builder.unread_record(None),
+        }
+    }
+}
+
 fn first_six(hash: [u8; 32]) -> [u8; 6] {
     let [a, b, c, d, e, f, ..] = hash;
     [a, b, c, d, e, f]
@@ -122,7 +139,7 @@ fn first_six(hash: [u8; 32]) -> [u8; 6] {
 
 struct Loader<'a> {
     files: &'a Files,
-    secrets: &'a Secrets<'a>,
+    secrets: Option<&'a Secrets<'a>>,
     source: &'a Source,
     report: &'a Report,
 }
@@ -183,7 +200,8 @@ fn add_record(builder: &mut Builder<'_>, record: Record, place: Place, loader: &
         Record::Definition { .. } | Record::TokenKey(_) => {}
         Record::AccessKey(key) => {
             let owner = key.seal_owner();
-            if let Some(secret) = loader.secrets.open(&key.secret, &owner, &place.source, key.secret_span, loader.report) {
+            let Some(secrets) = loader.secrets else { return };
+            if let Some(secret) = secrets.open(&key.secret, &owner, &place.source, key.secret_span, loader.report) {
                 builder.access_key(key, secret, place);
             }
         }

@@ -102,6 +102,13 @@ impl NetworkSet {
         self.four.is_empty() && self.six.is_empty()
     }
 
+    /// Addresses at which membership changes: the first of each range, and the first behind it.
+    pub fn borders(&self) -> impl Iterator<Item = IpAddr> {
+        let four = self.four.iter().flat_map(|(start, end)| [Some(*start), end.checked_add(1)]);
+        let six = self.six.iter().flat_map(|(start, end)| [Some(*start), end.checked_add(1)]);
+        four.flatten().map(|four| IpAddr::V4(four.into())).chain(six.flatten().map(|six| IpAddr::V6(six.into())))
+    }
+
     /// Every address.
     #[must_use]
     pub fn everything() -> Self {

@@ -56,6 +56,11 @@ fn help_of_explain() {
 }
 
 #[test]
+fn help_of_policy_diff() {
+    assert_text!(help(&["policy", "diff", "--help"]));
+}
+
+#[test]
 fn help_of_policy_fmt() {
     assert_text!(help(&["policy", "fmt", "--help"]));
 }

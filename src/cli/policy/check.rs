@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::{Ended, catalogue, text};
-use crate::cli::load::{configure, from_copy};
+use super::definitions::Definitions;
+use super::{Ended, text};
 use crate::cli::{counted, summed_up};
-use crate::config::{Files, GatewayConfig, Identity};
 use crate::policy::{Attachment, Catalogue, Owner, Standing, lint};
 use crate::source::{Report, Severity};
-use crate::sync;
 use crate::types::{Offering, Srn};
 
 /// Check policy documents: every error, and every trap, with its place and what to write instead.
@@ -58,18 +56,6 @@ pub(super) struct Arguments {
     strict: bool,
 }
 
-/// Where the definitions are.
-#[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
-struct Definitions {
-    /// A folder with definitions, or one file
-    #[arg(long, value_name = "DIR")]
-    definitions: Option<PathBuf>,
-    /// The configuration of a gateway: the definitions that it uses
-    #[arg(long, short, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
 /// Where a policy stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Kind {
@@ -84,7 +70,7 @@ enum Kind {
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
     let report = Report::new();
-    let Some(catalogue) = world(arguments, &report)? else {
+    let Some(catalogue) = arguments.definitions.catalogue(&arguments.offering, &report)? else {
         writeln!(err, "{report}")?;
         return Ok(Ended::Badly);
     };
@@ -116,32 +102,6 @@ fn check(path: &Path, standing: &Standing, catalogue: &Catalogue, report: &Repor
     let Some(source) = text(path, report) else { return };
     for trap in lint(&source, standing, catalogue, report).unwrap_or_default() {
         report.warning(&source, trap.span, trap.message, Some(trap.hint));
-    }
-}
-
-/// What the definitions say there is; `None` after errors.
-fn world(arguments: &Arguments, report: &Report) -> anyhow::Result<Option<Catalogue>> {
-    let Definitions { definitions, config } = &arguments.definitions;
-    if let Some(definitions) = definitions {
-        return Ok(catalogue(definitions, arguments.offering.clone(), report));
-    }
-    let path = config.as_deref().context("neither --definitions nor --config is given")?;
-    let files = Files::default();
-    let Ok(config) = GatewayConfig::load(path, &files, report) else { return Ok(None) };
-    match &config.identity {
-        // Its policies may be the very ones that are still to be mended.
-        Identity::Files(identity) => {
-            let found = sync::files::definitions(&identity.definitions, config.offering.clone(), &files, report);
-            Ok(found.map(|snapshot| snapshot.catalogue().clone()))
-        }
-        Identity::Feed(identity) => {
-            let Some(configured) = configure(path, report) else { return Ok(None) };
-            let Some(keys) = &configured.feed else { return Ok(None) };
-            let Some(snapshot) = from_copy(&config, identity, keys).context("the definitions of the gateway")? else {
-                bail!("the gateway of `{}` has no disk copy yet; name the definitions with --definitions", path.display());
-            };
-            Ok(Some(snapshot.catalogue().clone()))
-        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::policy::explain::{Finding, explain};
 use crate::policy::request::{
     Attributes, Context, Kind, Known, Principal, Request, RequestAttributes, Resource, Scalar, Stored, Tags, Values,
 };
-use crate::source::{Cursor, Report, Table, Value};
+use crate::source::{Cursor, Node, Report, Source, Table, Value};
 use crate::types::{Srn, SrnError};
 
 /// What stands in the place of tags or attributes that cannot be obtained.
@@ -93,6 +93,13 @@ impl Decided {
 }
 
 impl Decision {
+    /// A decision case that is a value of its own.
+    pub(in crate::policy) fn of(node: &Node) -> Option<Self> {
+        let (source, report) = (Source::new("case", ""), Report::new());
+        let read = Self::read(&Cursor::new(node, &source, &report).table()?)?;
+        (!report.has_errors()).then_some(read)
+    }
+
     pub(super) fn read(table: &Table<'_>) -> Option<Self> {
         let hint = "write `request: {principal: {...}, action: service:Name, resources: [...], context: {...}}`";
         let request = table.required("request", hint, |request| {

@@ -126,7 +126,7 @@ impl Test {
     }
 
     /// Whether a value is one of those wanted; `None` when it cannot be compared with them.
-    fn hits(&self, value: Scalar<'_>, principal_account: &str) -> Option<bool> {
+    pub(in crate::policy) fn hits(&self, value: Scalar<'_>, principal_account: &str) -> Option<bool> {
         match (self, value) {
             // Whether anything is there is all that counts.
             (Self::Null { .. }, _) => Some(true),

@@ -231,6 +231,16 @@ impl TagName {
         Self { written: written.into(), folded: folded(written).collect() }
     }
 
+    /// How it is written.
+    pub(in crate::policy) fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// The same without letter case.
+    pub(in crate::policy) fn folded(&self) -> &str {
+        &self.folded
+    }
+
     /// All values of all tags of this name: tags may differ in letter case only.
     fn read(&self, tags: &Tags<'_>, mut take: impl FnMut(Scalar<'_>)) -> Known {
         let tags = match tags {

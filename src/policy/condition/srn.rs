@@ -39,6 +39,11 @@ impl Services {
         Self(all.into())
     }
 
+    /// Each of them.
+    pub(in crate::policy) fn spellings(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|spelling| &**spelling)
+    }
+
     fn contain(&self, spelling: &str) -> bool {
         self.0.iter().any(|known| **known == *spelling)
     }

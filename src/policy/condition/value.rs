@@ -46,6 +46,23 @@ pub(in crate::policy) fn instant_of(time: Timestamp) -> i128 {
     i128::from(time.milliseconds()) * (PER_SECOND / 1_000)
 }
 
+/// How an instant is written; `None` for one that cannot be written.
+pub(in crate::policy) fn instant_text(instant: i128) -> Option<String> {
+    // What lies before the year 0 or behind the year 9999 in UTC is within it in a zone that is far ahead, or behind.
+    const FARTHEST: i64 = 86_340;
+    let (seconds, fraction) = (i64::try_from(instant.div_euclid(PER_SECOND)).ok()?, instant.rem_euclid(PER_SECOND));
+    [(0, "Z"), (FARTHEST, "+23:59"), (-FARTHEST, "-23:59")].into_iter().find_map(|(offset, zone)| {
+        let local = seconds.checked_add(offset)?;
+        let days = jiff::Span::new().try_days(local.div_euclid(SECONDS_PER_DAY)).ok()?;
+        let date = jiff::civil::date(1970, 1, 1).checked_add(days).ok().filter(|date| date.year() >= 0)?;
+        let clock = local.rem_euclid(SECONDS_PER_DAY);
+        let fraction = if fraction == 0 { String::new() } else { format!(".{fraction:018}") };
+        let fraction = fraction.trim_end_matches('0');
+        let (hours, minutes, seconds) = (clock / 3_600, clock / 60 % 60, clock % 60);
+        Some(format!("{:04}-{:02}-{:02}T{hours:02}:{minutes:02}:{seconds:02}{fraction}{zone}", date.year(), date.month(), date.day()))
+    })
+}
+
 /// Days since 1970 of `YYYY-MM-DD`.
 fn days(date: &str) -> Option<i64> {
     shaped(date, "dddd-dd-dd").then_some(())?;
@@ -109,6 +126,11 @@ impl<'a> Decimal<&'a str> {
 }
 
 impl Decimal<Box<str>> {
+    /// Whether it is below zero, and its digits before and behind the point, without those that say nothing.
+    pub(in crate::policy) fn parts(&self) -> (bool, &str, &str) {
+        (self.negative, &self.whole, &self.fraction)
+    }
+
     /// The same, lent.
     pub(in crate::policy) fn borrow(&self) -> Decimal<&str> {
         Decimal { negative: self.negative, whole: &self.whole, fraction: &self.fraction }
@@ -198,6 +220,23 @@ mod tests {
         ] {
             assert_eq!(instant(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn an_instant_is_written_as_it_is_read() {
+        for text in [
+            "2025-11-06T16:10:38Z",
+            "1969-12-31T23:59:59.5Z",
+            "2024-02-29T00:00:00.000000000000000001Z",
+            "0000-01-01T00:00:00Z",
+            "9999-12-31T23:59:59.9Z",
+            "0000-01-01T00:00:00+23:59",
+            "9999-12-31T23:59:59.25-23:59",
+        ] {
+            assert_eq!(instant(text).and_then(instant_text).as_deref(), Some(text));
+        }
+        let (first, last) = (instant("0000-01-01T00:00:00+23:59").unwrap(), instant("9999-12-31T23:59:59-23:59").unwrap());
+        assert_eq!((instant_text(first - 1), instant_text(last + PER_SECOND), instant_text(i128::MAX)), (None, None, None));
     }
 
     #[test]
