@@ -67,15 +67,16 @@ fn policies(statements: impl IntoIterator<Item = String>, catalogue: &Catalogue)
         bytes += statement.len() + 1;
         documents.last_mut().expect("a document").push(statement);
     }
-    let policies: Vec<Arc<Policy>> = documents.iter().map(|statements| Arc::new(load(&statements.join(","), catalogue))).collect();
+    let owner = Owner::account(ACCOUNT);
+    let policies: Vec<Arc<Policy>> = documents.iter().map(|statements| Arc::new(load(&statements.join(","), &owner, catalogue))).collect();
     let set = PolicySet::of(&policies);
     Held { policies, set }
 }
 
-fn load(statements: &str, catalogue: &Catalogue) -> Policy {
+fn load(statements: &str, owner: &Owner, catalogue: &Catalogue) -> Policy {
     let report = Report::new();
     let source = Source::new("p", format!(r#"{{"Version":"2024-07-01","Statement":[{statements}]}}"#));
-    Policy::load(&source, "p", Owner::account(ACCOUNT), catalogue, &report).unwrap_or_else(|| panic!("{report}"))
+    Policy::load(&source, "p", owner.clone(), catalogue, &report).unwrap_or_else(|| panic!("{report}"))
 }
 
 /// A request as texts.
@@ -197,7 +198,8 @@ fn conditions(criterion: &mut Criterion) {
 fn cold(criterion: &mut Criterion) {
     let catalogue = catalogue();
     let document = |number: usize| (0..100).map(|place| mixed(number * 100 + place)).collect::<Vec<_>>().join(",");
-    let policies: Vec<Policy> = (0..3_000).map(|number| load(&document(number), &catalogue)).collect();
+    let owner = Owner::account(ACCOUNT);
+    let policies: Vec<Policy> = (0..3_000).map(|number| load(&document(number), &owner, &catalogue)).collect();
     let mut state = 1_u64;
     let mut random = move |bound: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -233,8 +235,8 @@ fn cold(criterion: &mut Criterion) {
 /// What becomes of texts before anything can be decided: a hundred and ten thousand statements.
 fn compile(criterion: &mut Criterion) {
     let catalogue = catalogue();
-    let statements = (0..100).map(mixed).collect::<Vec<_>>().join(",");
-    criterion.bench_function("compile/document/100", |bencher| bencher.iter(|| load(black_box(&statements), &catalogue)));
+    let (statements, owner) = ((0..100).map(mixed).collect::<Vec<_>>().join(","), Owner::account(ACCOUNT));
+    criterion.bench_function("compile/document/100", |bencher| bencher.iter(|| load(black_box(&statements), &owner, &catalogue)));
     let policies = policies((0..10_000).map(mixed), &catalogue).policies;
     criterion.bench_function("compile/set/10000", |bencher| bencher.iter(|| PolicySet::of(black_box(&policies))));
 }

@@ -296,20 +296,28 @@ impl<P: AsRef<Policy>> Judge<'_, '_, '_, P> {
     fn held(&self, policies: &[P], place: impl Fn(usize) -> Place, effect: Effect) -> Found {
         let mut found = Found::NOTHING;
         for (chunk, from) in policies.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
-            // All are asked before any is searched: what is read for that does not wait for one another.
-            let bodies = chunk.iter().map(|policy| readable(policy.as_ref(), self.request));
-            let concerned = |body: Option<&Body>| {
-                body.is_some_and(|body| self.literally || body.compiled.concerns(effect, self.request.action.index()))
-            };
-            let mut asked = bodies.zip(0..).fold(0_u64, |asked, (body, bit)| asked | u64::from(concerned(body)) << bit);
-            while asked != 0 && found.truth != Truth::Yes {
-                let index = asked.trailing_zeros() as usize;
-                asked &= asked - 1;
+            let (allow, deny) = self.concerned(chunk);
+            let mut concerned = if effect == Effect::Allow { allow } else { deny };
+            while concerned != 0 && found.truth != Truth::Yes {
+                let index = concerned.trailing_zeros() as usize;
+                concerned &= concerned - 1;
                 let Some(body) = chunk.get(index).and_then(|policy| policy.as_ref().body()) else { continue };
                 found = found.or(self.in_body(body, self.request, effect, || place(from + index)), effect);
             }
         }
         found
+    }
+
+    /// Which of at most [`CHUNK`] policies have an Allow, and which a Deny, that is about the action, as bits.
+    ///
+    /// All are asked before any is searched, for both effects: what is read for that does not wait for one another.
+    fn concerned(&self, policies: &[P]) -> (u64, u64) {
+        let action = self.request.action.index();
+        policies.iter().zip(0..).fold((0, 0), |(allow, deny), (policy, bit)| {
+            let body = readable(policy.as_ref(), self.request);
+            let concerns = |effect| body.is_some_and(|body| self.literally || body.compiled.concerns(effect, action));
+            (allow | u64::from(concerns(Effect::Allow)) << bit, deny | u64::from(concerns(Effect::Deny)) << bit)
+        })
     }
 
     /// What the policies of one resource say to the principal, judged on that resource alone.

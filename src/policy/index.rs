@@ -1,8 +1,9 @@
 //! Which statements may apply to a request, found without looking at the others.
 //!
 //! Every pattern is filed under one feature that each id it matches must have: the whole id, how it starts or ends, or a few bytes
-//! somewhere in it, whichever the fewest patterns share. A request looks up the features of its resource. Where many statements
-//! stand in one place, their distinct conditions are judged once for all of them ([`Screen`]).
+//! somewhere in it, whichever the fewest patterns share. A request looks up the features of its resource. Actions that few patterns
+//! are about have a place of their own, and one look is enough for them. Where many statements stand in one place, their distinct
+//! conditions are judged once for all of them ([`Screen`]).
 //!
 //! INVARIANT: only a filter. What is found is judged as without an index, and a statement that is left out would be judged
 //! [`Truth::No`](super::judge::Truth::No) (test `what_the_index_leaves_out_does_not_apply`).
@@ -73,6 +74,14 @@ impl Compiled {
 
     /// Whether some statement of an effect covers an action.
     pub(super) fn concerns(&self, effect: Effect, action: usize) -> bool {
+        let side = if effect == Effect::Allow { &self.index.allow } else { &self.index.deny };
+        if let Side::Filed(files) = side
+            && files.sparse
+            && files.shapes.is_empty()
+        {
+            // Every action has a place of its own: what is looked at now need not be looked for later.
+            return files.find(of_action(action)).is_some();
+        }
         let (allowed, denied) = self.concerned.get(action / 64).copied().unwrap_or_default();
         let covered = if effect == Effect::Allow { allowed } else { denied };
         covered >> (action % 64) & 1 == 1
@@ -102,6 +111,8 @@ enum Side {
 struct Files {
     /// What there is to look up; in place, because it is read before anything else can be.
     shapes: SmallVec<[Shape; 6]>,
+    /// Whether some action has a place of its own.
+    sparse: bool,
     /// Open addressing with linear probing; the length is a power of two, and at least one slot is empty.
     slots: Box<[Slot]>,
     /// Those of places with more than one.
@@ -207,25 +218,38 @@ impl<S: Statements + ?Sized, T: FnMut(u32, &Statement, Option<usize>) -> bool> S
     fn without_resource(&mut self) -> bool {
         let bare = |shape: &&Shape| shape.feature == Feature::Any && !shape.by_kind;
         let files = self.files;
-        files.shapes.iter().filter(bare).any(|shape| self.look(shape.base(self.request, None), None))
+        self.by_action(None).unwrap_or(false)
+            || files.shapes.iter().filter(bare).any(|shape| self.look(shape.base(self.request, None), None))
+    }
+
+    /// What stands in the action's own place, if it has one: nothing else is filed by this action then.
+    #[inline]
+    fn by_action(&mut self, on: Option<(usize, &Resource<'_>)>) -> Option<bool> {
+        let own = self.files.sparse.then(|| of_action(self.request.action.index()))?;
+        self.files.find(own).map(|(_, slot)| self.judge(slot, on))
     }
 
     fn by_resource(&mut self, place: usize, resource: &Resource<'_>) -> bool {
         let (files, id) = (self.files, resource.id.as_bytes());
         let on = Some((place, resource));
-        files.shapes.iter().any(|shape| {
-            let base = shape.base(self.request, Some(resource));
-            match shape.feature {
-                Feature::Any => self.look(base, on),
-                Feature::Whole => self.look(mixed(base, hash(id)), on),
-                Feature::Start(length) => id.get(..usize::from(length)).is_some_and(|start| self.look(mixed(base, hash(start)), on)),
-                Feature::End(length) => {
-                    let end = id.len().checked_sub(usize::from(length)).and_then(|from| id.get(from..));
-                    end.is_some_and(|end| self.look(mixed(base, hash(end)), on))
-                }
-                Feature::Within(length) => self.within(base, usize::from(length), on, id),
+        let own = self.by_action(on);
+        own == Some(true)
+            || files.shapes.iter().filter(|shape| own.is_none() || !shape.by_action).any(|shape| self.by_shape(*shape, on, resource, id))
+    }
+
+    #[inline]
+    fn by_shape(&mut self, shape: Shape, on: Option<(usize, &Resource<'_>)>, resource: &Resource<'_>, id: &[u8]) -> bool {
+        let base = shape.base(self.request, Some(resource));
+        match shape.feature {
+            Feature::Any => self.look(base, on),
+            Feature::Whole => self.look(mixed(base, hash(id)), on),
+            Feature::Start(length) => id.get(..usize::from(length)).is_some_and(|start| self.look(mixed(base, hash(start)), on)),
+            Feature::End(length) => {
+                let end = id.len().checked_sub(usize::from(length)).and_then(|from| id.get(from..));
+                end.is_some_and(|end| self.look(mixed(base, hash(end)), on))
             }
-        })
+            Feature::Within(length) => self.within(base, usize::from(length), on, id),
+        }
     }
 
     fn within(&mut self, base: u64, length: usize, on: Option<(usize, &Resource<'_>)>, id: &[u8]) -> bool {
@@ -305,6 +329,7 @@ impl Feature {
 }
 
 impl Files {
+    #[inline]
     fn find(&self, key: u64) -> Option<(usize, &Slot)> {
         let last = self.slots.len() - 1;
         let mut place = key as usize & last;
@@ -325,6 +350,11 @@ impl Files {
         let (word, bit) = bloom(text, self.within.len());
         self.within.get(word).is_some_and(|word| word >> bit & 1 == 1)
     }
+}
+
+/// The key of an action's own place.
+fn of_action(action: usize) -> u64 {
+    mixed(action as u64 + 1, 6 << 32)
 }
 
 fn bloom(text: u64, words: usize) -> (usize, u32) {

@@ -3,13 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::screen::{Budget, Screen};
-use super::{Candidate, EVERYTHING, Feature, Files, Shape, Side, Slot, Statements, UNSCREENED, bloom, hash, mixed};
+use super::{Candidate, EVERYTHING, Feature, Files, Shape, Side, Slot, Statements, UNSCREENED, bloom, hash, mixed, of_action};
 use crate::policy::document::{Effect, Statement};
 use crate::policy::glob::{Glob, Symbol};
 use crate::policy::index_set::IndexSet;
 
 /// Fewer patterns of one effect than these are searched from end to end.
 const WORTHWHILE: usize = 8;
+/// An action that so few patterns are about has a place of its own.
+const SPARSE: u32 = 4;
 /// A statement with more actions is filed once, for all actions.
 pub(super) const ACTIONS_FILED: usize = 16;
 /// A pattern that means more resource types is filed once, for all types.
@@ -127,10 +129,19 @@ impl Files {
         for draft in drafts {
             draft.features.iter().for_each(|feature| *shared.entry(*feature).or_default() += 1);
         }
+        let mut about: HashMap<usize, u32> = HashMap::new();
+        drafts.iter().filter_map(|draft| draft.actions.as_ref()).flatten().for_each(|action| *about.entry(*action).or_default() += 1);
+        let sparse = |action: &usize| about.get(action).is_some_and(|patterns| *patterns <= SPARSE);
         let mut shapes = BTreeSet::new();
         let mut filed: Vec<(u64, Candidate)> = Vec::new();
         let mut within = Vec::new();
         for draft in drafts {
+            let own = draft.actions.iter().flatten().filter(|action| sparse(action));
+            filed.extend(own.map(|action| (of_action(*action), draft.candidate)));
+            let crowded = draft.actions.as_ref().map(|all| all.iter().copied().filter(|action| !sparse(action)).collect::<Vec<_>>());
+            if crowded.as_ref().is_some_and(Vec::is_empty) {
+                continue;
+            }
             let Some((feature, text)) = draft.best(&shared) else { continue };
             shapes.insert(Shape { feature, by_action: draft.actions.is_some(), by_kind: draft.kinds.is_some() });
             if let Feature::Within(_) = feature {
@@ -139,7 +150,7 @@ impl Files {
             let each = |set: &Option<Vec<usize>>| -> Vec<Option<usize>> {
                 set.as_ref().map_or_else(|| vec![None], |all| all.iter().copied().map(Some).collect())
             };
-            for action in each(&draft.actions) {
+            for action in each(&crowded) {
                 for kind in each(&draft.kinds) {
                     let base = feature.base(action, kind);
                     filed.push((if feature == Feature::Any { base } else { mixed(base, text) }, draft.candidate));
@@ -150,6 +161,7 @@ impl Files {
         filed.dedup();
         let mut files = Self {
             shapes: shapes.into_iter().collect(),
+            sparse: about.keys().any(sparse),
             slots: Box::default(),
             candidates: Box::default(),
             masks: Box::default(),

@@ -398,6 +398,7 @@ fn keys_differ_and_spread() {
     let (known, others): (Vec<u64>, Vec<u64>) = hashes.iter().partition(|hash| **hash >> 50 & 1 == 0);
     let files = Files {
         shapes: SmallVec::new(),
+        sparse: false,
         slots: Box::default(),
         candidates: Box::default(),
         masks: Box::default(),
