@@ -29,6 +29,9 @@ mod bulk;
 #[path = "gateway/deadlines.rs"]
 mod deadlines;
 #[cfg(test)]
+#[path = "gateway/dialects.rs"]
+mod dialects;
+#[cfg(test)]
 #[path = "gateway/engine.rs"]
 mod engine;
 #[cfg(test)]
