@@ -56,6 +56,9 @@ mod pool;
 #[path = "gateway/process.rs"]
 mod process;
 #[cfg(test)]
+#[path = "gateway/proxied.rs"]
+mod proxied;
+#[cfg(test)]
 #[path = "gateway/readings.rs"]
 mod readings;
 #[cfg(test)]
