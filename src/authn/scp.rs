@@ -2,7 +2,7 @@
 //! (wire-formats 1.1, 1.2, 1.4 and 2.2, contracts C2).
 //!
 //! All sign the same string, which has no separators. SECURITY: the lexical strictness of [`Credential::parse`] is what keeps
-//! bytes from moving between its fields; `moved_bytes_never_verify` fails when a rule is relaxed.
+//! bytes from moving between its fields; `moved_bytes_never_verify` and `no_other_cut_of_a_signed_string_verifies` fail when a rule is relaxed.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine as _;
