@@ -29,6 +29,9 @@ mod bulk;
 #[path = "gateway/deadlines.rs"]
 mod deadlines;
 #[cfg(test)]
+#[path = "gateway/dialects.rs"]
+mod dialects;
+#[cfg(test)]
 #[path = "gateway/engine.rs"]
 mod engine;
 #[cfg(test)]
@@ -52,6 +55,9 @@ mod pool;
 #[cfg(test)]
 #[path = "gateway/process.rs"]
 mod process;
+#[cfg(test)]
+#[path = "gateway/proxied.rs"]
+mod proxied;
 #[cfg(test)]
 #[path = "gateway/readings.rs"]
 mod readings;

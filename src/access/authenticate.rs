@@ -1,18 +1,18 @@
 //! Stage 6: who is calling. Exactly one credential is presented; a failing one never falls through to another.
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 
 use super::View;
 use super::decision::{Denial, Facts};
 use super::request::Request;
-use crate::authn::scp::{Credential, Headers, Signed};
+use crate::authn::scp::{self, Credential, Signatures, Signed};
 use crate::authn::token::Token;
 use crate::snapshot::{AccessKey, Snapshot, User};
 use crate::types::{AuthenticationType, Reason, Revision, Timestamp};
 
 /// What this service takes, for who sends something else.
-const ACCEPTED: &str = "this service accepts `Scp-*` signatures, and tokens in `X-Auth-Token`";
+const ACCEPTED: &str = "this service accepts `Scp-*`, `X-Cmp-*` and `Sv*` signatures, and tokens in `X-Auth-Token`";
 
 /// Finds and verifies the credential; the caller and how they proved it go into `facts`. Whether the access key may be used that
 /// signed the request, or that the token came from, is the next stage's question.
@@ -23,14 +23,18 @@ pub(super) fn authenticate<'v>(
     facts: &mut Facts<'v>,
 ) -> Result<(&'v AccessKey, &'v User), Denial> {
     let presented = Presented::find(request.headers);
-    if presented.is_scp() {
-        return signature(view, request, &presented, now, facts);
+    match presented.scp.presented() {
+        scp::Presented::One(headers) => return signature(view, request, (&presented, &headers), now, facts),
+        scp::Presented::Several(one, other) => {
+            let detail = format!("an `{}` signature stands beside an `{}` signature", other.names(), one.names());
+            return Err(Denial::with(Reason::SeveralCredentials, detail));
+        }
+        scp::Presented::Nothing => {}
     }
-    match (presented.other, presented.carriers, presented.token()) {
-        (Some(name), 1.., _) => Err(Denial::with(Reason::SeveralCredentials, format!("`{name}` stands beside a token"))),
-        (None, 2.., _) => Err(several_tokens()),
-        (None, _, Some(token)) => verify_token(&view.snapshot, token, now, facts),
-        (Some(_), 0, _) | (None, _, None) => Err(Denial::with(Reason::NoCredential, ACCEPTED)),
+    match (presented.carriers, presented.token()) {
+        (2.., _) => Err(several_tokens()),
+        (_, Some(token)) => verify_token(&view.snapshot, token, now, facts),
+        (_, None) => Err(Denial::with(Reason::NoCredential, ACCEPTED)),
     }
 }
 
@@ -42,20 +46,18 @@ fn several_tokens() -> Denial {
 fn signature<'v>(
     view: &'v View,
     request: &Request<'_>,
-    presented: &Presented<'_>,
+    (presented, headers): (&Presented<'_>, &scp::Headers<'_>),
     now: Timestamp,
     facts: &mut Facts<'v>,
 ) -> Result<(&'v AccessKey, &'v User), Denial> {
-    if let Some(name) = presented.other.or_else(|| presented.authorization.map(|_| &AUTHORIZATION)) {
-        return Err(Denial::with(Reason::SeveralCredentials, format!("`{name}` stands beside an `Scp-*` signature")));
+    if presented.authorization.is_some() {
+        let names = headers.dialect().names();
+        return Err(Denial::with(Reason::SeveralCredentials, format!("`{AUTHORIZATION}` stands beside an `{names}` signature")));
     }
     if presented.carriers > 1 {
         return Err(several_tokens());
     }
-    if let Some(name) = presented.twice {
-        return Err(Denial::with(Reason::CredentialMalformed, format!("`{name}` stands twice")));
-    }
-    let credential = Credential::parse(&presented.scp).map_err(|error| Denial::with(Reason::CredentialMalformed, error.to_string()))?;
+    let credential = Credential::parse(headers).map_err(|error| Denial::with(Reason::CredentialMalformed, error.to_string()))?;
     facts.access_key = Some(credential.access_key);
     if now.distance_ms(credential.signed_at) > view.clock_skew_ms {
         return Err(Denial::with(Reason::ClockSkew, format!("the gateway's time is {now}, the signature's is {}", credential.signed_at)));
@@ -124,11 +126,8 @@ fn verify_token<'v>(
 /// The carriers of credentials in a request's head, found in one pass.
 #[derive(Default)]
 struct Presented<'a> {
-    scp: Headers<'a>,
-    /// A header of the signature that stands twice.
-    twice: Option<&'a HeaderName>,
-    /// A carrier of another scheme; none may stand beside a signature (contracts C3).
-    other: Option<&'a HeaderName>,
+    /// The signatures; none may stand beside another one (contracts C3).
+    scp: Signatures<'a>,
     /// `X-Auth-Token`: a token, or beside a signature the session token of its key. Sent empty it counts as absent.
     auth_token: Option<&'a HeaderValue>,
     /// `Authorization`.
@@ -141,32 +140,18 @@ impl<'a> Presented<'a> {
     fn find(headers: &'a HeaderMap) -> Self {
         let mut found = Self::default();
         for (name, value) in headers {
-            let slot = match name.as_str() {
-                "scp-accesskey" => &mut found.scp.access_key,
-                "scp-signature" => &mut found.scp.signature,
-                "scp-timestamp" => &mut found.scp.timestamp,
-                "scp-clienttype" => &mut found.scp.client_type,
-                "scp-accountid" => &mut found.scp.account_id,
+            match name.as_str() {
                 "x-auth-token" => {
                     if !value.is_empty() {
                         found.auth_token = Some(value);
                         found.carriers += 1;
                     }
-                    continue;
                 }
                 "authorization" => {
                     found.authorization = Some(value);
                     found.carriers += 1;
-                    continue;
                 }
-                "x-cmp-accesskey" | "x-cmp-signature" | "svaccesskey" | "svsignature" => {
-                    found.other = Some(name);
-                    continue;
-                }
-                _ => continue,
-            };
-            if slot.replace(value.as_bytes()).is_some() {
-                found.twice = Some(name);
+                other => found.scp.take(other, value.as_bytes()),
             }
         }
         found
@@ -179,10 +164,5 @@ impl<'a> Presented<'a> {
             scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
         };
         self.auth_token.map(HeaderValue::as_bytes).or_else(|| self.authorization.and_then(bearer))
-    }
-
-    /// Whether an SCP signature is presented, complete or not.
-    fn is_scp(&self) -> bool {
-        self.scp.access_key.is_some() || self.scp.signature.is_some() || self.scp.timestamp.is_some()
     }
 }

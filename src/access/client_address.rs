@@ -1,7 +1,8 @@
 //! Stage 4: the address the request came from.
 //!
 //! The peer's, unless the peer is a trusted proxy: then the nearest address in its forwarding header that is no
-//! trusted proxy itself. What cannot be read is unknown, and an unknown address passes no allowlist.
+//! trusted proxy itself, or the one that the outermost of so many proxies wrote. What cannot be read is unknown, and an
+//! unknown address passes no allowlist.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,7 +16,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The client address; `None` when trusted proxies leave it unknown.
 pub(super) fn find(request: &Request<'_>) -> Option<IpAddr> {
-    let peer = request.peer.to_canonical();
+    let peer = request.peer?.to_canonical();
     let trusted = &request.entrance.trusted_proxies;
     if trusted.is_empty() || !trusted.contains(peer) {
         return Some(peer);
@@ -38,12 +39,17 @@ pub(super) fn find(request: &Request<'_>) -> Option<IpAddr> {
                 ForwardedHeader::XForwardedFor => address(item.trim())?,
                 ForwardedHeader::Forwarded => forwarded_for(item)?,
             };
-            if !trusted.contains(nearest) {
+            let is_outermost = match request.entrance.trusted_hops {
+                Some(proxies) => hops == proxies,
+                None => !trusted.contains(nearest),
+            };
+            if is_outermost {
                 return Some(nearest);
             }
         }
     }
-    Some(nearest)
+    // Fewer entries than proxies: somebody came past one of them.
+    request.entrance.trusted_hops.is_none().then_some(nearest)
 }
 
 /// `for=...` of one element of `Forwarded` (RFC 7239 section 4).
@@ -82,15 +88,20 @@ mod tests {
     use http::{HeaderMap, Method};
 
     fn found(peer: &str, header: ForwardedHeader, values: &[(&'static str, &str)]) -> Option<String> {
+        found_behind(None, peer, header, values)
+    }
+
+    fn found_behind(hops: Option<usize>, peer: &str, header: ForwardedHeader, values: &[(&'static str, &str)]) -> Option<String> {
         let trusted = ["10.0.0.0/8", "192.0.2.1"].iter().map(|text| text.parse::<Network>().unwrap()).collect();
-        let entrance = Entrance { public_scheme: "http", trusted_proxies: trusted, forwarded_header: header };
+        let (public_scheme, proxy_protocol) = ("http", None);
+        let entrance = Entrance { public_scheme, proxy_protocol, trusted_proxies: trusted, trusted_hops: hops, forwarded_header: header };
         let mut headers = HeaderMap::new();
         for (name, value) in values {
             headers.append(*name, value.parse().unwrap());
         }
         let request = Request {
             entrance: &entrance,
-            peer: peer.parse().unwrap(),
+            peer: peer.parse().ok(),
             method: &Method::GET,
             host: "h",
             target: "/",
@@ -132,6 +143,31 @@ mod tests {
         assert_eq!(found("10.0.0.1", ForwardedHeader::XForwardedFor, &two).as_deref(), Some("1.2.3.4"));
         let other = [("forwarded", "for=6.6.6.6")];
         assert_eq!(found("10.0.0.1", ForwardedHeader::XForwardedFor, &other).as_deref(), Some("10.0.0.1"));
+    }
+
+    #[test]
+    fn behind_so_many_proxies_the_outermost_ones_entry_counts() {
+        for (hops, peer, value, expected) in [
+            (1, "203.0.113.9", "1.2.3.4", Some("203.0.113.9")),
+            (1, "10.0.0.1", "1.2.3.4", Some("1.2.3.4")),
+            (1, "10.0.0.1", "6.6.6.6, 1.2.3.4", Some("1.2.3.4")),
+            (1, "10.0.0.1", "6.6.6.6, 10.9.9.9", Some("10.9.9.9")),
+            (1, "10.0.0.1", "unknown, 1.2.3.4", Some("1.2.3.4")),
+            (2, "10.0.0.1", "6.6.6.6, 1.2.3.4, 198.51.100.7", Some("1.2.3.4")),
+            (2, "10.0.0.1", "1.2.3.4, 198.51.100.7", Some("1.2.3.4")),
+            (2, "10.0.0.1", "1.2.3.4", None),
+            (2, "10.0.0.1", "1.2.3.4, unknown", None),
+            (2, "10.0.0.1", "unknown, 1.2.3.4", None),
+            (2, "10.0.0.1", "1.2.3.4, , 198.51.100.7", None),
+            (1, "10.0.0.1", "", None),
+            (1, "no address", "1.2.3.4", None),
+        ] {
+            let found = found_behind(Some(hops), peer, ForwardedHeader::XForwardedFor, &[("x-forwarded-for", value)]);
+            assert_eq!(found.as_deref(), expected, "{hops} {peer} {value}");
+        }
+        assert_eq!(found_behind(Some(1), "10.0.0.1", ForwardedHeader::XForwardedFor, &[]), None);
+        let two = [("x-forwarded-for", "6.6.6.6, 1.2.3.4"), ("x-forwarded-for", "198.51.100.7")];
+        assert_eq!(found_behind(Some(2), "10.0.0.1", ForwardedHeader::XForwardedFor, &two).as_deref(), Some("1.2.3.4"));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! not decided cannot be forwarded.
 
 pub mod decision;
+pub mod proxy_protocol;
 pub mod request;
 
 pub mod attributes;

@@ -13,8 +13,12 @@ use crate::types::NetworkSet;
 pub struct Entrance {
     /// The scheme clients see and sign: `http` or `https`.
     pub public_scheme: &'static str,
+    /// Peers that begin each connection with a PROXY header; nobody else is served. `None`: nobody does.
+    pub proxy_protocol: Option<NetworkSet>,
     /// Peers whose forwarding header is believed.
     pub trusted_proxies: NetworkSet,
+    /// How many proxies stand before the gateway, if that is what counts and not their addresses: each wrote one entry.
+    pub trusted_hops: Option<usize>,
     /// Which forwarding header they write. The other one is never read.
     pub forwarded_header: ForwardedHeader,
 }
@@ -33,8 +37,8 @@ pub enum ForwardedHeader {
 pub struct Request<'a> {
     /// Where it came in.
     pub entrance: &'a Entrance,
-    /// The peer's address.
-    pub peer: IpAddr,
+    /// Who connected: the socket's peer, or whom a PROXY header names; `None` when that does not say.
+    pub peer: Option<IpAddr>,
     /// The method.
     pub method: &'a Method,
     /// The Host, its bytes as sent.

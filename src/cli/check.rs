@@ -8,6 +8,7 @@ use super::{Ended, counted, summed_up};
 use crate::config::listener::ForwardedBy;
 use crate::config::{Identity, RecordPath, Service};
 use crate::source::{Report, Severity};
+use crate::types::Network;
 
 /// Check a configuration and everything it names, and print all errors at once.
 ///
@@ -69,13 +70,18 @@ fn summarize(configured: &Configured, out: &mut dyn Write) -> anyhow::Result<()>
     }
     for listener in &config.listeners {
         writeln!(out, "listens on {}, for clients that use {}://", listener.address, listener.public_scheme)?;
-        if !listener.trusted_proxies.is_empty() {
-            let networks: Vec<String> = listener.trusted_proxies.iter().map(ToString::to_string).collect();
-            let header = match listener.forwarded_by {
+        let joined = |networks: &[Network]| networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        if let Some(networks) = &listener.proxy_protocol {
+            writeln!(out, "  serves only {}, which must begin with a PROXY header", joined(networks))?;
+        }
+        let proxies = &listener.trusted_proxies;
+        if !proxies.networks.is_empty() {
+            let header = match proxies.forwarded_by {
                 ForwardedBy::XForwardedFor => "X-Forwarded-For",
                 ForwardedBy::Forwarded => "Forwarded",
             };
-            writeln!(out, "  {header} is believed when it comes from {}", networks.join(", "))?;
+            let entry = proxies.hops.map(|hops| format!(", the client's address being entry {hops} from the right"));
+            writeln!(out, "  {header} is believed when it comes from {}{}", joined(&proxies.networks), entry.unwrap_or_default())?;
         }
     }
     writeln!(out, "metrics on {}", config.metrics)?;

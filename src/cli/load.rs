@@ -80,8 +80,10 @@ pub(super) fn bind(config: &GatewayConfig, snapshot: &Snapshot) -> Services {
 fn entrance(listener: &Listener) -> Entrance {
     Entrance {
         public_scheme: listener.public_scheme,
-        trusted_proxies: listener.trusted_proxies.iter().copied().collect(),
-        forwarded_header: match listener.forwarded_by {
+        proxy_protocol: listener.proxy_protocol.as_ref().map(|networks| networks.iter().copied().collect()),
+        trusted_proxies: listener.trusted_proxies.networks.iter().copied().collect(),
+        trusted_hops: listener.trusted_proxies.hops,
+        forwarded_header: match listener.trusted_proxies.forwarded_by {
             ForwardedBy::XForwardedFor => ForwardedHeader::XForwardedFor,
             ForwardedBy::Forwarded => ForwardedHeader::Forwarded,
         },

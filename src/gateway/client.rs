@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -15,44 +16,63 @@ use tokio::net::TcpStream;
 
 use super::deadline::Deadline;
 use super::handler;
+use super::preamble::{self, Preamble};
 use super::socket::Socket;
 use super::worker::Worker;
+use crate::access::proxy_protocol::{Malformed, Source};
 
 /// Most bytes of an answer that wait in the kernel unsent. A client that reads slowly then shows progress every few
 /// moments, not every few megabytes, and many slow clients hold little memory.
 const UNSENT_BYTES_MAX: u32 = 256 * 1024;
+/// A client address that nobody told.
+const UNKNOWN: &str = "unknown";
 
 /// Where a request came in.
 pub(super) struct Client {
     pub(super) worker: Rc<Worker>,
     pub(super) listener: usize,
-    pub(super) peer: SocketAddr,
-    /// The peer's address as text, and as a header's value: formatted once per connection.
-    pub(super) peer_text: String,
-    peer_value: Option<HeaderValue>,
+    /// Who connected: the peer, or whom a PROXY header names; `None` when that does not say.
+    pub(super) source: Option<IpAddr>,
+    /// The same as text, and as a header's value: formatted once per connection.
+    source_text: String,
+    source_value: Option<HeaderValue>,
+    /// The peer's address, if that is another one.
+    peer_text: Option<String>,
     pub(super) deadline: Rc<Deadline>,
 }
 
 impl Client {
-    fn new(worker: Rc<Worker>, listener: usize, peer: SocketAddr, deadline: Rc<Deadline>) -> Self {
-        let peer_text = peer.ip().to_canonical().to_string();
-        let peer_value = HeaderValue::from_str(&peer_text).ok();
-        Self { worker, listener, peer, peer_text, peer_value, deadline }
+    fn new(worker: Rc<Worker>, listener: usize, (peer, source): (SocketAddr, Source), deadline: Rc<Deadline>) -> Self {
+        let peer = peer.ip().to_canonical();
+        let source = match source {
+            Source::Peer => Some(peer),
+            Source::Client(address) => Some(address),
+            Source::Unknown => None,
+        };
+        let source_text = source.map_or_else(|| UNKNOWN.to_owned(), |address| address.to_string());
+        let source_value = HeaderValue::from_str(&source_text).ok();
+        let peer_text = (source != Some(peer)).then(|| peer.to_string());
+        Self { worker, listener, source, source_text, source_value, peer_text, deadline }
+    }
+
+    /// The peer's address as text.
+    pub(super) fn peer_text(&self) -> &str {
+        self.peer_text.as_deref().unwrap_or(&self.source_text)
     }
 
     /// A client address as text; `unknown` when there is none.
     pub(super) fn address_text(&self, address: Option<IpAddr>) -> Cow<'_, str> {
         match address {
-            Some(address) if address == self.peer.ip().to_canonical() => Cow::Borrowed(&self.peer_text),
+            None => Cow::Borrowed(UNKNOWN),
+            same if same == self.source => Cow::Borrowed(&self.source_text),
             Some(address) => Cow::Owned(address.to_string()),
-            None => Cow::Borrowed("unknown"),
         }
     }
 
     /// A client address as a header's value.
     pub(super) fn address_value(&self, address: Option<IpAddr>) -> Option<HeaderValue> {
         let text = self.address_text(address);
-        if *text == *self.peer_text { self.peer_value.clone() } else { HeaderValue::from_str(&text).ok() }
+        if *text == *self.source_text { self.source_value.clone() } else { HeaderValue::from_str(&text).ok() }
     }
 }
 
@@ -63,9 +83,20 @@ pub(super) async fn serve(worker: Rc<Worker>, listener: usize, stream: TcpStream
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
+    let is_proxied =
+        worker.bound().state.entrances.get(listener).and_then(|entrance| Some(entrance.proxy_protocol.as_ref()?.contains(peer.ip())));
     let (id, deadline) = worker.open_connection();
-    let client = Rc::new(Client::new(Rc::clone(&worker), listener, peer, Rc::clone(&deadline)));
-    let io = TokioIo::new(Socket::watched(stream, Rc::clone(&deadline)));
+    let preamble = match is_proxied {
+        None => Ok(Preamble::none()),
+        Some(true) => Box::pin(preamble::read(&stream, &worker, &deadline)).await,
+        Some(false) => Err(Ended::Refused),
+    };
+    let Preamble { source, ahead } = match preamble {
+        Ok(preamble) => preamble,
+        Err(ended) => return worker.close_connection(id, &ended),
+    };
+    let client = Rc::new(Client::new(Rc::clone(&worker), listener, (peer, source), Rc::clone(&deadline)));
+    let io = TokioIo::new(Socket::watched(stream, ahead, Rc::clone(&deadline)));
     let service = service_fn(move |request| handler::handle(Rc::clone(&client), request));
     let limits = worker.limits();
     let mut builder = http1::Builder::new();
@@ -81,6 +112,12 @@ pub(super) enum Ended {
     Finished,
     TimedOut,
     Failed(hyper::Error),
+    /// The peer is none of the proxies that the listener is for.
+    Refused,
+    /// The peer is one of them and did not begin with a PROXY header.
+    NotProxied(Malformed),
+    /// The socket broke before the first request.
+    Broken(io::Error),
 }
 
 /// A connection that ends when its deadline passes or the worker stops.

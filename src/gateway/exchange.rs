@@ -168,8 +168,8 @@ fn describe_decision(line: &mut RecordLine, client: &Client, facts: &Facts<'_>, 
     }
     let address = client.address_text(facts.client_address);
     line.plain(field!("client_address"), &address);
-    if *address != *client.peer_text {
-        line.plain(field!("peer"), &client.peer_text);
+    if *address != *client.peer_text() {
+        line.plain(field!("peer"), client.peer_text());
     }
     if let Some(key) = &facts.access_key {
         line.plain(field!("access_key"), key.to_text().as_str());

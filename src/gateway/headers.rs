@@ -119,7 +119,13 @@ fn is_credential(name: &str) -> bool {
         Some(b'x') => {
             matches!(
                 name,
-                "x-auth-token" | "x-amz-security-token" | "x-cmp-accesskey" | "x-cmp-signature" | "x-cmp-timestamp" | "x-cmp-clienttype"
+                "x-auth-token"
+                    | "x-amz-security-token"
+                    | "x-cmp-accesskey"
+                    | "x-cmp-signature"
+                    | "x-cmp-timestamp"
+                    | "x-cmp-clienttype"
+                    | "x-cmp-projectid"
             )
         }
         Some(_) | None => false,
@@ -257,13 +263,23 @@ mod tests {
             "Scp-Accesskey",
             "Scp-Timestamp",
             "Scp-AccountId",
+            "X-Cmp-AccessKey",
             "X-Cmp-Signature",
+            "X-Cmp-Timestamp",
+            "X-Cmp-ClientType",
+            "X-Cmp-ProjectId",
+            "X_Cmp_ProjectId",
+            "Svaccesskey",
             "SvSignature",
+            "Svtimestamp",
+            "Svclienttype",
             "Proxy-Authorization",
         ] {
             assert_eq!(stripped(&[(name, "s"), ("accept", "*/*")], false), ["accept"], "{name}");
         }
         assert_eq!(stripped(&[("authorization", "s")], true), ["authorization"]);
+        let signed = [("x-cmp-projectid", "PROJECT-a"), ("x-cmp-signature", "s"), ("x-cmp-userid", "root"), ("svsignature", "s")];
+        assert_eq!(stripped(&signed, true), ["svsignature", "x-cmp-projectid", "x-cmp-signature"], "what was signed stays whole");
     }
 
     #[test]

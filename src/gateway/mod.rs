@@ -16,6 +16,7 @@ mod headers;
 mod health;
 mod identity;
 mod needs;
+mod preamble;
 mod read;
 mod refuse;
 mod revision;

@@ -44,7 +44,7 @@ pub(super) fn request<'a>(
     let target = target.ok_or(Denial::with(Reason::MalformedRequest, "the request target is not a path"))?;
     let host = host(&parts.headers)?;
     let (method, headers, (body, fetched)) = (&parts.method, &parts.headers, found);
-    let (peer, sets) = (client.peer.ip(), client.worker.sets());
+    let (peer, sets) = (client.source, client.worker.sets());
     Ok(Request { entrance, peer, method, host, target, headers, body, fetched, sets, cross_check })
 }
 

@@ -18,6 +18,8 @@ const COPIED_BYTES_MAX: usize = 4096;
 /// A TCP connection.
 pub(super) struct Socket {
     stream: TcpStream,
+    /// What was read already, before anybody read from here.
+    ahead: Vec<u8>,
     listener: Listener,
 }
 
@@ -28,14 +30,14 @@ enum Listener {
 }
 
 impl Socket {
-    /// A client's connection.
-    pub(super) fn watched(stream: TcpStream, deadline: Rc<Deadline>) -> Self {
-        Self { stream, listener: Listener::Client(deadline) }
+    /// A client's connection, of which some bytes were read already.
+    pub(super) fn watched(stream: TcpStream, ahead: Vec<u8>, deadline: Rc<Deadline>) -> Self {
+        Self { stream, ahead, listener: Listener::Client(deadline) }
     }
 
     /// A connection to an upstream.
     pub(super) fn upstream(stream: TcpStream, wire: Rc<Wire>) -> Self {
-        Self { stream, listener: Listener::Upstream(wire) }
+        Self { stream, ahead: Vec::new(), listener: Listener::Upstream(wire) }
     }
 
     fn wrote(&self, polled: &Poll<io::Result<usize>>, bytes: &[u8]) {
@@ -52,6 +54,12 @@ impl Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let count = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(self.ahead.get(..count).unwrap_or_default());
+            self.ahead.drain(..count);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {

@@ -303,6 +303,12 @@ impl Worker {
         match ended {
             Ended::Finished => {}
             Ended::TimedOut => self.counters.connections_timed_out.add(1),
+            Ended::Refused => self.counters.connections_refused.add(1),
+            Ended::NotProxied(error) => {
+                self.counters.connections_malformed.add(1);
+                tracing::debug!(%error, "a connection was closed");
+            }
+            Ended::Broken(error) => tracing::debug!(%error, "a client connection broke"),
             Ended::Failed(error) if error.is_parse() => self.counters.connections_malformed.add(1),
             Ended::Failed(error) => tracing::debug!(%error, "a client connection broke"),
         }

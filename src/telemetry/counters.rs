@@ -160,11 +160,11 @@ pub struct WorkerCounters {
     pub connections_open: Counter,
     /// Client connections accepted.
     pub connections_accepted: Counter,
-    /// Client connections closed at once because there were too many.
+    /// Client connections closed at once: too many, or past the proxies that a listener is for.
     pub connections_refused: Counter,
     /// Client connections ended by a timeout.
     pub connections_timed_out: Counter,
-    /// Client connections ended by something that is not HTTP.
+    /// Client connections ended by something that is not HTTP, or not the PROXY header that was due.
     pub connections_malformed: Counter,
     /// Connections made to upstreams.
     pub upstream_connections: Counter,

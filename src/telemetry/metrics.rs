@@ -155,15 +155,19 @@ impl Metrics {
         vec![
             open,
             total("portcullis_connections_accepted_total", "Client connections accepted.", |worker| &worker.connections_accepted),
-            total("portcullis_connections_refused_total", "Client connections closed at once because there were too many.", |worker| {
-                &worker.connections_refused
-            }),
+            total(
+                "portcullis_connections_refused_total",
+                "Client connections closed at once: too many, or past the proxies that a listener is for.",
+                |worker| &worker.connections_refused,
+            ),
             total("portcullis_connections_timed_out_total", "Client connections ended by a timeout.", |worker| {
                 &worker.connections_timed_out
             }),
-            total("portcullis_connections_malformed_total", "Client connections ended by something that is not HTTP.", |worker| {
-                &worker.connections_malformed
-            }),
+            total(
+                "portcullis_connections_malformed_total",
+                "Client connections ended by something that is not HTTP, or not the PROXY header that was due.",
+                |worker| &worker.connections_malformed,
+            ),
             total("portcullis_upstream_connections_total", "Connections made to upstreams.", |worker| &worker.upstream_connections),
             total("portcullis_upstream_retries_total", "Requests sent again on a fresh upstream connection.", |worker| {
                 &worker.upstream_retries

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 use clap::Parser as _;
-use portcullis::authn::scp::{Credential, Headers, Signed};
+use portcullis::authn::scp::{Credential, Presented, Signatures, Signed};
 use portcullis::cli::{Arguments, Ended, run};
 use portcullis::types::{Secret, SigningKey};
 
@@ -96,14 +96,12 @@ fn signed_headers_verify() {
     let url = "https://Compute.example.com:8443/v1/servers?name=a%20b&size=20";
     let text = printed(&["sign", "--credential-file", file.to_str().unwrap(), "post", url]);
     let headers: Vec<(&str, &str)> = text.lines().map(|line| line.split_once(": ").unwrap()).collect();
-    let value = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_bytes());
-    let credential = Credential::parse(&Headers {
-        access_key: value("Scp-Accesskey"),
-        signature: value("Scp-Signature"),
-        timestamp: value("Scp-Timestamp"),
-        client_type: value("Scp-ClientType"),
-        account_id: None,
-    });
+    let mut signatures = Signatures::default();
+    for (name, value) in &headers {
+        signatures.take(&name.to_ascii_lowercase(), value.as_bytes());
+    }
+    let Presented::One(presented) = signatures.presented() else { panic!("{text}") };
+    let credential = Credential::parse(&presented);
     let credential = credential.unwrap();
     assert_eq!((headers.len(), credential.access_key.to_string().as_str()), (4, KEY));
     let key = SigningKey::new(&Secret::new(secret.as_bytes()));

@@ -105,6 +105,18 @@ fn trusted_proxies_that_are_none() {
 }
 
 #[test]
+fn proxies_that_nobody_is_and_hops_that_are_none() {
+    let proxies = "{networks: [10.0.0.0/8]}\n    proxy_protocol: {networks: []}";
+    let copy = Copy::new().edit("gateway.yaml", "{networks: [10.0.0.0/8]}", proxies);
+    assert_text!(copy.edit("gateway.yaml", "[10.0.0.0/8]", "[10.0.0.0/8], hops: 0").refused());
+}
+
+#[test]
+fn a_proxy_protocol_that_says_not_from_whom() {
+    assert_text!(spoilt("gateway.yaml", "trusted_proxies: {networks: [10.0.0.0/8]}", "proxy_protocol: {version: 2}"));
+}
+
+#[test]
 fn a_key_twice() {
     assert_text!(spoilt("gateway.yaml", "record:\n", "metrics:\n  address: 127.0.0.1:9999\nrecord:\n"));
 }

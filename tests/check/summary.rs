@@ -12,6 +12,12 @@ fn the_good_configuration() {
 }
 
 #[test]
+fn what_proxies_are_believed_is_said() {
+    let proxies = "proxy_protocol: {networks: [192.0.2.0/24, '2001:db8::/32']}\n    trusted_proxies: {networks: [10.0.0.0/8], hops: 2}";
+    assert_text!(Copy::new().edit("gateway.yaml", "trusted_proxies: {networks: [10.0.0.0/8]}", proxies).accepted());
+}
+
+#[test]
 fn observing_passing_credentials_and_public_routes_are_loud() {
     let copy = Copy::new().edit("gateway.yaml", "hosts: [billing.example.com]", "hosts: [billing.example.com]\n    mode: observe");
     assert_text!(copy.edit("gateway.yaml", "http://127.0.0.1:9002", "http://127.0.0.1:9002\n      keep_credentials: true").accepted());

@@ -30,6 +30,35 @@ fn the_printed_commands_work_when_pasted() {
     assert!(refused.contains("implicit_deny") && made.contains(r#""name":"operators""#), "{seen}");
 }
 
+/// A script of openssl and curl that signs as SCP Classic does, with the keys of demo.env.
+const CLASSIC: &str = r#"
+signed() { # signed WHO METHOD PATH PROJECT [CURL OPTIONS]
+  key="$1_ACCESS_KEY" secret="$1_SECRET_KEY" method=$2 url=$PORTCULLIS_URL$3 project=$4; shift 4
+  time=$(date +%s%3N)
+  signature=$(printf '%s' "$method$url$time${!key}${project}OpenApi" | openssl dgst -sha256 -hmac "${!secret}" -binary | base64)
+  curl -sS -o /dev/null -w '%{http_code} %header{portcullis-reason}\n' -X "$method" "$url" -H "X-Cmp-AccessKey: ${!key}" \
+    -H "X-Cmp-Timestamp: $time" -H 'X-Cmp-ClientType: OpenApi' -H "X-Cmp-ProjectId: $project" -H 'X-Cmp-Language: en-US' \
+    -H "X-Cmp-Signature: $signature" "$@"
+}
+json='Content-Type: application/json'
+signed READER GET '/v1/groups?size=20&sort=created_at%3Adesc' PROJECT-sVnjB8Jar0qPYSoODCWmjj
+signed READER POST /v1/groups '' -H "$json" -d '{"name": "classics", "description": null}'
+signed ADMIN POST /v1/groups PROJECT-sVnjB8Jar0qPYSoODCWmjj -H "$json" -d '{"name": "classics", "description": null}'
+OTHER_SECRET_KEY=$ADMIN_SECRET_KEY signed OTHER GET /v1/groups ''
+signed ADMIN GET /v1/groups '' -H 'Scp-Signature: x'
+"#;
+
+#[test]
+fn the_iam_api_takes_signatures_of_scp_classic_for_the_key_pairs() {
+    let folder = Folder::new();
+    let _demo = folder.demo();
+    let told = paste(&format!(". '{}'\n{CLASSIC}", folder.file("demo.env").display()));
+    let expected = ["200 allow", "403 implicit_deny", "201 allow", "401 signature_mismatch", "400 several_credentials"];
+    assert_eq!(told.lines().collect::<Vec<_>>(), expected, "{told}");
+    let groups = folder.must(&folder.key("READER"), "GET", "/v1/groups", None, 200);
+    assert_eq!(groups.json()["groups"][0]["name"], "classics");
+}
+
 #[test]
 fn the_three_people_may_do_what_the_contract_says() {
     let folder = Folder::new();

@@ -4,25 +4,30 @@ use super::backend::Backend;
 use super::client::{Ask, Client, Who};
 use super::harness::{ACCOUNT, Setup, World, text};
 
-const FREE: Who = Who { key: "f4ee0000000000000000000000000001", secret: "free-secret-00000001" };
-const LISTED: Who = Who { key: "115ed000000000000000000000000001", secret: "listed-secret-000001" };
+pub(super) const FREE: Who = Who { key: "f4ee0000000000000000000000000001", secret: "free-secret-00000001" };
+pub(super) const LISTED: Who = Who { key: "115ed000000000000000000000000001", secret: "listed-secret-000001" };
 const EMPTY: Who = Who { key: "e3b70000000000000000000000000001", secret: "empty-secret-0000001" };
 const CONDITIONAL: Who = Who { key: "c0d00000000000000000000000000001", secret: "conditional-secret-1" };
 
 /// The peer, header lines, the caller, the verdict, and the client address that is told and recorded.
-type Row<'a> = (&'a str, &'a [&'a str], &'a Who, (u16, &'a str), &'a str);
+pub(super) type Row<'a> = (&'a str, &'a [&'a str], &'a Who, (u16, &'a str), &'a str);
 
-const REFUSED: (u16, &str) = (403, "key_address_refused");
-const ALLOWED: (u16, &str) = (200, "allow");
+pub(super) const REFUSED: (u16, &str) = (403, "key_address_refused");
+pub(super) const ALLOWED: (u16, &str) = (200, "allow");
 
 /// Connections from 127.0.0.2 and 10.0.0.0/8 are trusted proxies, those from 127.0.0.1 and 127.0.0.3 are not.
 fn start(backend: &Backend, header: &str) -> World {
+    start_with(backend, &format!("trusted_proxies: {{networks: [127.0.0.2, 10.0.0.0/8, '2001:db8:ff::/48'], header: {header}}}"))
+}
+
+/// A gateway with people whose allowlists differ, and this in its listener's configuration.
+pub(super) fn start_with(backend: &Backend, listener: &str) -> World {
     let id = |digit: char| format!("add4{}{digit}", "0".repeat(27));
     let reading = r#"{"Effect": "Allow", "Action": ["iam:Show*"], "Resource": ["*"]}"#;
     let from_there = r#"{"Effect": "Allow", "Action": ["iam:Show*"], "Resource": ["*"],
         "Condition": {"IpAddress": {"scp:SourceIp": ["203.0.113.0/24"]}}}"#;
     let mut setup = Setup::new()
-        .set("listener", format!("trusted_proxies: {{networks: [127.0.0.2, 10.0.0.0/8, '2001:db8:ff::/48'], header: {header}}}"))
+        .set("listener", listener)
         .record(&format!("{{kind: key_security, user: {}, allowed_addresses: not_used}}", id('1')))
         .record(&format!("{{kind: key_security, user: {}, allowed_addresses: [203.0.113.0/24, '2001:db8::/64', 127.0.0.3]}}", id('2')))
         .record(&format!("{{kind: key_security, user: {}, allowed_addresses: []}}", id('3')));
@@ -37,12 +42,17 @@ fn start(backend: &Backend, header: &str) -> World {
     setup.start(backend)
 }
 
-fn check(world: &World, backend: &Backend, (from, lines, who, expected, address): Row<'_>) {
+fn check(world: &World, backend: &Backend, row: Row<'_>) {
+    check_behind(world, backend, b"", row);
+}
+
+/// The same for a connection that begins with a PROXY header.
+pub(super) fn check_behind(world: &World, backend: &Backend, header: &[u8], (from, lines, who, expected, address): Row<'_>) {
     let mut ask = Ask::get("/v1/groups/g1");
     for line in lines {
         ask = ask.line(line);
     }
-    let answer = Client::open_from(from, world.address).ask(ask.by(who));
+    let answer = Client::open_from(from, world.address).ask([header, &ask.by(who)].concat());
     assert_eq!(answer.verdict(), expected, "{lines:?} from {from}");
     let record = world.record(answer.request_id());
     assert_eq!(text(&record, "client_address"), Some(address), "{lines:?} from {from}");
@@ -119,6 +129,29 @@ fn forwarded_is_read_where_it_is_configured() {
         ("127.0.0.2", &["Forwarded: proto=https"], &LISTED, REFUSED, "unknown"),
         ("127.0.0.2", &["X-Forwarded-For: 203.0.113.5"], &LISTED, REFUSED, "127.0.0.2"),
         ("127.0.0.2", &["Forwarded: for=203.0.113.5"], &EMPTY, REFUSED, "203.0.113.5"),
+    ];
+    for row in rows {
+        check(&world, &backend, *row);
+    }
+}
+
+#[test]
+fn behind_so_many_proxies_the_outermost_ones_entry_counts_whatever_the_addresses() {
+    let backend = Backend::start();
+    let world = start_with(&backend, "trusted_proxies: {networks: [127.0.0.2], hops: 2}");
+    let rows: &[Row] = &[
+        ("127.0.0.1", &["X-Forwarded-For: 203.0.113.5, 198.51.100.7"], &LISTED, REFUSED, "127.0.0.1"),
+        ("127.0.0.2", &["X-Forwarded-For: 203.0.113.5, 198.51.100.7"], &LISTED, ALLOWED, "203.0.113.5"),
+        ("127.0.0.2", &["X-Forwarded-For: 203.0.113.5, 127.0.0.2"], &LISTED, ALLOWED, "203.0.113.5"),
+        ("127.0.0.2", &["X-Forwarded-For: 203.0.113.5, 6.6.6.6, 198.51.100.7"], &LISTED, REFUSED, "6.6.6.6"),
+        ("127.0.0.2", &["X-Forwarded-For: 6.6.6.6, 203.0.113.5", "X-Forwarded-For: 198.51.100.7"], &LISTED, ALLOWED, "203.0.113.5"),
+        ("127.0.0.2", &["X-Forwarded-For: unknown, 203.0.113.5, 198.51.100.7"], &LISTED, ALLOWED, "203.0.113.5"),
+        // Past one of the proxies, or what one wrote cannot be read.
+        ("127.0.0.2", &["X-Forwarded-For: 203.0.113.5"], &LISTED, REFUSED, "unknown"),
+        ("127.0.0.2", &["X-Forwarded-For: 203.0.113.5, unknown"], &LISTED, REFUSED, "unknown"),
+        ("127.0.0.2", &["X-Forwarded-For: 203.0.113.5, "], &LISTED, REFUSED, "unknown"),
+        ("127.0.0.2", &[], &LISTED, REFUSED, "unknown"),
+        ("127.0.0.2", &[], &FREE, ALLOWED, "unknown"),
     ];
     for row in rows {
         check(&world, &backend, *row);

@@ -41,24 +41,79 @@ const VECTORS: [(&str, &str, &str, &str, &str); 8] = [
     ("GET", "/v1/policies?policy_type=iam.PolicyType1+value", "1795213784919", "", "cCa/ppkViGiT9smO3N4GNao7QayYvv2dbURsDOq1Wp8="),
 ];
 
+/// The headers of a dialect, and the client type that signs in it.
+#[derive(Debug)]
+pub(crate) struct Dialect {
+    pub(crate) access: &'static str,
+    pub(crate) timestamp: &'static str,
+    pub(crate) client: (&'static str, &'static str),
+    pub(crate) signature: &'static str,
+    /// The account's or project's, and one of these; empty where there is none.
+    pub(crate) scope: (&'static str, &'static str),
+}
+
+pub(crate) const V2: Dialect = Dialect {
+    access: "Scp-AccessKey",
+    timestamp: "Scp-Timestamp",
+    client: ("Scp-ClientType", "Openapi"),
+    signature: "Scp-Signature",
+    scope: ("Scp-AccountId", ACCOUNT),
+};
+pub(crate) const CLASSIC: Dialect = Dialect {
+    access: "X-Cmp-AccessKey",
+    timestamp: "X-Cmp-Timestamp",
+    client: ("X-Cmp-ClientType", "OpenApi"),
+    signature: "X-Cmp-Signature",
+    scope: ("X-Cmp-ProjectId", "PROJECT-sVnjB8Jar0qPYSoODCWmjj"),
+};
+pub(crate) const SECRET_VAULT: Dialect = Dialect {
+    access: "Svaccesskey",
+    timestamp: "Svtimestamp",
+    client: ("Svclienttype", "Openapi"),
+    signature: "SvSignature",
+    scope: ("", ""),
+};
+
 /// A signed request in its parts, so that each can be changed.
 #[derive(Debug, Clone)]
-struct Parts {
-    method: String,
-    target: String,
-    host: String,
-    access: String,
-    timestamp: String,
-    client: String,
-    account: Option<String>,
-    signature: String,
-    more: String,
+pub(crate) struct Parts {
+    pub(crate) dialect: &'static Dialect,
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) host: String,
+    pub(crate) access: String,
+    pub(crate) timestamp: String,
+    pub(crate) client: String,
+    pub(crate) account: Option<String>,
+    pub(crate) signature: String,
+    pub(crate) more: String,
 }
 
 impl Parts {
+    /// A request signed by the administrator, by a hand that is not ours.
+    pub(crate) fn signed(dialect: &'static Dialect, method: &str, target: &str, scope: &str, timestamp: i64) -> Self {
+        let Who { key, secret } = ADMIN;
+        let (host, client) = ("iam.test", dialect.client.1);
+        let string = format!("{method}http://{host}{target}{timestamp}{key}{scope}{client}");
+        let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), string.as_bytes());
+        Self {
+            dialect,
+            method: method.into(),
+            target: target.into(),
+            host: host.into(),
+            access: key.into(),
+            timestamp: timestamp.to_string(),
+            client: client.into(),
+            account: Some(scope.into()),
+            signature: STANDARD.encode(mac),
+            more: String::new(),
+        }
+    }
+
     fn vector(index: usize) -> Self {
         let (method, target, timestamp, account, signature) = VECTORS[index];
         Self {
+            dialect: &V2,
             method: method.into(),
             target: target.into(),
             host: HOST.into(),
@@ -71,11 +126,13 @@ impl Parts {
         }
     }
 
-    fn bytes(&self) -> Vec<u8> {
-        let Self { method, target, host, access, timestamp, client, account, signature, more } = self;
-        let account = account.as_ref().map_or(String::new(), |account| format!("Scp-AccountId: {account}\r\n"));
-        let scp =
-            format!("Scp-AccessKey: {access}\r\nScp-Timestamp: {timestamp}\r\nScp-ClientType: {client}\r\nScp-Signature: {signature}\r\n");
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let Self { dialect, method, target, host, access, timestamp, client, account, signature, more } = self;
+        let account = account.as_ref().filter(|_| !dialect.scope.0.is_empty());
+        let account = account.map_or(String::new(), |account| format!("{}: {account}\r\n", dialect.scope.0));
+        let scp = [(dialect.access, access), (dialect.timestamp, timestamp), (dialect.client.0, client), (dialect.signature, signature)]
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .concat();
         let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
         format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{scp}{account}{length}{more}\r\n").into_bytes()
     }
@@ -241,18 +298,19 @@ impl Line {
     }
 }
 
+/// How many requests of a kind are made up: 1,000, or as many as `PROPTEST_CASES` says if that is more.
+fn made_up() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    let cases = usual.cases.max(1_000);
+    ProptestConfig { cases, max_global_rejects: cases, failure_persistence: None, ..usual }
+}
+
 /// A true signature over something that no definition knows: 403 when it verifies.
 fn signed_requests() -> impl Strategy<Value = Parts> {
     let target = "(/[a-z0-9]{1,8}){1,4}(\\?[a-z]=[a-z0-9+]{0,6})?";
-    ("(GET|PUT|DELETE|PATCH)", target, -200_000i64..200_000, any::<bool>()).prop_map(|(method, target, off, with_account)| {
-        let account = if with_account { ACCOUNT } else { "" };
-        let timestamp = (NOW_MS + off).to_string();
-        let Who { key, secret } = ADMIN;
-        let string = format!("{method}http://iam.test{target}{timestamp}{key}{account}Openapi");
-        let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), string.as_bytes());
-        let signature = STANDARD.encode(mac);
-        let (host, client) = ("iam.test".into(), "Openapi".into());
-        Parts { method, target, host, access: key.into(), timestamp, client, account: Some(account.into()), signature, more: String::new() }
+    let dialects = prop::sample::select(&[&V2, &CLASSIC, &SECRET_VAULT][..]);
+    (dialects, "(GET|PUT|DELETE|PATCH)", target, -200_000i64..200_000, any::<bool>()).prop_map(|(dialect, method, target, off, scoped)| {
+        Parts::signed(dialect, &method, &target, if scoped { dialect.scope.1 } else { "" }, NOW_MS + off)
     })
 }
 
@@ -262,7 +320,7 @@ fn moved_bytes_never_verify_through_the_gateway() {
     let world = Setup::new().start(&backend);
     let line = Mutex::new(Line { client: world.connect(), world });
     let moves = prop::array::uniform4(-14isize..=14);
-    let config = ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() };
+    let config = made_up();
     TestRunner::new(config)
         .run(&(signed_requests(), moves), |(parts, moves)| {
             let line = &mut *line.lock().unwrap();
@@ -307,7 +365,7 @@ fn changed_bytes_never_verify_through_the_gateway() {
     let backend = Backend::start();
     let world = Setup::new().start(&backend);
     let line = Mutex::new(Line { client: world.connect(), world });
-    let config = ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() };
+    let config = made_up();
     TestRunner::new(config)
         .run(&(signed_requests(), any::<prop::sample::Index>(), b'!'..=b'~'), |(mut parts, place, byte)| {
             let line = &mut *line.lock().unwrap();
