@@ -119,7 +119,14 @@ fn is_credential(name: &str) -> bool {
         Some(b'x') => {
             matches!(
                 name,
-                "x-auth-token" | "x-amz-security-token" | "x-cmp-accesskey" | "x-cmp-signature" | "x-cmp-timestamp" | "x-cmp-clienttype"
+                "x-auth-token"
+                    | "x-amz-date"
+                    | "x-amz-content-sha256"
+                    | "x-amz-security-token"
+                    | "x-cmp-accesskey"
+                    | "x-cmp-signature"
+                    | "x-cmp-timestamp"
+                    | "x-cmp-clienttype"
             )
         }
         Some(_) | None => false,
@@ -259,6 +266,9 @@ mod tests {
             "Scp-AccountId",
             "X-Cmp-Signature",
             "SvSignature",
+            "X-Amz-Date",
+            "X-Amz-Content-Sha256",
+            "X-Amz-Security-Token",
             "Proxy-Authorization",
         ] {
             assert_eq!(stripped(&[(name, "s"), ("accept", "*/*")], false), ["accept"], "{name}");
