@@ -34,6 +34,9 @@ use authorize::Missing;
 use crate::snapshot::{Authentication, Snapshot};
 use crate::types::{AuthenticationType, Path, Reason, Timestamp};
 
+/// Most bytes of a body that is kept for somebody who is not authenticated yet, whatever a service allows for those who are.
+pub const SIGNED_BODY_BYTES_MAX: usize = 64 * 1024;
+
 /// Everything a decision reads, at one revision.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -97,7 +100,7 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
     }
 
     let Some((key, user)) = authenticate::authenticate(view, service, request, now, facts)? else {
-        return Ok(Outcome::Needs(Need::SignedBody { bytes_max: service.body_bytes_max }));
+        return Ok(Outcome::Needs(Need::SignedBody { bytes_max: service.body_bytes_max.min(SIGNED_BODY_BYTES_MAX) }));
     };
     credential::check(&view.snapshot, (key, user), facts.client_address, now)?;
     facts.credential_usable = true;

@@ -549,7 +549,9 @@ fn a_body_that_breaks_off_is_not_taken_for_a_whole_one() {
 
 #[test]
 fn a_body_whose_hash_nobody_names_is_verified_before_anything_else() {
-    let (backend, world) = started();
+    // What a service allows for those who are authenticated is not allowed for everybody.
+    let backend = Backend::start();
+    let world = Setup::new().set("service", "body_bytes_max: 1000000\n    sigv4: {service: iam}").start(&backend);
     let put = |body: &[u8], length: usize| Aws {
         body: body.to_vec(),
         ..Aws::new("PUT", "/v1/groups/g1").header("content-length", &length.to_string())
@@ -591,6 +593,34 @@ fn a_body_that_decides_is_compared_before_the_decision() {
     assert_eq!(backend.last().body, one);
     let answer = world.ask(delete(one, other));
     assert_eq!((answer.verdict(), backend.count()), (MISMATCH, 1));
+}
+
+#[test]
+fn a_body_that_is_here_to_be_verified_decides_only_where_something_depends_on_it() {
+    let backend = Backend::start();
+    let deny = r#"{"Effect": "Deny", "Action": ["iam:SetGroup"], "Resource": ["*"], "Condition": {"StringEquals": {"scp:RequestAttribute/body['role']": "admin"}}}"#;
+    let world = taking("").policy(super::harness::ACCOUNT, "ad000000000000000000000000000001", deny).start(&backend);
+    let put = |method, body: &[u8], named: bool, kind: &str| {
+        let request = Aws::new(method, "/v1/groups/g1").header("content-type", kind);
+        let request = if named { request.body(body) } else { request.header("content-length", &body.len().to_string()) };
+        Aws { body: body.to_vec(), ..request }.signed()
+    };
+    let json = "application/json";
+    let mut wrong = Wrong::default();
+    for (what, method, body, kind, expected) in [
+        ("denied", "PUT", &br#"{"role":"admin"}"#[..], json, (403, "explicit_deny")),
+        ("not denied", "PUT", br#"{"role":"reader"}"#, json, ALLOW),
+        ("no JSON", "PUT", b"role=admin", json, (400, "malformed_request")),
+        ("another type", "PUT", br#"{"role":"reader"}"#, "text/plain", (400, "malformed_request")),
+        ("no JSON where nothing depends on it", "DELETE", b"role=admin", "text/plain", ALLOW),
+    ] {
+        for named in [true, false] {
+            let before = backend.count();
+            let answer = world.ask(put(method, body, named, kind));
+            wrong.check(&format!("{what} {named}"), &answer, expected, backend.count() - before);
+        }
+    }
+    wrong.end();
 }
 
 #[test]

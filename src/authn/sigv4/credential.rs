@@ -342,7 +342,7 @@ fn check_headers(list: &str, headers: &HeaderMap) -> Result<(), Malformed> {
     if !is_signed("host") {
         return Err(Malformed::Host);
     }
-    for name in headers.keys().filter(|name| name.as_str().starts_with("x-amz-")) {
+    for name in headers.keys().filter(|name| is_of_the_scheme(name.as_str())) {
         if !is_signed(name.as_str()) {
             return Err(Malformed::Unsigned(name.clone()));
         }
@@ -351,6 +351,12 @@ fn check_headers(list: &str, headers: &HeaderMap) -> Result<(), Malformed> {
         }
     }
     Ok(())
+}
+
+/// Whether a name begins with `x-amz-`, or with what a backend could take for it that reads other characters as `-`.
+fn is_of_the_scheme(name: &str) -> bool {
+    let odd = |byte: u8| !byte.is_ascii_alphanumeric();
+    matches!(name.as_bytes().first_chunk::<6>(), Some([b'x', first, b'a', b'm', b'z', second]) if odd(*first) && odd(*second))
 }
 
 fn payload(text: &[u8]) -> Result<Payload, Malformed> {
