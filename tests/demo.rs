@@ -1,6 +1,9 @@
 //! The demo as people start it: control plane, feed and gateway of the real program, called through the gateway.
 
 #[cfg(test)]
+#[path = "demo/aws.rs"]
+mod aws;
+#[cfg(test)]
 #[path = "demo/definitions.rs"]
 mod definitions;
 #[cfg(test)]

@@ -23,6 +23,9 @@ mod attached;
 #[path = "gateway/attributes.rs"]
 mod attributes;
 #[cfg(test)]
+#[path = "gateway/aws.rs"]
+mod aws;
+#[cfg(test)]
 #[path = "gateway/bulk.rs"]
 mod bulk;
 #[cfg(test)]

@@ -1,11 +1,16 @@
 //! Stage 6: who is calling. Exactly one credential is presented; a failing one never falls through to another.
 
+mod sigv4;
+
+pub use sigv4::other_body;
+
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
 use super::View;
 use super::decision::{Denial, Facts};
 use super::request::Request;
+use super::service::Service;
 use crate::authn::scp::{self, Credential, Signatures, Signed};
 use crate::authn::token::Token;
 use crate::snapshot::{AccessKey, Snapshot, User};
@@ -15,8 +20,27 @@ use crate::types::{AuthenticationType, Reason, Revision, Timestamp};
 const ACCEPTED: &str = "this service accepts `Scp-*`, `X-Cmp-*` and `Sv*` signatures, and tokens in `X-Auth-Token`";
 
 /// Finds and verifies the credential; the caller and how they proved it go into `facts`. Whether the access key may be used that
-/// signed the request, or that the token came from, is the next stage's question.
+/// signed the request, or that the token came from, is the next stage's question. `None` when that needs the body.
 pub(super) fn authenticate<'v>(
+    view: &'v View,
+    service: &Service,
+    request: &Request<'_>,
+    now: Timestamp,
+    facts: &mut Facts<'v>,
+) -> Result<Option<(&'v AccessKey, &'v User)>, Denial> {
+    match sigv4::Carrier::find(request)? {
+        Some(carrier) => sigv4::authenticate(view, service, request, carrier, now, facts),
+        None => match by_headers(view, request, now, facts) {
+            Err(denial) if denial.reason == Reason::NoCredential && service.sigv4.is_some() => {
+                Err(Denial::with(Reason::NoCredential, format!("{ACCEPTED}, and AWS signatures (`AWS4-HMAC-SHA256`)")))
+            }
+            found => found.map(Some),
+        },
+    }
+}
+
+/// The schemes of signatures and tokens that are headers of their own.
+fn by_headers<'v>(
     view: &'v View,
     request: &Request<'_>,
     now: Timestamp,

@@ -28,6 +28,11 @@ pub enum Need {
         /// Most bytes of it.
         bytes_max: usize,
     },
+    /// The body, because the signature covers it: nobody is authenticated yet.
+    SignedBody {
+        /// Most bytes of it.
+        bytes_max: usize,
+    },
     /// Tags and attributes of resources.
     Attributes(Vec<Wanted>),
 }
@@ -79,6 +84,8 @@ pub struct Facts<'v> {
     pub credential_usable: bool,
     /// How the caller proved who they are.
     pub authentication: AuthenticationType,
+    /// SHA-256 of the body, as the caller signed it. Whoever passes the body on must not end it if it is another.
+    pub body_sha256: Option<[u8; 32]>,
     /// The operation.
     pub operation: Option<&'v Operation>,
     /// The action.
@@ -102,6 +109,7 @@ impl Default for Facts<'_> {
             user: None,
             credential_usable: false,
             authentication: AuthenticationType::Anonymous,
+            body_sha256: None,
             operation: None,
             action: None,
             resources: Vec::new(),

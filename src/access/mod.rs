@@ -24,15 +24,19 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 pub use attributes::{Fetched, Wanted};
+pub use authenticate::other_body;
 pub use decision::{Decision, Denial, Denied, Facts, Need, Permit};
 pub use request::{Entrance, ForwardedHeader, Request};
-pub use service::{ErrorProtocol, Mode, Service, ServiceSettings, Services};
+pub use service::{AwsSignatures, ErrorProtocol, Mode, Service, ServiceSettings, Services};
 pub use sets::Sets;
 
 use authorize::Missing;
 
 use crate::snapshot::{Authentication, Snapshot};
 use crate::types::{AuthenticationType, Path, Reason, Timestamp};
+
+/// Most bytes of a body that is kept for somebody who is not authenticated yet, whatever a service allows for those who are.
+pub const SIGNED_BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Everything a decision reads, at one revision.
 #[derive(Debug, Clone)]
@@ -96,7 +100,9 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
         return Ok(Outcome::Allowed);
     }
 
-    let (key, user) = authenticate::authenticate(view, request, now, facts)?;
+    let Some((key, user)) = authenticate::authenticate(view, service, request, now, facts)? else {
+        return Ok(Outcome::Needs(Need::SignedBody { bytes_max: service.body_bytes_max.min(SIGNED_BODY_BYTES_MAX) }));
+    };
     credential::check(&view.snapshot, (key, user), facts.client_address, now)?;
     facts.credential_usable = true;
 
@@ -109,13 +115,19 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
     let action = operation.action.ok_or(Denial::new(Reason::NoActionDefinition))?;
     facts.action = Some(catalogue.action(action));
 
-    let body = resolve::read_body(operation, request)?;
+    // A body that is here only because it was signed, or because it is empty, may be anything unless something depends on it.
+    let (body, unread) = match resolve::read_body(operation, request) {
+        Err(denial) if !operation.needs_body => (None, Some(denial)),
+        read => (read?, None),
+    };
+    let request = if unread.is_some() { &Request { body: None, ..*request } } else { request };
     let target = resolve::Target { operation, parameters: &parameters, host: &found.labels, caller: user, body: body.as_ref() };
     let resolved = target.resolve(catalogue, request)?;
     facts.resources = resolved.srns(catalogue);
     let asked = authorize::Asked { snapshot: &view.snapshot, target: &target, request, action, resolved: &resolved, now };
     match asked.authorize(facts)? {
         None => Ok(Outcome::Allowed),
+        Some(Missing::Body) if let Some(denial) = unread => Err(denial),
         Some(Missing::Body) => Ok(Outcome::Needs(Need::Body { bytes_max: service.body_bytes_max })),
         Some(Missing::Attributes(wanted)) => Ok(Outcome::Needs(Need::Attributes(wanted))),
     }

@@ -8,6 +8,7 @@ use fnv::FnvHashMap;
 use http::Method;
 use smallvec::SmallVec;
 
+use crate::authn::sigv4;
 use crate::snapshot::routes::Parameters;
 use crate::snapshot::{Operation, ServiceDefinition, Snapshot};
 use crate::types::Path;
@@ -28,6 +29,19 @@ pub enum ErrorProtocol {
     Scp,
 }
 
+/// How a service takes AWS signatures.
+#[derive(Debug, Clone)]
+pub struct AwsSignatures {
+    /// The service in the credential scope.
+    pub service: Box<str>,
+    /// The regions in the credential scope; `None` takes every region.
+    pub regions: Option<Vec<String>>,
+    /// How paths and bodies are signed.
+    pub profile: sigv4::Profile,
+    /// Whether a request may leave its body unsigned.
+    pub unsigned_payload: bool,
+}
+
 /// What configuration says about a service, beside its upstream.
 #[derive(Debug, Clone)]
 pub struct ServiceSettings {
@@ -45,6 +59,8 @@ pub struct ServiceSettings {
     pub public_routes: Vec<(Method, String)>,
     /// Most bytes of a body that a decision reads.
     pub body_bytes_max: usize,
+    /// AWS signatures, if it takes them.
+    pub sigv4: Option<AwsSignatures>,
 }
 
 /// A service, bound to the definitions of a snapshot.
@@ -60,6 +76,8 @@ pub struct Service {
     pub error_protocol: ErrorProtocol,
     /// Most bytes of a body that a decision reads.
     pub body_bytes_max: usize,
+    /// AWS signatures, if it takes them.
+    pub sigv4: Option<AwsSignatures>,
     definitions: Vec<Arc<ServiceDefinition>>,
     public_routes: HashSet<(Method, String)>,
 }
@@ -140,6 +158,7 @@ impl Services {
                 mode: service.mode,
                 error_protocol: service.error_protocol,
                 body_bytes_max: service.body_bytes_max,
+                sigv4: service.sigv4.clone(),
                 definitions: service.definitions.iter().filter_map(|name| snapshot.definition(name).cloned()).collect(),
                 public_routes: service.public_routes.iter().cloned().collect(),
             });
@@ -233,6 +252,7 @@ mod tests {
                     mode: Mode::Enforce,
                     error_protocol: ErrorProtocol::Scp,
                     body_bytes_max: 0,
+                    sigv4: None,
                     definitions: Vec::new(),
                     public_routes: HashSet::new(),
                 });

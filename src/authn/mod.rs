@@ -5,4 +5,5 @@
 
 pub mod assertion;
 pub mod scp;
+pub mod sigv4;
 pub mod token;

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::access::{Entrance, ErrorProtocol, ForwardedHeader, Mode, ServiceSettings, Services, View};
+use crate::access::{AwsSignatures, Entrance, ErrorProtocol, ForwardedHeader, Mode, ServiceSettings, Services, View};
+use crate::authn::sigv4::Profile;
 use crate::config::listener::ForwardedBy;
 use crate::config::{FeedIdentity, Files, GatewayConfig, Identity, Listener, Service};
 use crate::gateway::{Feed, State, UpstreamSettings, system_time};
@@ -99,6 +100,12 @@ fn settings(service: &Service) -> ServiceSettings {
         error_protocol: ErrorProtocol::Scp,
         public_routes: service.public_routes.iter().map(|route| (route.method.clone(), route.template.clone())).collect(),
         body_bytes_max: service.body_bytes_max,
+        sigv4: service.sigv4.as_ref().map(|sigv4| AwsSignatures {
+            service: sigv4.service.as_str().into(),
+            regions: sigv4.regions.clone(),
+            profile: if sigv4.s3 { Profile::S3 } else { Profile::Generic },
+            unsigned_payload: sigv4.unsigned_payload,
+        }),
     }
 }
 

@@ -11,6 +11,7 @@ pub mod listener;
 pub mod operation;
 pub mod secrets;
 pub mod service;
+pub mod sigv4;
 
 pub use control::{ControlConfig, Endpoint, NamedSecret};
 pub use files::Files;
@@ -20,3 +21,4 @@ pub use listener::Listener;
 pub use operation::{Limits, OnFull, RecordPath, RecordSettings, Timeouts};
 pub use secrets::Secrets;
 pub use service::{ANY_HOST, PublicRoute, Service, Upstream};
+pub use sigv4::Sigv4;

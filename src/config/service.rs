@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Method;
 use http::uri::Authority;
 
+use super::sigv4::Sigv4;
 use crate::source::{Cursor, SecretRef, Source, Span};
 
 /// A host that stands for all that no other service answers to; only behind loopback listeners.
@@ -28,6 +29,8 @@ pub struct Service {
     pub public_routes: Vec<PublicRoute>,
     /// Most bytes of a body that a decision reads.
     pub body_bytes_max: usize,
+    /// AWS signatures, if it takes them.
+    pub sigv4: Option<Sigv4>,
     /// Its backend.
     pub upstream: Upstream,
     /// The file it stands in.
@@ -120,6 +123,7 @@ impl Service {
         let error_protocol = table.optional("error_protocol", |value| value.one_of(&[("scp", ())]));
         let public_routes = table.or("public_routes", Vec::new(), |value| value.list(|route| public_route(&route)));
         let body_bytes_max = table.or("body_bytes_max", 64 * 1024, |value| value.integer(0..=64 * 1024 * 1024, "bytes"));
+        let sigv4 = table.optional("sigv4", |value| Sigv4::decode(&value));
         let hint = "write `upstream: {url: http://127.0.0.1:9000, identity_key: {file: upstream.key}}`";
         let upstream = table.required("upstream", hint, |value| Upstream::decode(&value, observe));
         table.finish()?;
@@ -133,6 +137,7 @@ impl Service {
             observe: observe?,
             public_routes: public_routes?,
             body_bytes_max: usize::try_from(body_bytes_max?).ok()?,
+            sigv4: sigv4?,
             upstream: upstream?,
             source: cursor.source().clone(),
             span,

@@ -12,7 +12,8 @@ use super::exchange::Exchange;
 use super::state::{Bound, BoundService, BoundUpstream};
 use super::upstream::UpstreamError;
 use super::{headers, identity, refuse};
-use crate::access::{Denial, Denied, Facts, Mode, Permit};
+use crate::access::{self, Denial, Denied, Facts, Mode, Permit};
+use crate::authn::sigv4;
 use crate::types::Reason;
 
 /// The reason of a refusal, or `allow`.
@@ -28,7 +29,7 @@ pub(super) async fn forward(
     bound: &Bound,
     permit: Permit<'_>,
     mut parts: Parts,
-    body: RequestBody,
+    mut body: RequestBody,
     mut exchange: Exchange,
 ) -> Response<ResponseBody> {
     let facts = permit.facts();
@@ -47,6 +48,9 @@ pub(super) async fn forward(
             parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
     }
+    // Who only observes breaks nothing off.
+    let signed = facts.body_sha256.filter(|_| facts.service.is_some_and(|service| service.mode == Mode::Enforce));
+    let is_other_body = signed.map(|hash| body.must_be(hash));
     let request = Request::from_parts(parts, body);
     let written = written(bound, &permit, request.method());
     let sent = upstream.pool.send(request, upstream.settings.connect_timeout, &client.deadline).await;
@@ -71,6 +75,11 @@ pub(super) async fn forward(
             return Response::from_parts(head, body);
         }
         Ok(_switched) => Reason::UpstreamUnavailable,
+        Err(_) if is_other_body.is_some_and(|is_other| is_other.get()) => {
+            let denial = access::other_body();
+            exchange.failed(denial.reason);
+            return refuse::refuse(bound, &failed(denial, permit.facts()), exchange);
+        }
         Err(_) if clients_doing => {
             let denial = Denial::with(Reason::MalformedRequest, "the body broke off or did not arrive in time");
             exchange.failed(denial.reason);
@@ -96,7 +105,12 @@ fn written(bound: &Bound, permit: &Permit<'_>, method: &Method) -> bool {
 fn prepare(parts: &mut Parts, facts: &Facts<'_>, upstream: &BoundUpstream, client: &Client, exchange: &Exchange) {
     let settings = &upstream.settings;
     let observed = facts.service.is_some_and(|service| service.mode == Mode::Observe);
-    headers::strip_request(&mut parts.headers, settings.keep_credentials && observed);
+    let keep_credentials = settings.keep_credentials && observed;
+    headers::strip_request(&mut parts.headers, keep_credentials);
+    if !keep_credentials && let Some(target) = parts.uri.path_and_query().and_then(|target| sigv4::without_credential(target.as_str())) {
+        // What is left of a target is one.
+        parts.uri = target.parse().unwrap_or_default();
+    }
     identity::add(parts, facts, &settings.identity_key, client, exchange);
     if !settings.preserve_host {
         parts.headers.insert(header::HOST, upstream.host.clone());

@@ -12,7 +12,7 @@ use super::client::Client;
 use super::exchange::Exchange;
 use super::state::Bound;
 use super::{forward, needs, read, refuse, revision};
-use crate::access::{self, Decision, Denial, Denied, Facts};
+use crate::access::{self, Decision, Denial, Denied, Facts, Fetched, Need};
 use crate::types::{Reason, Timestamp};
 
 /// Serves one request. Whatever happens, its exchange leaves one record and one count.
@@ -26,7 +26,13 @@ pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Re
 
     if let Some(wanted) = revision::wanted(&parts.headers)
         && !revision::is_in_force(&early, &wanted)
-        && revision::counts(&decide(&client, &early, &mut parts, now))
+        && {
+            // A signature that covers the body is verified with it: only who is authenticated may wait.
+            if let Decision::Needs(Need::SignedBody { bytes_max }) = decide(&client, &early, &mut parts, &body, now) {
+                Box::pin(body.collect(bytes_max)).await;
+            }
+            revision::counts(&decide(&client, &early, &mut parts, &body, now))
+        }
     {
         match Box::pin(revision::reach(&client.worker, early, wanted)).await {
             Ok(reached) => early = reached,
@@ -38,7 +44,7 @@ pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Re
         }
     }
     let gathered;
-    let (bound, decision) = match decide(&client, &early, &mut parts, now) {
+    let (bound, decision) = match decide(&client, &early, &mut parts, &body, now) {
         Decision::Needs(need) => {
             // Boxed: few decisions need anything, and every request pays for the size of this future.
             gathered = Box::pin(needs::gather(&client, Rc::clone(&early), &parts, &mut body, need, now)).await;
@@ -72,12 +78,13 @@ async fn finish(
 }
 
 /// Stages 3 to 9.
-fn decide<'b>(client: &Client, bound: &'b Bound, parts: &mut Parts, now: Timestamp) -> Decision<'b> {
+fn decide<'b>(client: &Client, bound: &'b Bound, parts: &mut Parts, body: &RequestBody, now: Timestamp) -> Decision<'b> {
     let Some(entrance) = bound.state.entrances.get(client.listener).filter(|_| !client.worker.records_must_be_refused()) else {
         return overloaded();
     };
     let cross_check = client.worker.cross_checks(&bound.state);
-    let request = read::canonical_target(parts, entrance).and_then(|()| read::request(parts, entrance, client, cross_check, (None, &[])));
+    let found: (Option<&[u8]>, &[Fetched]) = (body.whole(), &[]);
+    let request = read::canonical_target(parts, entrance).and_then(|()| read::request(parts, entrance, client, cross_check, found));
     match request {
         Ok(request) => decide_unless_stale(bound, &request, now),
         Err(denial) => refused(denial),

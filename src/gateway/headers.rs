@@ -120,6 +120,8 @@ fn is_credential(name: &str) -> bool {
             matches!(
                 name,
                 "x-auth-token"
+                    | "x-amz-date"
+                    | "x-amz-content-sha256"
                     | "x-amz-security-token"
                     | "x-cmp-accesskey"
                     | "x-cmp-signature"
@@ -273,6 +275,9 @@ mod tests {
             "SvSignature",
             "Svtimestamp",
             "Svclienttype",
+            "X-Amz-Date",
+            "X-Amz-Content-Sha256",
+            "X-Amz-Security-Token",
             "Proxy-Authorization",
         ] {
             assert_eq!(stripped(&[(name, "s"), ("accept", "*/*")], false), ["accept"], "{name}");

@@ -37,8 +37,8 @@ pub(super) async fn gather(
     for _ in 0..ROUNDS_MAX {
         match &need {
             // What was read once is kept; nothing is there to be read twice.
-            Need::Body { .. } if gathered.body.is_some() => break,
-            Need::Body { bytes_max } => gathered.body = Some((body.collect(*bytes_max).await, *bytes_max)),
+            Need::Body { .. } | Need::SignedBody { .. } if gathered.body.is_some() => break,
+            Need::Body { bytes_max } | Need::SignedBody { bytes_max } => gathered.body = Some((body.collect(*bytes_max).await, *bytes_max)),
             Need::Attributes(wanted) => {
                 let found = attributes::fetch(client, &gathered.bound, wanted, now).await;
                 gathered.fetched.extend(found);
@@ -62,7 +62,7 @@ impl Gathered {
             decision @ (Decision::Permit(_) | Decision::Denied(_)) => return decision,
         };
         let denial = match need {
-            Need::Body { .. } => unreadable_body(),
+            Need::Body { .. } | Need::SignedBody { .. } => unreadable_body(),
             Need::Attributes(_) => Denial::new(Reason::AttributeUnavailable),
         };
         self.with_request(client, parts, body, |request| access::deny(&self.bound.state.view, request, denial))

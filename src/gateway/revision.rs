@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::state::Bound;
 use super::worker::Worker;
-use crate::access::{Decision, Denial};
+use crate::access::{Decision, Denial, Need};
 use crate::types::{Reason, Revision};
 
 const MIN_REVISION: HeaderName = HeaderName::from_static("portcullis-min-revision");
@@ -36,8 +36,9 @@ pub(super) fn counts(decision: &Decision<'_>) -> bool {
     match decision {
         Decision::Permit(permit) => permit.facts().user.is_some(),
         Decision::Denied(denied) => denied.facts.user.is_some(),
-        // Nothing is asked for before.
-        Decision::Needs(_) => true,
+        Decision::Needs(Need::SignedBody { .. }) => false,
+        // Nothing else is asked for before.
+        Decision::Needs(Need::Body { .. } | Need::Attributes(_)) => true,
     }
 }
 

@@ -11,6 +11,7 @@ use super::shards::Shards;
 use super::view::{AccessKey, Allowlist, Group, Holdings, Link, Snapshot, User};
 use super::wire::{self, Identity, Place};
 use super::world::WorldBuilder;
+use crate::authn::sigv4;
 use crate::policy::{Attachment, Catalogue, Owner, Policy, ResourcePolicy};
 use crate::source::{Report, Source};
 use crate::types::{AccessKeyId, AccountId, GroupId, NetworkSet, Offering, PolicyId, Revision, Secret, SigningKey, UserId};
@@ -325,8 +326,9 @@ impl<'r> Builder<'r> {
                 continue;
             }
             per_user.entry(key.user).or_default().push((id.to_string(), place));
-            let signing_key = SigningKey::new(secret);
-            keys.insert(*id, Arc::new(AccessKey { user: key.user, signing_key, enabled: key.enabled, expires_at: key.expires_at }));
+            let (signing_key, aws_key) = (SigningKey::new(secret), sigv4::Key::new(secret));
+            let (user, enabled, expires_at) = (key.user, key.enabled, key.expires_at);
+            keys.insert(*id, Arc::new(AccessKey { user, signing_key, aws_key, enabled, expires_at }));
         }
         let message = format!("the user has {KEYS_PER_USER_MAX} access keys already");
         self.surplus(per_user, KEYS_PER_USER_MAX, &message, "remove a key that is no longer used");

@@ -13,6 +13,7 @@ use super::attached::Attached;
 use super::view::{AccessKey, Allowlist, Group, Holdings, Link, Snapshot, TokenKey, User};
 use super::wire::{self, Change, Definition, Digest, DocumentRef, Identity, Record, RecordKey};
 use super::world::{World, WorldBuilder};
+use crate::authn::sigv4;
 use crate::policy::{Catalogue, Owner, Policy, ResourcePolicy};
 use crate::source::{Cursor, Report, SecretRef, Source, yaml};
 use crate::types::{AccountId, GroupId, Offering, PolicyId, Revision, SealingKey, SigningKey, UserId};
@@ -212,9 +213,9 @@ impl Roster {
                 };
                 match opened {
                     Ok(secret) => {
-                        let signing_key = SigningKey::new(&secret);
+                        let (signing_key, aws_key) = (SigningKey::new(&secret), sigv4::Key::new(&secret));
                         let (user, enabled, expires_at) = (key.user, key.enabled, key.expires_at);
-                        snapshot.keys.insert(key.id, Arc::new(AccessKey { user, signing_key, enabled, expires_at }));
+                        snapshot.keys.insert(key.id, Arc::new(AccessKey { user, signing_key, aws_key, enabled, expires_at }));
                     }
                     Err(why) => self.put_unreadable(RecordKey::AccessKey(key.id), why),
                 }

@@ -11,6 +11,7 @@ use super::definition::ServiceDefinition;
 use super::shards::Shards;
 use super::wire;
 use super::world::{Sources, World};
+use crate::authn::sigv4;
 use crate::authn::token::PublicKey;
 use crate::policy::{self, Catalogue, Context, Policy, ResourcePolicy, ResourceTypeId, Scalar, Values};
 use crate::types::{
@@ -137,6 +138,8 @@ pub struct AccessKey {
     pub user: UserId,
     /// Its secret, ready for HMAC.
     pub signing_key: SigningKey,
+    /// The same secret, for AWS signatures.
+    pub aws_key: sigv4::Key,
     /// Whether it is switched on.
     pub enabled: bool,
     /// When it ends, if it does.
@@ -181,6 +184,8 @@ const DECOY_TOKEN_KEY: PublicKey = PublicKey::from_bytes([
 struct Always {
     /// SECURITY: verified against when a key is unknown, so that an unknown key costs what a wrong secret costs.
     decoy: SigningKey,
+    /// SECURITY: the same for AWS signatures.
+    aws_decoy: sigv4::Key,
     /// What a policy that cannot be found counts as: one that cannot be read.
     missing: Arc<Policy>,
 }
@@ -192,7 +197,8 @@ impl Snapshot {
     /// Nobody and nothing, but definitions.
     pub(super) fn empty(revision: Revision, world: World) -> Self {
         // What the decoy's secret is does not matter, its MAC is never accepted.
-        let decoy = SigningKey::new(&Secret::new(*b"a secret that belongs to no key."));
+        let secret = Secret::new(*b"a secret that belongs to no key.");
+        let (decoy, aws_decoy) = (SigningKey::new(&secret), sigv4::Key::new(&secret));
         Self {
             revision,
             world: Arc::new(world),
@@ -203,7 +209,7 @@ impl Snapshot {
             attached: Attached::default(),
             keys: Shards::default(),
             token_keys: Arc::default(),
-            always: Arc::new(Always { decoy, missing: Arc::new(Policy::invalid("missing")) }),
+            always: Arc::new(Always { decoy, aws_decoy, missing: Arc::new(Policy::invalid("missing")) }),
         }
     }
 
@@ -346,6 +352,12 @@ impl Snapshot {
     #[must_use]
     pub fn decoy(&self) -> &SigningKey {
         &self.always.decoy
+    }
+
+    /// The same, for AWS signatures.
+    #[must_use]
+    pub fn aws_decoy(&self) -> &sigv4::Key {
+        &self.always.aws_decoy
     }
 
     /// The public key of a key that signs no tokens.

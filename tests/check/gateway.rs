@@ -39,6 +39,14 @@ fn missing_keys() {
 }
 
 #[test]
+fn aws_signatures_that_nobody_could_send() {
+    let hosts = "    hosts: [billing.example.com]";
+    for sigv4 in ["{}", "{service: a/b, regions: []}", "{service: iam, regions: [kr west], profile: s4, unsigned_payload: no}"] {
+        assert_text!(spoilt("gateway.yaml", hosts, &format!("{hosts}\n    sigv4: {sigv4}")));
+    }
+}
+
+#[test]
 fn a_port_out_of_range() {
     assert_text!(spoilt("gateway.yaml", "127.0.0.1:8080", "127.0.0.1:80800"));
 }

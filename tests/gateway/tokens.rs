@@ -85,6 +85,7 @@ fn follow(world: &World, changes: &[Change], epoch: u64) {
         error_protocol: ErrorProtocol::Scp,
         public_routes: vec![(http::Method::GET, "/v1/public".to_owned())],
         body_bytes_max: 1024,
+        sigv4: None,
     };
     let mut state = world.changed(|setup| setup);
     state.view.services = Arc::new(Services::bind(&[settings("iam"), settings("store")], &snapshot));

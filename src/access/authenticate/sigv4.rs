@@ -1,0 +1,147 @@
+//! AWS signatures, in the `Authorization` header and in the query.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+
+use super::ACCEPTED;
+use crate::access::View;
+use crate::access::decision::{Denial, Facts};
+use crate::access::request::Request;
+use crate::access::service::{AwsSignatures, Service};
+use crate::authn::sigv4::{self, Credential, Payload, Signed};
+use crate::snapshot::{AccessKey, User};
+use crate::types::{AccessKeyId, AuthenticationType, Reason, Timestamp};
+
+/// What carries the one credential of a request.
+pub(super) enum Carrier<'a> {
+    /// The `Authorization` header.
+    Header(&'a HeaderValue),
+    /// The query.
+    Query,
+}
+
+impl<'a> Carrier<'a> {
+    /// The AWS signature of a request, if it presents one. Nothing may stand beside it (contracts C3).
+    pub(super) fn find(request: &Request<'a>) -> Result<Option<Self>, Denial> {
+        let header = request.headers.get_all(AUTHORIZATION).iter().find(|value| sigv4::is_claimed(value.as_bytes()));
+        let in_query = sigv4::is_presigned(request.query());
+        let (found, mut others) = match (header, in_query) {
+            (None, false) => return Ok(None),
+            (Some(value), _) => (Self::Header(value), if in_query { Some("a presigned query") } else { None }),
+            (None, true) => (Self::Query, None),
+        };
+        let mut authorizations = 0;
+        for (name, value) in request.headers {
+            match name.as_str() {
+                "authorization" => authorizations += 1,
+                "x-auth-token" if value.is_empty() => {}
+                "scp-accesskey" | "scp-signature" | "scp-timestamp" | "x-cmp-accesskey" | "x-cmp-signature" | "x-cmp-timestamp"
+                | "svaccesskey" | "svsignature" | "svtimestamp" | "x-auth-token" => others = Some("another credential"),
+                _ => {}
+            }
+        }
+        if authorizations > usize::from(header.is_some()) {
+            others = Some("another `Authorization`");
+        }
+        match others {
+            None => Ok(Some(found)),
+            Some(other) => Err(Denial::with(Reason::SeveralCredentials, format!("{other} stands beside an AWS signature"))),
+        }
+    }
+}
+
+/// Verifies the signature; the caller goes into `facts`. `None` when the signature covers a body that was not read yet.
+pub(super) fn authenticate<'v>(
+    view: &'v View,
+    service: &Service,
+    request: &Request<'_>,
+    carrier: Carrier<'_>,
+    now: Timestamp,
+    facts: &mut Facts<'v>,
+) -> Result<Option<(&'v AccessKey, &'v User)>, Denial> {
+    let Some(taken) = &service.sigv4 else { return Err(Denial::with(Reason::NoCredential, ACCEPTED)) };
+    let malformed = |error: sigv4::Malformed| Denial::with(Reason::CredentialMalformed, error.to_string());
+    let credential = match carrier {
+        Carrier::Header(value) => Credential::from_header(value.as_bytes(), request.headers, taken.profile),
+        Carrier::Query => Credential::from_query(request.query(), request.headers, taken.profile),
+    };
+    let credential = credential.map_err(malformed)?;
+    let access_key = AccessKeyId::from_text(credential.scope.access_key().as_bytes());
+    let access_key = access_key.ok_or_else(|| {
+        Denial::with(Reason::CredentialMalformed, "the key in the credential must be an access key of 32 lower-case hexadecimal digits")
+    })?;
+    facts.access_key = Some(access_key);
+    check_scope(&credential, taken)?;
+    check_time(&credential, view.clock_skew_ms, now)?;
+    if credential.payload == Payload::Body && request.body.is_none() {
+        return Ok(None);
+    }
+
+    // SECURITY: an unknown key does the same work as a known one with a wrong secret, and gets the same answer.
+    // Test: `an_unknown_key_and_a_wrong_secret_get_the_same_answer_to_an_aws_signature`.
+    let key = view.snapshot.key(access_key);
+    let aws_key = key.map_or_else(|| view.snapshot.aws_decoy(), |key| &key.aws_key);
+    let signed = Signed { method: request.method.as_str(), path: request.path(), query: request.query(), headers: request.headers };
+    let verified = credential.verify(aws_key, &signed, request.body.unwrap_or_default()).map_err(malformed)?;
+    let Some(key) = key.filter(|_| verified) else { return Err(Denial::new(Reason::SignatureMismatch)) };
+
+    // Its user's record is gone or cannot be read.
+    let user = view.snapshot.user(key.user).ok_or(Denial::new(Reason::OwnerInactive))?;
+    facts.user = Some(user);
+    facts.authentication = AuthenticationType::AuthenticationKey;
+    if credential.has_session_token {
+        let detail = "an `X-Amz-Security-Token` stands beside the signature of a key that has no session";
+        return Err(Denial::with(Reason::SessionTokenInvalid, detail));
+    }
+    if let Payload::Sha256(hash) = credential.payload {
+        match request.body {
+            Some(body) if digest(&SHA256, body).as_ref() != hash => return Err(other_body()),
+            Some(_) => {}
+            None => facts.body_sha256 = Some(hash),
+        }
+    }
+    Ok(Some((key, user)))
+}
+
+/// The body is not the one that was signed; also for who compares it only while it passes.
+#[must_use]
+pub fn other_body() -> Denial {
+    Denial::with(Reason::SignatureMismatch, "the body is not the one whose hash `x-amz-content-sha256` signs")
+}
+
+/// Whether it was signed for this service, and signs what this service wants signed.
+fn check_scope(credential: &Credential<'_>, taken: &AwsSignatures) -> Result<(), Denial> {
+    let refuse = |detail| Err(Denial::with(Reason::CredentialMalformed, detail));
+    if credential.scope.service() != &*taken.service {
+        return refuse(format!("requests to this service are signed for `REGION/{}/aws4_request`", taken.service));
+    }
+    if taken.regions.as_ref().is_some_and(|regions| !regions.iter().any(|region| region == credential.scope.region())) {
+        return refuse("the region in the credential is none of this service's".to_owned());
+    }
+    if credential.payload == Payload::Unsigned && !taken.unsigned_payload {
+        return refuse("this service wants the body signed: send its SHA-256 in `x-amz-content-sha256`".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether the signature's time has come, and has not passed.
+fn check_time(credential: &Credential<'_>, skew_ms: u64, now: Timestamp) -> Result<(), Denial> {
+    let signed_at = credential.signed_at;
+    let refuse = |detail| Err(Denial::with(Reason::ClockSkew, detail));
+    let off_ms = now.distance_ms(signed_at);
+    let Some(expires_s) = credential.expires_s else {
+        if off_ms > skew_ms {
+            return refuse(format!("the gateway's time is {now}, the signature's is {signed_at}"));
+        }
+        return Ok(());
+    };
+    if signed_at > now && off_ms > skew_ms {
+        return refuse(format!("the gateway's time is {now}, the presigned request begins at {signed_at}"));
+    }
+    // From this millisecond on it is refused, without any tolerance: its life is the client's own choice.
+    if signed_at <= now && off_ms >= u64::from(expires_s) * 1_000 {
+        return refuse(format!("the gateway's time is {now}, the presigned request of {signed_at} lived for {expires_s} seconds"));
+    }
+    Ok(())
+}

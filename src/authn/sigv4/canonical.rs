@@ -1,0 +1,185 @@
+//! The canonical request and the string to sign.
+
+use std::borrow::Cow;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use http::{HeaderMap, HeaderValue};
+use smallvec::SmallVec;
+
+use super::credential::{Carrier, Credential, Malformed, Payload};
+use super::key::Key;
+use super::query::{byte_of, pairs};
+use super::{ALGORITHM, QUERY_PAIRS_MAX, UNSIGNED_PAYLOAD};
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+const HEX_CAPITALS: &[u8; 16] = b"0123456789ABCDEF";
+
+/// How a service wants to be signed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// The path is encoded twice; a presigned request signs the hash of its body.
+    Generic,
+    /// Amazon S3: the path is encoded once; the body of a presigned request is not signed unless it says so.
+    S3,
+}
+
+/// What of the request was signed.
+#[derive(Debug, Clone, Copy)]
+pub struct Signed<'a> {
+    /// The method as sent.
+    pub method: &'a str,
+    /// The path's bytes as sent.
+    pub path: &'a str,
+    /// The query's bytes as sent, without `?`.
+    pub query: &'a str,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+}
+
+impl Credential<'_> {
+    /// Whether `key` signed exactly this request. `body` counts only where [`Payload::Body`] is signed: then it is the whole body.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the query cannot be read in one way only.
+    pub fn verify(&self, key: &Key, signed: &Signed<'_>, body: &[u8]) -> Result<bool, Malformed> {
+        let canonical = self.canonical_request(signed, body)?;
+        Ok(key.verifies(&self.scope, &self.string_to_sign(&canonical), &self.signature))
+    }
+
+    pub(super) fn string_to_sign(&self, canonical_request: &[u8]) -> Vec<u8> {
+        let mut string = Vec::with_capacity(192);
+        for part in [ALGORITHM, "\n", &self.time, "\n", self.scope.text(), "\n"] {
+            string.extend_from_slice(part.as_bytes());
+        }
+        hex_into(&mut string, digest(&SHA256, canonical_request).as_ref());
+        string
+    }
+
+    pub(super) fn canonical_request(&self, signed: &Signed<'_>, body: &[u8]) -> Result<Vec<u8>, Malformed> {
+        let mut text = Vec::with_capacity(1_024);
+        text.extend_from_slice(signed.method.as_bytes());
+        text.push(b'\n');
+        path_into(&mut text, signed.path, self.profile);
+        text.push(b'\n');
+        query_into(&mut text, signed.query, self.carrier)?;
+        text.push(b'\n');
+        for name in self.signed_headers() {
+            text.extend_from_slice(name.as_bytes());
+            text.push(b':');
+            for (place, value) in signed.headers.get_all(name).iter().enumerate() {
+                if place > 0 {
+                    text.push(b',');
+                }
+                value_into(&mut text, value);
+            }
+            text.push(b'\n');
+        }
+        text.push(b'\n');
+        text.extend_from_slice(self.signed_headers.as_bytes());
+        text.push(b'\n');
+        match &self.payload {
+            Payload::Unsigned => text.extend_from_slice(UNSIGNED_PAYLOAD.as_bytes()),
+            Payload::Sha256(hash) => hex_into(&mut text, hash),
+            Payload::Body => hex_into(&mut text, digest(&SHA256, body).as_ref()),
+        }
+        Ok(text)
+    }
+}
+
+/// The path as it was sent, encoded once more; for S3 only where it was not encoded at all.
+fn path_into(text: &mut Vec<u8>, path: &str, profile: Profile) {
+    for byte in path.bytes() {
+        match byte {
+            b'/' => text.push(byte),
+            b'%' if profile == Profile::S3 => text.push(byte),
+            _ => encode_into(text, byte),
+        }
+    }
+}
+
+/// The pairs in order of their encoded names, then of their values; the signature itself left out.
+///
+/// SECURITY: encodings are kept as they were sent, so that no two queries that somebody could read differently are one here: who signs
+/// the canonical form has to send it. Only what stands unencoded in it is encoded. Test: `no_changed_byte_verifies`.
+fn query_into(text: &mut Vec<u8>, query: &str, carrier: Carrier) -> Result<(), Malformed> {
+    if query.is_empty() {
+        return Ok(());
+    }
+    let mut sorted: SmallVec<[(Cow<'_, str>, Cow<'_, str>); 16]> = SmallVec::new();
+    for (name, value) in pairs(query) {
+        if carrier == Carrier::Query && name == "X-Amz-Signature" {
+            continue;
+        }
+        if sorted.len() == QUERY_PAIRS_MAX {
+            return Err(Malformed::TooManyPairs);
+        }
+        sorted.push((query_text(name)?, query_text(value)?));
+    }
+    sorted.sort_unstable();
+    for (place, (name, value)) in sorted.iter().enumerate() {
+        if place > 0 {
+            text.push(b'&');
+        }
+        text.extend_from_slice(name.as_bytes());
+        text.push(b'=');
+        text.extend_from_slice(value.as_bytes());
+    }
+    Ok(())
+}
+
+/// A name or value of a query. `+` and `;` stay what they are: one reader's space or separator is another's letter, and only a client
+/// that signed exactly that byte can have meant it.
+fn query_text(sent: &str) -> Result<Cow<'_, str>, Malformed> {
+    let is_kept = |byte: u8| is_unreserved(byte) || matches!(byte, b'%' | b'+' | b';');
+    let mut rest = sent.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
+        let pair = rest.get(at + 1..).and_then(|after| after.split_first_chunk::<2>());
+        let Some((pair, after)) = pair else { return Err(Malformed::QueryEncoding) };
+        byte_of(*pair).ok_or(Malformed::QueryEncoding)?;
+        rest = after;
+    }
+    if sent.bytes().all(is_kept) {
+        return Ok(Cow::Borrowed(sent));
+    }
+    let mut encoded = Vec::with_capacity(sent.len() + 16);
+    for byte in sent.bytes() {
+        if is_kept(byte) { encoded.push(byte) } else { encode_into(&mut encoded, byte) }
+    }
+    String::from_utf8(encoded).map(Cow::Owned).map_err(|_| Malformed::QueryEncoding)
+}
+
+/// A header's value without spaces around it, each stretch of spaces within it one.
+fn value_into(text: &mut Vec<u8>, value: &HeaderValue) {
+    let mut before = b' ';
+    for byte in value.as_bytes().trim_ascii() {
+        if !(*byte == b' ' && before == b' ') {
+            text.push(*byte);
+        }
+        before = *byte;
+    }
+}
+
+fn encode_into(text: &mut Vec<u8>, byte: u8) {
+    if is_unreserved(byte) {
+        text.push(byte);
+    } else {
+        text.push(b'%');
+        digits_into(text, byte, HEX_CAPITALS);
+    }
+}
+
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+fn hex_into(text: &mut Vec<u8>, bytes: &[u8]) {
+    for byte in bytes {
+        digits_into(text, *byte, HEX);
+    }
+}
+
+fn digits_into(text: &mut Vec<u8>, byte: u8, digits: &[u8; 16]) {
+    for half in [byte >> 4, byte & 15] {
+        text.extend(digits.get(usize::from(half)));
+    }
+}

@@ -1,0 +1,81 @@
+//! The query of a target, pair by pair: what of it is a presigned credential.
+
+use std::borrow::Cow;
+
+/// The parameters that carry a presigned credential, in lower case.
+const PARAMETERS: [&str; 8] = [
+    "x-amz-algorithm",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-signedheaders",
+    "x-amz-signature",
+    "x-amz-security-token",
+    "x-amz-content-sha256",
+];
+/// Those of them that say that one is presented.
+const CLAIMS: [&str; 3] = ["x-amz-algorithm", "x-amz-credential", "x-amz-signature"];
+
+/// Name and value of every pair, as they were sent. A name without `=` has an empty value.
+pub(super) fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// Whether a query claims to be presigned, in whatever spelling.
+#[must_use]
+pub fn is_presigned(query: &str) -> bool {
+    pairs(query).any(|(name, _)| is_one_of(name, &CLAIMS))
+}
+
+/// A target without its presigned credential, all else as it was sent; `None` when it carries none.
+#[must_use]
+pub fn without_credential(target: &str) -> Option<String> {
+    let (path, query) = target.split_once('?')?;
+    if !pairs(query).any(|(name, _)| is_one_of(name, &PARAMETERS)) {
+        return None;
+    }
+    let mut left = path.to_owned();
+    let mut separator = '?';
+    for pair in query.split('&').filter(|pair| !is_one_of(pair.split_once('=').map_or(*pair, |(name, _)| name), &PARAMETERS)) {
+        left.push(separator);
+        left.push_str(pair);
+        separator = '&';
+    }
+    Some(left)
+}
+
+/// Whether a backend could read a name as one of these: it may decode it, and not look at letter case.
+fn is_one_of(name: &str, known: &[&str]) -> bool {
+    // None of them is shorter, and encoding only lengthens.
+    if name.len() < 10 {
+        return false;
+    }
+    let name = decoded(name);
+    name.is_some_and(|name| known.iter().any(|known| name.eq_ignore_ascii_case(known)))
+}
+
+/// Percent-decoded once; `None` when a `%` begins no byte or the bytes are no text.
+pub(super) fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        if *byte == b'%' {
+            let (pair, after) = after.split_first_chunk::<2>()?;
+            bytes.push(byte_of(*pair)?);
+            rest = after;
+        } else {
+            bytes.push(*byte);
+        }
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+/// The byte that two hexadecimal digits are.
+pub(super) fn byte_of([high, low]: [u8; 2]) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some(digit(high)? << 4 | digit(low)?)
+}
