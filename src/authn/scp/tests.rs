@@ -169,13 +169,15 @@ fn fields_not_in_their_exact_form_are_malformed() {
     assert!(parse(&collect(Dialect::Classic, ["1795213784687", ACCESS, &longest, "OpenApi", signature])).is_ok());
 }
 
-/// Every place where the signed string can be cut, given the lengths of timestamp, key and client type: one reading of it verifies.
+/// Every place where the signed string can be cut, given the lengths of timestamp, key and client type: one reading of it verifies. With v2 the
+/// account may also be where the key was, but then another key is named, from the target's end, and its secret is not this one.
 #[test]
 fn no_other_cut_of_a_signed_string_verifies() {
     let inside = format!("1795213784687{ACCESS}");
     for dialect in DIALECTS {
         for scope in ["", ACCOUNT, PROJECT] {
             for more in [
+                &"9".repeat(80),
                 "",
                 "0",
                 "1795213784687",
@@ -189,14 +191,11 @@ fn no_other_cut_of_a_signed_string_verifies() {
                 let signature = STANDARD.encode(key().mac(string.as_bytes()));
                 let (head, client) = (format!("GEThttp://{HOST}").len(), string.len() - dialect.client_type().len());
                 let readings = (head..client - 44).filter(|cut| {
-                    let fields = [
-                        &string[*cut..cut + 13],
-                        &string[cut + 13..cut + 45],
-                        &string[cut + 45..client],
-                        dialect.client_type(),
-                        &signature,
-                    ];
-                    verifies(dialect, "GET", HOST, &string[head..*cut], fields)
+                    let key = &string[cut + 13..cut + 45];
+                    let fields = [&string[*cut..cut + 13], key, &string[cut + 45..client], dialect.client_type(), &signature];
+                    let found = verifies(dialect, "GET", HOST, &string[head..*cut], fields);
+                    assert!(!found || key == ACCESS || string[cut + 45..client] == *ACCESS, "{dialect:?} {string}");
+                    found && key == ACCESS
                 });
                 let expected = match dialect {
                     Dialect::V2 => scope != PROJECT,
