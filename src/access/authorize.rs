@@ -166,7 +166,7 @@ impl<'v> Asked<'v, '_, '_> {
         let Resolved { account, resources, .. } = self.resolved;
         // R26: what no resource stands for belongs to the account that the definition names.
         let spoken_for = resources.iter().any(|resource| resource.account == *account);
-        let abroad = !spoken_for && facts.user.is_none_or(|user| *user.account_text != **account);
+        let abroad = !spoken_for && facts.user.is_none_or(|user| user.account_text() != &**account);
         let reason = match verdict {
             Verdict::Allow(_) if !abroad => return Ok(None),
             Verdict::Allow(_) => {

@@ -84,7 +84,7 @@ impl<'a> Target<'a> {
             headers: request.headers,
             body: self.body,
             host: self.host,
-            account: &self.caller.account_text,
+            account: self.caller.account_text(),
         }
     }
 

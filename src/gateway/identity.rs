@@ -25,7 +25,7 @@ pub(super) fn add(parts: &mut Parts, facts: &Facts<'_>, key: &SigningKey, client
     let address = client.address_text(facts.client_address);
     // In observe mode a request may pass whose credential must not be used: then nobody is vouched for.
     let user = facts.user.filter(|_| facts.credential_usable);
-    let (principal, account) = user.map_or(("", ""), |user| (&*user.principal.srn, &*user.account_text));
+    let (principal, account) = user.map_or(("", ""), |user| (&*user.principal.srn, user.account_text()));
     let kind = user.map_or(AuthenticationType::Anonymous, |_| facts.authentication).as_str();
     let access_key = facts.access_key.filter(|_| user.is_some()).map(|key| key.to_text());
     let mut time = Vec::with_capacity(20);

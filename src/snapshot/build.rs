@@ -14,7 +14,7 @@ use super::world::WorldBuilder;
 use crate::authn::sigv4;
 use crate::policy::{Attachment, Catalogue, Owner, Policy, ResourcePolicy};
 use crate::source::{Report, Source};
-use crate::types::{AccessKeyId, AccountId, GroupId, NetworkSet, Offering, PolicyId, Revision, Secret, SigningKey, UserId};
+use crate::types::{AccessKeyId, AccountId, GroupId, Offering, PolicyId, Revision, Secret, UserId};
 
 /// Most access keys of one user (seed 003, L1301).
 const KEYS_PER_USER_MAX: usize = 2;
@@ -133,7 +133,7 @@ impl<'r> Builder<'r> {
     pub fn key_security(&mut self, user: UserId, allowed: Option<Vec<crate::types::Network>>, place: Place) {
         let allowlist = match allowed {
             None => Allowlist::NotUsed,
-            Some(networks) => Allowlist::Enabled(networks.into_iter().collect::<NetworkSet>()),
+            Some(networks) => Allowlist::Enabled(Box::new(networks.into_iter().collect())),
         };
         keep(self.report, &mut self.key_security, "key security setting of user", user, allowlist, place);
     }
@@ -326,9 +326,9 @@ impl<'r> Builder<'r> {
                 continue;
             }
             per_user.entry(key.user).or_default().push((id.to_string(), place));
-            let (signing_key, aws_key) = (SigningKey::new(secret), sigv4::Key::new(secret));
+            let secret = sigv4::Key::new(secret);
             let (user, enabled, expires_at) = (key.user, key.enabled, key.expires_at);
-            keys.insert(*id, Arc::new(AccessKey { user, signing_key, aws_key, enabled, expires_at }));
+            keys.insert(*id, Arc::new(AccessKey { user, secret, enabled, expires_at }));
         }
         let message = format!("the user has {KEYS_PER_USER_MAX} access keys already");
         self.surplus(per_user, KEYS_PER_USER_MAX, &message, "remove a key that is no longer used");

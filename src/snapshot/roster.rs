@@ -16,7 +16,7 @@ use super::world::{World, WorldBuilder};
 use crate::authn::sigv4;
 use crate::policy::{Catalogue, Owner, Policy, ResourcePolicy};
 use crate::source::{Cursor, Report, SecretRef, Source, yaml};
-use crate::types::{AccountId, GroupId, Offering, PolicyId, Revision, SealingKey, SigningKey, UserId};
+use crate::types::{AccountId, GroupId, Offering, PolicyId, Revision, SealingKey, UserId};
 
 /// A record that could not be read, and why. Says nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,9 +213,9 @@ impl Roster {
                 };
                 match opened {
                     Ok(secret) => {
-                        let (signing_key, aws_key) = (SigningKey::new(&secret), sigv4::Key::new(&secret));
+                        let secret = sigv4::Key::new(&secret);
                         let (user, enabled, expires_at) = (key.user, key.enabled, key.expires_at);
-                        snapshot.keys.insert(key.id, Arc::new(AccessKey { user, signing_key, aws_key, enabled, expires_at }));
+                        snapshot.keys.insert(key.id, Arc::new(AccessKey { user, secret, enabled, expires_at }));
                     }
                     Err(why) => self.put_unreadable(RecordKey::AccessKey(key.id), why),
                 }
@@ -224,7 +224,7 @@ impl Roster {
                 user,
                 match allowed_addresses {
                     None => Allowlist::NotUsed,
-                    Some(networks) => Allowlist::Enabled(networks.into_iter().collect()),
+                    Some(networks) => Allowlist::Enabled(Box::new(networks.into_iter().collect())),
                 },
             ),
             Record::Definition { service, document } => {
@@ -256,7 +256,7 @@ impl Roster {
                 self.uncompiled_attached.insert(srn.clone());
                 self.attached.insert(srn, None);
             }
-            RecordKey::KeySecurity(user) => self.allow(user, Allowlist::Enabled(std::iter::empty().collect())),
+            RecordKey::KeySecurity(user) => self.allow(user, Allowlist::Enabled(Box::new(std::iter::empty().collect()))),
             key @ (RecordKey::User(_) | RecordKey::AccessKey(_) | RecordKey::Definition(_) | RecordKey::TokenKey(_)) => self.delete(key),
         }
     }

@@ -14,9 +14,10 @@ use super::world::{Sources, World};
 use crate::authn::sigv4;
 use crate::authn::token::PublicKey;
 use crate::policy::{self, Catalogue, Context, Policy, ResourcePolicy, ResourceTypeId, Scalar, Values};
+use crate::types::id::ID_CHARS;
 use crate::types::{
-    AccessKeyId, AccountId, GroupId, NetworkSet, Offering, PolicyId, Principal, PrincipalKind, Revision, Secret, SigningKey, Srn,
-    Timestamp, TokenKeyId, UserId,
+    AccessKeyId, AccountId, GroupId, NetworkSet, Offering, PolicyId, Principal, PrincipalKind, Revision, Secret, Srn, Timestamp,
+    TokenKeyId, UserId,
 };
 
 /// Which addresses may use a user's keys (seed 003: "Allowed Access IP").
@@ -28,18 +29,17 @@ pub enum Allowlist {
     #[default]
     NotUsed,
     /// Used: these addresses, possibly none.
-    Enabled(NetworkSet),
+    Enabled(Box<NetworkSet>),
 }
+
+/// What stands between the ids of account and user in a user's SRN.
+const MIDDLE: &str = ":::scp-iam:user/";
 
 /// A user with everything a decision about them needs.
 #[derive(Debug, Clone)]
 pub struct User {
     /// Who they are.
     pub principal: Principal,
-    /// The account's id as text, as policies and SRNs write it.
-    pub account_text: Box<str>,
-    /// The user's id as text.
-    pub id_text: Box<str>,
     /// Whether the user is active; their account must be as well ([`Snapshot::is_active`]).
     pub active: bool,
     /// What other records say about them.
@@ -96,11 +96,24 @@ impl User {
                 name: user.name.as_str().into(),
                 srn: srn.to_string().into(),
             },
-            account_text: account_text.into(),
-            id_text: id_text.into(),
             active: user.active,
             holds: Holdings::default(),
         }
+    }
+
+    /// The account's id as text, as policies and SRNs write it.
+    ///
+    /// Both texts are parts of the SRN: there may be a million users.
+    #[must_use]
+    pub fn account_text(&self) -> &str {
+        let end = self.principal.srn.len().saturating_sub(ID_CHARS + MIDDLE.len());
+        self.principal.srn.get(end.saturating_sub(ID_CHARS)..end).unwrap_or_default()
+    }
+
+    /// The user's id as text.
+    #[must_use]
+    pub fn id_text(&self) -> &str {
+        self.principal.srn.get(self.principal.srn.len().saturating_sub(ID_CHARS)..).unwrap_or_default()
     }
 
     /// Who the decision is about.
@@ -110,7 +123,7 @@ impl User {
             PrincipalKind::Root => policy::Kind::Root,
             PrincipalKind::User => policy::Kind::User,
         };
-        policy::Principal { kind, account: &self.account_text, id: &self.id_text }
+        policy::Principal { kind, account: self.account_text(), id: self.id_text() }
     }
 
     /// What the conditions of this user's policies see of a request (R54), but its tags and attributes. An empty region is none; an
@@ -121,7 +134,7 @@ impl User {
             // SECURITY: R44, not absent: `NotIpAddress` is true of nothing.
             source_ip: source_ip.map_or(Values::One(Scalar::Other), |address| Values::One(Scalar::Address(address))),
             now: Values::One(Scalar::Time(now)),
-            user_id: Values::text(Some(&self.id_text)),
+            user_id: Values::text(Some(self.id_text())),
             user_name: Values::text(Some(&self.principal.name)),
             authentication_type: Values::text(Some(authentication_type)),
             mfa: Values::One(Scalar::Bool(false)),
@@ -136,10 +149,8 @@ impl User {
 pub struct AccessKey {
     /// Its owner.
     pub user: UserId,
-    /// Its secret, ready for HMAC.
-    pub signing_key: SigningKey,
-    /// The same secret, for AWS signatures.
-    pub aws_key: sigv4::Key,
+    /// Its secret, for every scheme.
+    pub secret: sigv4::Key,
     /// Whether it is switched on.
     pub enabled: bool,
     /// When it ends, if it does.
@@ -183,9 +194,7 @@ const DECOY_TOKEN_KEY: PublicKey = PublicKey::from_bytes([
 #[derive(Debug)]
 struct Always {
     /// SECURITY: verified against when a key is unknown, so that an unknown key costs what a wrong secret costs.
-    decoy: SigningKey,
-    /// SECURITY: the same for AWS signatures.
-    aws_decoy: sigv4::Key,
+    decoy: sigv4::Key,
     /// What a policy that cannot be found counts as: one that cannot be read.
     missing: Arc<Policy>,
 }
@@ -197,8 +206,7 @@ impl Snapshot {
     /// Nobody and nothing, but definitions.
     pub(super) fn empty(revision: Revision, world: World) -> Self {
         // What the decoy's secret is does not matter, its MAC is never accepted.
-        let secret = Secret::new(*b"a secret that belongs to no key.");
-        let (decoy, aws_decoy) = (SigningKey::new(&secret), sigv4::Key::new(&secret));
+        let decoy = sigv4::Key::new(&Secret::new(*b"a secret that belongs to no key."));
         Self {
             revision,
             world: Arc::new(world),
@@ -209,7 +217,7 @@ impl Snapshot {
             attached: Attached::default(),
             keys: Shards::default(),
             token_keys: Arc::default(),
-            always: Arc::new(Always { decoy, aws_decoy, missing: Arc::new(Policy::invalid("missing")) }),
+            always: Arc::new(Always { decoy, missing: Arc::new(Policy::invalid("missing")) }),
         }
     }
 
@@ -348,16 +356,10 @@ impl Snapshot {
         !self.world.sources.is_empty()
     }
 
-    /// A key nobody holds.
+    /// The secret of a key that nobody holds.
     #[must_use]
-    pub fn decoy(&self) -> &SigningKey {
+    pub fn decoy(&self) -> &sigv4::Key {
         &self.always.decoy
-    }
-
-    /// The same, for AWS signatures.
-    #[must_use]
-    pub fn aws_decoy(&self) -> &sigv4::Key {
-        &self.always.aws_decoy
     }
 
     /// The public key of a key that signs no tokens.

@@ -14,7 +14,13 @@ impl SigningKey {
     /// From the secret's bytes as they are (the vendor's secrets are used as text, wire-formats 1.2).
     #[must_use]
     pub fn new(secret: &Secret) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret.expose()))
+        Self::of(secret.expose())
+    }
+
+    /// From a part of a secret's bytes.
+    #[must_use]
+    pub fn of(secret: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
     }
 
     /// The MAC over a message.

@@ -81,9 +81,9 @@ pub(super) fn authenticate<'v>(
     // SECURITY: an unknown key does the same work as a known one with a wrong secret, and gets the same answer.
     // Test: `an_unknown_key_and_a_wrong_secret_get_the_same_answer_to_an_aws_signature`.
     let key = view.snapshot.key(access_key);
-    let aws_key = key.map_or_else(|| view.snapshot.aws_decoy(), |key| &key.aws_key);
+    let secret = key.map_or_else(|| view.snapshot.decoy(), |key| &key.secret);
     let signed = Signed { method: request.method.as_str(), path: request.path(), query: request.query(), headers: request.headers };
-    let verified = credential.verify(aws_key, &signed, request.body.unwrap_or_default()).map_err(malformed)?;
+    let verified = credential.verify(secret, &signed, request.body.unwrap_or_default()).map_err(malformed)?;
     let Some(key) = key.filter(|_| verified) else { return Err(Denial::new(Reason::SignatureMismatch)) };
 
     // Its user's record is gone or cannot be read.

@@ -1,4 +1,4 @@
-//! The secret of an access key as this scheme uses it, and the keys derived from it.
+//! The secret of an access key as the schemes use it, and the keys derived from it.
 
 use std::fmt;
 
@@ -9,9 +9,11 @@ use super::TERMINATOR;
 use super::credential::Scope;
 use crate::types::{Secret, SigningKey};
 
+const PREFIX: &[u8] = b"AWS4";
+
 /// `AWS4` and the secret: where the keys of days, regions and services are derived from.
 ///
-/// Kept as it is and not prepared for HMAC, which would take twenty times the memory for every access key that never signs so.
+/// Kept as it is and not prepared for HMAC, which would take a kilobyte more for each of a million access keys, and saves 0.2 us.
 #[derive(Clone)]
 pub struct Key(Secret);
 
@@ -21,10 +23,17 @@ impl Key {
     pub fn new(secret: &Secret) -> Self {
         let secret = secret.expose();
         // Of exactly the size that it needs: growing would leave copies behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(4 + secret.len()));
-        bytes.extend_from_slice(b"AWS4");
+        let mut bytes = Zeroizing::new(Vec::with_capacity(PREFIX.len() + secret.len()));
+        bytes.extend_from_slice(PREFIX);
         bytes.extend_from_slice(secret);
         Self(Secret::new(std::mem::take(&mut *bytes)))
+    }
+
+    /// The secret alone, ready for HMAC: what the vendor's own schemes sign with.
+    #[must_use]
+    pub fn signing_key(&self) -> SigningKey {
+        let secret = self.0.expose();
+        SigningKey::of(secret.strip_prefix(PREFIX).unwrap_or(secret))
     }
 
     /// Whether `signature` is the one of a string under the key of this scope. Compares in constant time.

@@ -76,7 +76,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, report: &Report) -
 /// Keeps those who are meant; somebody must be meant by each word.
 fn chosen(wanted: &[String], holders: &mut BTreeMap<UserId, Holder<'_>>) -> anyhow::Result<()> {
     let is =
-        |user: &User, word: &str| word == "all" || word == &*user.id_text || word == &*user.principal.name || word == &*user.principal.srn;
+        |user: &User, word: &str| word == "all" || word == user.id_text() || word == &*user.principal.name || word == &*user.principal.srn;
     let meant = |holder: &Holder<'_>, word: &str| [holder.before, holder.after].into_iter().flatten().any(|user| is(user, word));
     for word in wanted.iter().filter(|word| *word != "all") {
         if !holders.values().any(|holder| meant(holder, word)) {
@@ -99,12 +99,12 @@ impl Holder<'_> {
         let held = |snapshot, user: Option<&User>| user.map(|user| policies(snapshot, user)).unwrap_or_default();
         let (first, second) = (held(before, before_active), held(after, after_active));
         let Some(user) = self.after.or(self.before) else { return Err("nobody knows this user") };
-        let same = |one: &User, other: &User| one.account_text == other.account_text && one.principal.name == other.principal.name;
+        let same = |one: &User, other: &User| one.account_text() == other.account_text() && one.principal.name == other.principal.name;
         if self.before.zip(self.after).is_some_and(|(one, other)| !same(one, other)) {
             return Err("it has another name, or another account, afterwards");
         }
         let kind = if user.principal.kind == PrincipalKind::Root && after_active.is_some() { Kind::Root } else { Kind::User };
-        let principal = Principal { kind, account: &user.account_text, id: &user.id_text };
+        let principal = Principal { kind, account: user.account_text(), id: user.id_text() };
         Ok(policy::diff(after.catalogue(), &Caller::One { principal, name: Some(&user.principal.name) }, &first, &second))
     }
 }

@@ -273,7 +273,7 @@ pub(crate) fn is_allowed(
 ) -> Result<(), Refusal> {
     let caller = Caller::find(snapshot, caller)?;
     let catalogue = snapshot.catalogue();
-    let account = &*caller.user.account_text;
+    let account = caller.user.account_text();
     let resource = |&(kind, id)| -> Option<policy::Resource<'_>> {
         let (service, kind) = str::split_once(kind, ':')?;
         Some(policy::Resource::new(catalogue.find_resource_type(service, kind)?, account, "", id))
@@ -349,7 +349,7 @@ impl<'s, 'w> Caller<'s, 'w> {
     }
 
     fn holder(&self) -> Holder<'s> {
-        Holder { account: &self.user.account_text, user_id: &self.user.id_text, user_name: &self.user.principal.name }
+        Holder { account: self.user.account_text(), user_id: self.user.id_text(), user_name: &self.user.principal.name }
     }
 
     /// A user of the same account.
