@@ -19,6 +19,9 @@ mod harness;
 #[path = "demo/outage.rs"]
 mod outage;
 #[cfg(test)]
+#[path = "demo/ports.rs"]
+mod ports;
+#[cfg(test)]
 #[path = "demo/recover.rs"]
 mod recover;
 #[cfg(test)]

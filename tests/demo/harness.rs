@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -12,6 +12,8 @@ use portcullis::authn::scp::{self, Signed};
 use portcullis::gateway::system_time;
 use portcullis::types::{Secret, SigningKey};
 use serde_json::Value as Json;
+
+use crate::ports;
 
 /// Nothing here takes so long unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,8 +37,7 @@ pub(crate) struct Addresses {
 impl Addresses {
     /// Four ports that were free a moment ago.
     fn free() -> Self {
-        let sockets: [TcpListener; 4] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [gateway, control, feed, metrics] = sockets.each_ref().map(|socket| socket.local_addr().unwrap());
+        let [gateway, control, feed, metrics] = std::array::from_fn(|_| ports::free());
         Self { gateway, control, feed, metrics }
     }
 }

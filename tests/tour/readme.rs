@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::ports;
 
 /// How long anything may take to come up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,7 +37,7 @@ fn tools_are_there() -> bool {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    ports::free().port()
 }
 
 /// The README's block after `<!-- tour: NAME -->`.
