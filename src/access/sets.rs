@@ -21,8 +21,11 @@ use crate::policy::{Policy, PolicySet};
 const WORTHWHILE: usize = 5;
 /// How often they are asked for before they are indexed.
 const ASKED: u32 = 32;
-/// How many statements all that are kept may have together: some hundred megabytes.
-const STATEMENTS_MAX: u64 = 500_000;
+/// How many index entries all that are kept may have together: some hundred megabytes.
+///
+/// SECURITY: not statements, of which one can have a thousand patterns for sixteen actions: who may write policies and make users must
+/// not fill the memory of every gateway (test `what_is_kept_is_bounded_by_what_it_weighs`).
+const ENTRIES_MAX: u64 = 1_000_000;
 /// What nobody asks for is given up after this long.
 const IDLE: Duration = Duration::from_secs(600);
 
@@ -47,17 +50,21 @@ struct Kept {
 
 impl Default for Sets {
     fn default() -> Self {
-        let statements = |kept: &Kept| kept.policies.iter().map(|policy| policy.statements()).sum::<usize>();
-        let kept = Cache::builder()
-            .max_capacity(STATEMENTS_MAX)
-            .weigher(move |_, kept: &Arc<Kept>| u32::try_from(statements(kept)).unwrap_or(u32::MAX).max(1))
-            .time_to_idle(IDLE)
-            .build_with_hasher(FixedState::default());
-        Self { kept, next: Mutex::default(), busy: Arc::default() }
+        Self::new(ENTRIES_MAX)
     }
 }
 
 impl Sets {
+    fn new(entries_max: u64) -> Self {
+        let entries = |kept: &Kept| kept.policies.iter().map(|policy| policy.index_entries()).sum::<usize>();
+        let kept = Cache::builder()
+            .max_capacity(entries_max)
+            .weigher(move |_, kept: &Arc<Kept>| u32::try_from(entries(kept)).unwrap_or(u32::MAX).max(1))
+            .time_to_idle(IDLE)
+            .build_with_hasher(FixedState::default());
+        Self { kept, next: Mutex::default(), busy: Arc::default() }
+    }
+
     /// The set of these policies, in this order, if there is one; asked for often enough, there will be.
     pub(super) fn find(&self, policies: &[&Arc<Policy>]) -> Option<Arc<PolicySet>> {
         if policies.len() < WORTHWHILE {
@@ -117,8 +124,10 @@ mod tests {
 
     fn load(count: usize) -> Vec<Arc<Policy>> {
         let catalogue = Catalogue::builder(Offering::default()).build();
-        let text = r#"{"Version": "2024-07-01", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;
-        let one = |_| Policy::load(&Source::new("p", text), "p", Owner::system(), &catalogue, &Report::new()).unwrap();
+        let condition = r#"{"StringEquals": {"scp:UserName": ["a", "b"]}}"#;
+        let statement = format!(r#"{{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {condition}}}"#);
+        let text = format!(r#"{{"Version": "2024-07-01", "Statement": [{statement}]}}"#);
+        let one = |_| Policy::load(&Source::new("p", &*text), "p", Owner::system(), &catalogue, &Report::new()).unwrap();
         (0..count).map(one).map(Arc::new).collect()
     }
 
@@ -141,6 +150,20 @@ mod tests {
         assert!(sets.find(&held[1..]).is_none());
         let others = load(WORTHWHILE);
         assert!(sets.find(&others.iter().collect::<Vec<_>>()).is_none());
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_by_what_it_weighs() {
+        let policies = load(WORTHWHILE);
+        // The catalogue has no actions: the condition alone has a place, and its two values.
+        assert!(policies.iter().all(|policy| policy.index_entries() == 3));
+        let (sets, entries) = (Sets::new(40), 3 * WORTHWHILE as u64);
+        for _ in 0..100 {
+            let others = load(WORTHWHILE);
+            let _ = sets.find(&others.iter().collect::<Vec<_>>());
+        }
+        sets.kept.run_pending_tasks();
+        assert!((entries..=40).contains(&sets.kept.weighted_size()), "{}", sets.kept.weighted_size());
     }
 
     #[test]

@@ -248,6 +248,12 @@ impl Policy {
         self.body.as_ref().map_or(0, |body| body.statements.len())
     }
 
+    /// How many entries an index over it has at most, by itself or in a [`PolicySet`](super::PolicySet): what it weighs there.
+    #[must_use]
+    pub fn index_entries(&self) -> usize {
+        self.body.as_ref().map_or(0, |body| body.compiled.entries())
+    }
+
     /// The `Sid` of a statement (from 0), if it has one.
     #[must_use]
     pub fn sid(&self, statement: usize) -> Option<&str> {

@@ -283,12 +283,13 @@ impl<P: AsRef<Policy>> Judge<'_, '_, '_, P> {
 
     /// What the policies say that the principal holds by itself.
     fn own(&self, effect: Effect) -> Found {
-        match self.policies.set {
-            Some(set) if !self.literally && !self.identity().is_empty() => strongest(set.compiled(), set, self.request, effect, |number| {
+        match self.policies.set.filter(|_| !self.literally && !self.identity().is_empty()) {
+            None => self.held(self.identity(), Place::Identity, effect),
+            Some(set) if !set.compiled().concerns(effect, self.request.action.index()) => Found::NOTHING,
+            Some(set) => strongest(set.compiled(), set, self.request, effect, |number| {
                 let (policy, statement) = set.place(number)?;
                 Some(Deciding { policy: Place::Identity(policy), statement })
             }),
-            Some(_) | None => self.held(self.identity(), Place::Identity, effect),
         }
     }
 
@@ -312,12 +313,15 @@ impl<P: AsRef<Policy>> Judge<'_, '_, '_, P> {
     ///
     /// All are asked before any is searched, for both effects: what is read for that does not wait for one another.
     fn concerned(&self, policies: &[P]) -> (u64, u64) {
-        let action = self.request.action.index();
         policies.iter().zip(0..).fold((0, 0), |(allow, deny), (policy, bit)| {
             let body = readable(policy.as_ref(), self.request);
-            let concerns = |effect| body.is_some_and(|body| self.literally || body.compiled.concerns(effect, action));
+            let concerns = |effect| body.is_some_and(|body| self.is_concerned(body, effect));
             (allow | u64::from(concerns(Effect::Allow)) << bit, deny | u64::from(concerns(Effect::Deny)) << bit)
         })
+    }
+
+    fn is_concerned(&self, body: &Body, effect: Effect) -> bool {
+        self.literally || body.compiled.concerns(effect, self.request.action.index())
     }
 
     /// What the policies of one resource say to the principal, judged on that resource alone.
@@ -325,7 +329,8 @@ impl<P: AsRef<Policy>> Judge<'_, '_, '_, P> {
         let view = Request { resources: slice::from_ref(resource), ..*self.request };
         let mut found = Found::NOTHING;
         for (index, policy) in self.policies.resource.iter().enumerate().filter(|(_, policy)| policy.speaks_of(resource)) {
-            let Some(body) = readable(policy.policy(), self.request) else { continue };
+            let body = readable(policy.policy(), self.request).filter(|body| self.is_concerned(body, effect));
+            let Some(body) = body else { continue };
             found = found.or(self.in_body(body, &view, effect, || Place::Resource(index)), effect);
         }
         found
@@ -382,7 +387,7 @@ pub(super) fn readable<'p>(policy: &'p Policy, request: &Request<'_>) -> Option<
     policy.body().filter(|body| request.action.index() < body.compiled.actions())
 }
 
-/// The statement of an effect that is closest to applying.
+/// The statement of an effect that is closest to applying, among those that are about the action.
 fn strongest<S: Statements + ?Sized>(
     compiled: &Compiled,
     statements: &S,
@@ -391,9 +396,6 @@ fn strongest<S: Statements + ?Sized>(
     deciding: impl Fn(u32) -> Option<Deciding>,
 ) -> Found {
     let mut found = Found::NOTHING;
-    if !compiled.concerns(effect, request.action.index()) {
-        return found;
-    }
     compiled.index().each(statements, effect, request, |number, statement, covered| {
         let truth = judge_covering(statement, request, covered).truth;
         if truth != Truth::No {

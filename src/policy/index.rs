@@ -8,7 +8,9 @@
 //! INVARIANT: only a filter. What is found is judged as without an index, and a statement that is left out would be judged
 //! [`Truth::No`](super::judge::Truth::No) (test `what_the_index_leaves_out_does_not_apply`).
 //!
-//! SECURITY: the hash is not keyed. Who writes a policy can make its own features collide, and gains a search from end to end.
+//! SECURITY: the hash is not keyed. Who writes a policy can make its own features collide, and gains a search from end to end; nobody
+//! can make one look like the place of an action, which would hide what else is about that action (test
+//! `no_feature_stands_where_an_action_has_its_own_place`).
 
 mod filing;
 mod screen;
@@ -25,6 +27,8 @@ use screen::Screen;
 const VISITED: usize = 4096;
 /// A candidate's pattern when it is the bare `*`.
 const EVERYTHING: u32 = u32::MAX;
+/// The bit that the keys of actions' own places have, and no others.
+const OWN: u64 = 1 << 63;
 /// A place has no screen.
 const UNSCREENED: u32 = u32::MAX;
 
@@ -52,6 +56,7 @@ pub(super) struct Compiled {
     /// For 64 actions each: those that some Allow covers, and those that some Deny covers. Most policies say nothing about most
     /// requests.
     concerned: Box<[(u64, u64)]>,
+    entries: usize,
     index: Index,
 }
 
@@ -65,7 +70,13 @@ impl Compiled {
                 }
             }
         }
-        Self { actions, concerned: concerned.into(), index: Index::of(statements) }
+        let (index, filed) = Index::of(statements);
+        Self { actions, concerned: concerned.into(), entries: filed + screen::values_of(statements), index }
+    }
+
+    /// How many entries an index over these statements has at most: places, and values that are compared together.
+    pub(super) const fn entries(&self) -> usize {
+        self.entries
     }
 
     pub(super) const fn actions(&self) -> usize {
@@ -167,8 +178,9 @@ struct Candidate {
 }
 
 impl Index {
-    pub(super) fn of<S: Statements + ?Sized>(statements: &S) -> Self {
-        Self { allow: Side::of(statements, Effect::Allow), deny: Side::of(statements, Effect::Deny) }
+    fn of<S: Statements + ?Sized>(statements: &S) -> (Self, usize) {
+        let ((allow, allowing), (deny, denying)) = (Side::of(statements, Effect::Allow), Side::of(statements, Effect::Deny));
+        (Self { allow, deny }, allowing + denying)
     }
 
     /// Hands over the statements of an effect that may apply, until told to stop with `true`; one may come more than once. With
@@ -259,7 +271,7 @@ impl<S: Statements + ?Sized, T: FnMut(u32, &Statement, Option<usize>) -> bool> S
             if !self.files.may_have(text) {
                 return false;
             }
-            let Some((number, slot)) = self.files.find(mixed(base, text)) else { return false };
+            let Some((number, slot)) = self.files.find(of_feature(mixed(base, text))) else { return false };
             if let Some(word) = visited.get_mut(number / 64) {
                 if *word >> (number % 64) & 1 == 1 {
                     return false;
@@ -271,7 +283,7 @@ impl<S: Statements + ?Sized, T: FnMut(u32, &Statement, Option<usize>) -> bool> S
     }
 
     fn look(&mut self, key: u64, on: Option<(usize, &Resource<'_>)>) -> bool {
-        self.files.find(key).is_some_and(|(_, slot)| self.judge(slot, on))
+        self.files.find(of_feature(key)).is_some_and(|(_, slot)| self.judge(slot, on))
     }
 
     /// Hands over the candidates of a place that its screen leaves.
@@ -352,9 +364,15 @@ impl Files {
     }
 }
 
-/// The key of an action's own place.
-fn of_action(action: usize) -> u64 {
-    mixed(action as u64 + 1, 6 << 32)
+/// The key of an action's own place: of every action another one.
+const fn of_action(action: usize) -> u64 {
+    // Odd, so that no two numbers below the bit come to the same.
+    (action as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | OWN
+}
+
+/// The key of the place of a feature.
+const fn of_feature(key: u64) -> u64 {
+    key & !OWN
 }
 
 fn bloom(text: u64, words: usize) -> (usize, u32) {

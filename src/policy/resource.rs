@@ -68,11 +68,6 @@ impl Resources {
         &self.patterns
     }
 
-    /// Of each pattern, the bare `*` left out, which types it means and the ids.
-    pub(super) fn ids(&self) -> impl Iterator<Item = (&IndexSet, &Glob)> {
-        self.patterns.iter().map(|pattern| (&pattern.kinds, &pattern.id))
-    }
-
     /// Whether the pattern of this number, from 0, matches the resource.
     pub(super) fn covers_by(&self, pattern: usize, resource: &Resource<'_>, principal_account: &str) -> bool {
         self.patterns.get(pattern).is_some_and(|pattern| pattern.matches(resource, principal_account))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::screen::{Budget, Screen};
-use super::{Candidate, EVERYTHING, Feature, Files, Shape, Side, Slot, Statements, UNSCREENED, bloom, hash, mixed, of_action};
+use super::{Candidate, EVERYTHING, Feature, Files, Shape, Side, Slot, Statements, UNSCREENED, bloom, hash, mixed, of_action, of_feature};
 use crate::policy::document::{Effect, Statement};
 use crate::policy::glob::{Glob, Symbol};
 use crate::policy::index_set::IndexSet;
@@ -37,19 +37,21 @@ struct Draft {
 }
 
 impl Side {
-    pub(super) fn of<S: Statements + ?Sized>(statements: &S, effect: Effect) -> Self {
+    /// The statements of an effect, and how often they would be filed at most.
+    pub(super) fn of<S: Statements + ?Sized>(statements: &S, effect: Effect) -> (Self, usize) {
         let all = || (0..statements.count()).filter_map(|number| Some((number, statements.statement(number)?)));
         let own = || all().filter(|(_, statement)| statement.effect == effect);
         let drafts: Vec<Draft> = own().flat_map(|(number, statement)| drafts(number, statement)).collect();
+        let filed = drafts.iter().map(Draft::filed).sum();
         if drafts.len() <= WORTHWHILE {
-            return Self::Few(own().map(|(number, _)| number).collect());
+            return (Self::Few(own().map(|(number, _)| number).collect()), filed);
         }
-        Self::Filed(Files::of(statements, &drafts))
+        (Self::Filed(Files::of(statements, &drafts)), filed)
     }
 }
 
 fn drafts(number: u32, statement: &Statement) -> Vec<Draft> {
-    let patterns = statement.resources.ids().count();
+    let patterns = statement.resources.patterns().len();
     let few = |set: &IndexSet, most: usize| {
         let found: Vec<usize> = set.iter().take(most + 1).collect();
         (found.len() <= most && (found.len() <= 1 || found.len() * patterns <= FILED_MAX)).then_some(found)
@@ -64,8 +66,8 @@ fn drafts(number: u32, statement: &Statement) -> Vec<Draft> {
     if statement.resources.everything() {
         return vec![draft(EVERYTHING, None, vec![(Feature::Any, 0)])];
     }
-    let patterns = (0_u32..).zip(statement.resources.ids());
-    patterns.map(|(pattern, (kinds, id))| draft(pattern, few(kinds, KINDS_FILED), features(id))).collect()
+    let patterns = (0_u32..).zip(statement.resources.patterns());
+    patterns.map(|(number, pattern)| draft(number, few(pattern.kinds(), KINDS_FILED), features(pattern.id()))).collect()
 }
 
 /// What every id that a pattern matches has.
@@ -153,7 +155,8 @@ impl Files {
             for action in each(&crowded) {
                 for kind in each(&draft.kinds) {
                     let base = feature.base(action, kind);
-                    filed.push((if feature == Feature::Any { base } else { mixed(base, text) }, draft.candidate));
+                    let key = if feature == Feature::Any { base } else { mixed(base, text) };
+                    filed.push((of_feature(key), draft.candidate));
                 }
             }
         }
@@ -208,6 +211,12 @@ impl Files {
 }
 
 impl Draft {
+    /// How often it is filed at most.
+    fn filed(&self) -> usize {
+        let each = |set: &Option<Vec<usize>>| set.as_ref().map_or(1, Vec::len);
+        each(&self.actions) * each(&self.kinds)
+    }
+
     /// The feature that it is filed under.
     fn best(&self, shared: &HashMap<(Feature, u64), u32>) -> Option<(Feature, u64)> {
         let count = |feature: &&(Feature, u64)| shared.get(feature).copied().unwrap_or(0);

@@ -62,7 +62,7 @@ struct OfKey {
 struct Table {
     all: u64,
     /// Sorted.
-    wanted: Box<[(u64, u64)]>,
+    wanted: Vec<(u64, u64)>,
 }
 
 /// How many values may still be put into tables: one statement can stand in many places.
@@ -70,8 +70,7 @@ pub(super) struct Budget(usize);
 
 impl Budget {
     pub(super) fn of<S: Statements + ?Sized>(statements: &S) -> Self {
-        let entries = (0..statements.count()).filter_map(|number| statements.statement(number)).flat_map(|statement| &statement.entries);
-        Self(1_024 + 4 * entries.map(|entry| 1 + values(entry)).sum::<usize>())
+        Self(1_024 + 4 * values_of(statements))
     }
 
     fn spend(&mut self, values: usize) -> bool {
@@ -117,6 +116,12 @@ impl<'e> Wanted<'e> {
 /// How many values an entry puts into a table.
 fn values(entry: &Entry) -> usize {
     Wanted::by(entry).map_or(0, |wanted| wanted.values())
+}
+
+/// How many values all statements together put into tables when each stands in one place; each entry counts as one more.
+pub(super) fn values_of<S: Statements + ?Sized>(statements: &S) -> usize {
+    let all = (0..statements.count()).filter_map(|number| statements.statement(number));
+    all.flat_map(|statement| &statement.entries).map(|entry| 1 + values(entry)).sum()
 }
 
 impl Screen {
@@ -305,8 +310,7 @@ impl OfKey {
 impl Table {
     fn add(&mut self, bit: u64, wanted: &[Box<str>]) {
         self.all |= bit;
-        let added = wanted.iter().map(|text| (hash(text.as_bytes()), bit));
-        self.wanted = self.wanted.iter().copied().chain(added).collect();
+        self.wanted.extend(wanted.iter().map(|text| (hash(text.as_bytes()), bit)));
     }
 
     /// Puts what is wanted into order, each text once.

@@ -411,6 +411,45 @@ fn keys_differ_and_spread() {
 }
 
 #[test]
+fn no_feature_stands_where_an_action_has_its_own_place() {
+    // SECURITY: whoever finds an id whose feature has the key of an action's own place must not hide what is about that action.
+    let owns: BTreeSet<u64> = (0..100_000).map(of_action).collect();
+    assert!(owns.len() == 100_000 && owns.iter().all(|own| own & OWN != 0 && of_feature(*own) != *own));
+    // Four patterns are about the first action, the others about the second.
+    let catalogue = wide();
+    let statement = |number: usize| {
+        let action = if number < 4 { "iam:Extra1" } else { "iam:Extra2" };
+        format!(r#"{{"Effect": "Deny", "Action": "{action}", "Resource": "srn:e:::::iam:user/one-{number}"}}"#)
+    };
+    let text = (0..20).map(statement).collect::<Vec<_>>().join(",");
+    let held = policy(&text, Owner::account(ACCOUNT), &catalogue);
+    let Side::Filed(files) = &held.body().unwrap().compiled.index().deny else { panic!("many patterns") };
+    let own = |slot: &&Slot| slot.len != 0 && slot.key & OWN != 0;
+    assert_eq!(files.slots.iter().filter(own).map(|slot| slot.len).collect::<Vec<_>>(), [4]);
+    assert_eq!(files.slots.iter().filter(|slot| slot.len != 0 && slot.key & OWN == 0).count(), 16);
+}
+
+#[test]
+fn what_an_index_has_room_for_is_told_by_each_policy() {
+    let catalogue = wide();
+    let entries = |statement: &str| policy(statement, Owner::account(ACCOUNT), &catalogue).index_entries();
+    let of = |action: &str, resource: &str, condition: &str| {
+        entries(&format!(r#"{{"Effect": "Allow", "Action": {action}, "Resource": {resource}, "Condition": {{{condition}}}}}"#))
+    };
+    assert_eq!(of(r#""iam:ShowUser""#, r#""*""#, ""), 1);
+    assert_eq!(of(r#"["iam:ShowUser", "iam:Extra1"]"#, r#"["srn:e:::::iam:user/a", "srn:e:::::iam:*/b"]"#, ""), 2 * (1 + 2));
+    assert_eq!(
+        of(
+            r#""iam:ShowUser""#,
+            r#""*""#,
+            r#""StringEquals": {"scp:UserName": ["a", "b"]}, "Bool": {"scp:MultiFactorAuthPresent": "true"}"#
+        ),
+        1 + 3 + 1
+    );
+    assert_eq!(Policy::invalid("p").index_entries(), 0);
+}
+
+#[test]
 fn many_patterns_for_many_actions_are_filed_once_each() {
     let catalogue = wide();
     let actions: Vec<String> = (0..ACTIONS_FILED).map(|number| format!("\"iam:Extra{number}\"")).collect();
