@@ -89,7 +89,7 @@ impl<'v> Asked<'v, '_, '_> {
     /// undecided is evaluated again.
     fn evaluate<P: AsRef<Policy>>(&self, request: &policy::Request<'_>, policies: &Policies<'_, P>, agreed: &mut Option<bool>) -> Verdict {
         let verdict = policy::evaluate(request, policies);
-        if !self.request.cross_check || verdict == Verdict::Undecided {
+        if verdict == Verdict::Undecided || !self.request.cross_check.is_due() {
             return verdict;
         }
         let (verdict, same) = stricter(verdict, policy::evaluate_literally(request, policies));

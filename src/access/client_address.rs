@@ -82,8 +82,10 @@ fn address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::Sets;
+    use std::cell::Cell;
+
     use crate::access::request::Entrance;
+    use crate::access::{CrossCheck, Sets};
     use crate::types::Network;
     use http::{HeaderMap, Method};
 
@@ -109,7 +111,7 @@ mod tests {
             body: None,
             fetched: &[],
             sets: &Sets::default(),
-            cross_check: false,
+            cross_check: CrossCheck { every: None, left: &Cell::new(0) },
         };
         find(&request).map(|address| address.to_string())
     }

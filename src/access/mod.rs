@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub use attributes::{Fetched, Wanted};
 pub use authenticate::other_body;
 pub use decision::{Decision, Denial, Denied, Facts, Need, Permit};
-pub use request::{Entrance, ForwardedHeader, Request};
+pub use request::{CrossCheck, Entrance, ForwardedHeader, Request};
 pub use service::{AwsSignatures, ErrorProtocol, Mode, Service, ServiceSettings, Services};
 pub use sets::Sets;
 

@@ -1,6 +1,8 @@
 //! A request as the decision sees it: borrowed, and with its raw bytes, because signatures cover those.
 
+use std::cell::Cell;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use http::{HeaderMap, Method};
 
@@ -53,8 +55,27 @@ pub struct Request<'a> {
     pub fetched: &'a [Fetched],
     /// What finds the statements of those who hold many policies.
     pub sets: &'a Sets,
-    /// Whether the evaluation of policies is done twice, the second time without any index.
-    pub cross_check: bool,
+    /// Which evaluations of policies are done twice.
+    pub cross_check: CrossCheck<'a>,
+}
+
+/// Which evaluations of policies are done twice, the second time without any index.
+#[derive(Debug, Clone, Copy)]
+pub struct CrossCheck<'a> {
+    /// One in so many; `None` for none.
+    pub every: Option<NonZeroU32>,
+    /// How many pass before the next one; the worker keeps it.
+    pub left: &'a Cell<u32>,
+}
+
+impl CrossCheck<'_> {
+    /// Whether this evaluation is one of them. Counts it.
+    pub(super) fn is_due(&self) -> bool {
+        let Some(every) = self.every else { return false };
+        let left = self.left.get().checked_sub(1).unwrap_or(every.get() - 1).min(every.get() - 1);
+        self.left.set(left);
+        left == 0
+    }
 }
 
 impl<'a> Request<'a> {

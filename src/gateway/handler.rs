@@ -82,9 +82,8 @@ fn decide<'b>(client: &Client, bound: &'b Bound, parts: &mut Parts, body: &Reque
     let Some(entrance) = bound.state.entrances.get(client.listener).filter(|_| !client.worker.records_must_be_refused()) else {
         return overloaded();
     };
-    let cross_check = client.worker.cross_checks(&bound.state);
     let found: (Option<&[u8]>, &[Fetched]) = (body.whole(), &[]);
-    let request = read::canonical_target(parts, entrance).and_then(|()| read::request(parts, entrance, client, cross_check, found));
+    let request = read::canonical_target(parts, entrance).and_then(|()| read::request(parts, entrance, client, &bound.state, found));
     match request {
         Ok(request) => decide_unless_stale(bound, &request, now),
         Err(denial) => refused(denial),
@@ -102,7 +101,7 @@ pub(super) fn decide_unless_stale<'b>(bound: &'b Bound, request: &access::Reques
 /// What the shell found out by itself, in the same frame.
 fn deny<'b>(client: &Client, bound: &'b Bound, parts: &Parts, denial: Denial) -> Decision<'b> {
     let Some(entrance) = bound.state.entrances.get(client.listener) else { return refused(denial) };
-    match read::request(parts, entrance, client, false, (None, &[])) {
+    match read::request(parts, entrance, client, &bound.state, (None, &[])) {
         Ok(request) => access::deny(&bound.state.view, &request, denial),
         Err(_) => refused(denial),
     }

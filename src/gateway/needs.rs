@@ -86,7 +86,7 @@ impl Gathered {
         use_it: impl FnOnce(&access::Request<'_>) -> Decision<'b>,
     ) -> Decision<'b> {
         let Some(entrance) = self.bound.state.entrances.get(client.listener) else { return overloaded() };
-        match read::request(parts, entrance, client, client.worker.cross_checks(&self.bound.state), (body.whole(), &self.fetched)) {
+        match read::request(parts, entrance, client, &self.bound.state, (body.whole(), &self.fetched)) {
             Ok(request) => use_it(&request),
             Err(denial) => refused(denial),
         }

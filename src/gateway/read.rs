@@ -5,6 +5,7 @@ use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, Version, header};
 
 use super::client::Client;
+use super::state::State;
 use crate::access::{Denial, Entrance, Fetched, Request};
 use crate::types::Reason;
 
@@ -37,14 +38,14 @@ pub(super) fn request<'a>(
     parts: &'a Parts,
     entrance: &'a Entrance,
     client: &'a Client,
-    cross_check: bool,
+    state: &State,
     found: (Option<&'a [u8]>, &'a [Fetched]),
 ) -> Result<Request<'a>, Denial> {
     let target = parts.uri.path_and_query().map(PathAndQuery::as_str);
     let target = target.ok_or(Denial::with(Reason::MalformedRequest, "the request target is not a path"))?;
     let host = host(&parts.headers)?;
     let (method, headers, (body, fetched)) = (&parts.method, &parts.headers, found);
-    let (peer, sets) = (client.source, client.worker.sets());
+    let (peer, sets, cross_check) = (client.source, client.worker.sets(), client.worker.cross_check(state));
     Ok(Request { entrance, peer, method, host, target, headers, body, fetched, sets, cross_check })
 }
 

@@ -19,7 +19,7 @@ use super::deadline::{Clock, Deadline, SWEEP_EVERY, TICK};
 use super::server::{Shared, Stage};
 use super::state::{Bound, State};
 use super::upstream::Pool;
-use crate::access::Sets;
+use crate::access::{CrossCheck, Sets};
 use crate::config::{Limits, Timeouts};
 use crate::telemetry::{RecordSink, ServiceCounters, WorkerCounters};
 use crate::types::{RequestId, Revision, Timestamp};
@@ -47,7 +47,7 @@ pub(super) struct Worker {
     /// How many questions about resources are on their way.
     asking: Rc<Cell<usize>>,
     random: Cell<u64>,
-    /// How many decisions until one is checked.
+    /// How many evaluations of policies until one is done twice.
     next_check: Cell<u32>,
     time_text: RefCell<(i64, String)>,
 }
@@ -179,12 +179,9 @@ impl Worker {
         }
     }
 
-    /// Whether the next decision is one of those that are checked.
-    pub(super) fn cross_checks(&self, state: &State) -> bool {
-        let Some(every) = state.view.cross_check else { return false };
-        let next = self.next_check.get().checked_sub(1).unwrap_or(every.get() - 1);
-        self.next_check.set(next.min(every.get() - 1));
-        next == 0
+    /// Which evaluations of policies are done twice.
+    pub(super) fn cross_check(&self, state: &State) -> CrossCheck<'_> {
+        CrossCheck { every: state.view.cross_check, left: &self.next_check }
     }
 
     /// What backends told about resources.
