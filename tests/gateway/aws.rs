@@ -6,6 +6,7 @@ use portcullis::types::Timestamp;
 use super::backend::{Backend, Seen};
 use super::client::{Answer, Broken, NOW_MS, Who};
 use super::harness::{ADMIN, READER, Setup, World, text};
+use super::streaming::{chunked, large};
 
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const MISMATCH: (u16, &str) = (401, "signature_mismatch");
@@ -453,22 +454,12 @@ fn bodies_in_signed_chunks_are_refused_and_say_so() {
     assert_eq!(backend.count(), 0);
 }
 
-/// 300 KiB in which no stretch repeats.
-fn large() -> Vec<u8> {
-    (0..75_000u32).flat_map(u32::to_be_bytes).collect()
-}
-
 fn in_chunks(mut request: Aws, body: &[u8], size: usize) -> Vec<u8> {
     request.headers.retain(|(name, _)| *name != "content-length");
     request.more.push_str("Transfer-Encoding: chunked\r\n");
     request.body.clear();
     let mut bytes = request.signed();
-    for chunk in body.chunks(size) {
-        bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
-        bytes.extend_from_slice(chunk);
-        bytes.extend_from_slice(b"\r\n");
-    }
-    bytes.extend_from_slice(b"0\r\n\r\n");
+    bytes.extend_from_slice(&chunked(body, size));
     bytes
 }
 

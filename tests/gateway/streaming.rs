@@ -8,11 +8,11 @@ use super::client::{Ask, Broken, Client, PATIENCE};
 use super::harness::{ADMIN, READER, Setup, World, text};
 
 /// 300 KiB in which no stretch repeats.
-fn large() -> Vec<u8> {
+pub(crate) fn large() -> Vec<u8> {
     (0..75_000u32).flat_map(u32::to_be_bytes).collect()
 }
 
-fn chunked(body: &[u8], size: usize) -> Vec<u8> {
+pub(crate) fn chunked(body: &[u8], size: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     for chunk in body.chunks(size) {
         bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
