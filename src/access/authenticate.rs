@@ -4,17 +4,20 @@ mod sigv4;
 
 pub use sigv4::other_body;
 
+use std::rc::Rc;
+
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
 use super::View;
 use super::decision::{Denial, Facts};
+use super::remembered::Remembered;
 use super::request::Request;
 use super::service::Service;
 use crate::authn::scp::{self, Credential, Signatures, Signed};
-use crate::authn::token::Token;
+use crate::authn::token::{Claims, Token};
 use crate::snapshot::{AccessKey, Snapshot, User};
-use crate::types::{AuthenticationType, Reason, Revision, Timestamp};
+use crate::types::{AuthenticationType, Reason, Revision, Timestamp, TokenKeyId};
 
 /// What this service takes, for who sends something else.
 const ACCEPTED: &str = "this service accepts `Scp-*`, `X-Cmp-*` and `Sv*` signatures, and tokens in `X-Auth-Token`";
@@ -57,7 +60,7 @@ fn by_headers<'v>(
     }
     match (presented.carriers, presented.token()) {
         (2.., _) => Err(several_tokens()),
-        (_, Some(token)) => verify_token(&view.snapshot, token, now, facts),
+        (_, Some(token)) => verify_token(&view.snapshot, request.remembered, token, now, facts),
         (_, None) => Err(Denial::with(Reason::NoCredential, ACCEPTED)),
     }
 }
@@ -118,20 +121,13 @@ fn signature<'v>(
 /// costs what a wrong signature costs. Test: `a_token_is_checked_again_with_every_snapshot`.
 fn verify_token<'v>(
     snapshot: &'v Snapshot,
+    remembered: &Remembered,
     text: &[u8],
     now: Timestamp,
     facts: &mut Facts<'v>,
 ) -> Result<(&'v AccessKey, &'v User), Denial> {
     let invalid = || Denial::new(Reason::TokenInvalid);
-    let token = Token::parse(text).ok_or_else(invalid)?;
-    let key = snapshot.token_key(token.key).filter(|key| key.not_after.is_none_or(|end| now < end));
-    let public_key = key.map_or(snapshot.decoy_token_key(), |key| key.public_key);
-    let epoch = match snapshot.revision() {
-        Revision::Store { epoch, .. } => epoch,
-        // Nobody issues tokens there.
-        Revision::File(_) => 0,
-    };
-    let claims = token.verify(&public_key, epoch).filter(|_| key.is_some()).ok_or_else(invalid)?;
+    let claims = claims_of(snapshot, remembered, text, now).ok_or_else(invalid)?;
     facts.access_key = Some(claims.access_key);
     if now >= claims.expires_at {
         return Err(Denial::new(Reason::TokenExpired));
@@ -145,6 +141,27 @@ fn verify_token<'v>(
     facts.user = Some(user);
     facts.authentication = AuthenticationType::ApiToken;
     Ok((access_key, user))
+}
+
+/// What a token says that was signed with a key of this snapshot.
+fn claims_of(snapshot: &Snapshot, remembered: &Remembered, text: &[u8], now: Timestamp) -> Option<Rc<Claims>> {
+    let epoch = match snapshot.revision() {
+        Revision::Store { epoch, .. } => epoch,
+        // Nobody issues tokens there.
+        Revision::File(_) => 0,
+    };
+    let in_use = |key: TokenKeyId| snapshot.token_key(key).filter(|key| key.not_after.is_none_or(|end| now < end));
+    if let Some(known) = remembered
+        .token(text, |key, public_key, claims| claims.epoch == epoch && in_use(key).is_some_and(|key| key.public_key == *public_key))
+    {
+        return Some(known);
+    }
+    let token = Token::parse(text)?;
+    let key = in_use(token.key);
+    let public_key = key.map_or(snapshot.decoy_token_key(), |key| key.public_key);
+    let claims = Rc::new(token.verify(&public_key, epoch).filter(|_| key.is_some())?);
+    remembered.remember_token(text, (token.key, public_key), &claims);
+    Some(claims)
 }
 
 /// The carriers of credentials in a request's head, found in one pass.

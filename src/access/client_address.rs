@@ -85,7 +85,7 @@ mod tests {
     use std::cell::Cell;
 
     use crate::access::request::Entrance;
-    use crate::access::{CrossCheck, Sets};
+    use crate::access::{CrossCheck, Remembered, Sets};
     use crate::types::Network;
     use http::{HeaderMap, Method};
 
@@ -111,6 +111,7 @@ mod tests {
             body: None,
             fetched: &[],
             sets: &Sets::default(),
+            remembered: &Remembered::new(0),
             cross_check: CrossCheck { every: None, left: &Cell::new(0) },
         };
         find(&request).map(|address| address.to_string())

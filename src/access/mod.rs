@@ -16,6 +16,7 @@ mod authenticate;
 mod authorize;
 mod client_address;
 mod credential;
+pub mod remembered;
 mod resolve;
 pub mod service;
 pub mod sets;
@@ -26,13 +27,14 @@ use std::sync::Arc;
 pub use attributes::{Fetched, Wanted};
 pub use authenticate::other_body;
 pub use decision::{Decision, Denial, Denied, Facts, Need, Permit};
+pub use remembered::Remembered;
 pub use request::{CrossCheck, Entrance, ForwardedHeader, Request};
 pub use service::{AwsSignatures, ErrorProtocol, Mode, Service, ServiceSettings, Services};
 pub use sets::Sets;
 
 use authorize::Missing;
 
-use crate::snapshot::{Authentication, Snapshot};
+use crate::snapshot::{Authentication, Snapshot, User};
 use crate::types::{AuthenticationType, Path, Reason, Timestamp};
 
 /// Most bytes of a body that is kept for somebody who is not authenticated yet, whatever a service allows for those who are.
@@ -81,6 +83,32 @@ enum Outcome {
     Needs(Need),
 }
 
+/// Stages 4 to 7 alone: from where, to which service, who is calling, and whether they may use their credential, now and from there. `None` when
+/// the signature covers a body that was not read yet.
+///
+/// # Errors
+/// Why not.
+pub fn identify<'v>(view: &'v View, request: &Request<'_>, now: Timestamp) -> Result<Option<Facts<'v>>, Denial> {
+    let mut facts = Facts { client_address: client_address::find(request), ..Facts::default() };
+    let service = view.services.find(request.host).ok_or(Denial::new(Reason::UnknownHost))?.service;
+    facts.service = Some(service);
+    Ok(caller(view, service, request, now, &mut facts)?.map(|_| facts))
+}
+
+/// Stages 6 and 7.
+fn caller<'v>(
+    view: &'v View,
+    service: &Service,
+    request: &Request<'_>,
+    now: Timestamp,
+    facts: &mut Facts<'v>,
+) -> Result<Option<&'v User>, Denial> {
+    let Some((key, user)) = authenticate::authenticate(view, service, request, now, facts)? else { return Ok(None) };
+    credential::check(&view.snapshot, (key, user), facts.client_address, now)?;
+    facts.credential_usable = true;
+    Ok(Some(user))
+}
+
 fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut Facts<'v>) -> Result<Outcome, Denial> {
     facts.client_address = client_address::find(request);
 
@@ -100,12 +128,9 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
         return Ok(Outcome::Allowed);
     }
 
-    let Some((key, user)) = authenticate::authenticate(view, service, request, now, facts)? else {
+    let Some(user) = caller(view, service, request, now, facts)? else {
         return Ok(Outcome::Needs(Need::SignedBody { bytes_max: service.body_bytes_max.min(SIGNED_BODY_BYTES_MAX) }));
     };
-    credential::check(&view.snapshot, (key, user), facts.client_address, now)?;
-    facts.credential_usable = true;
-
     let (operation, parameters) = operation.ok_or(Denial::new(Reason::NoActionDefinition))?;
     facts.operation = Some(operation);
     if operation.needs_body && request.body.is_none() {

@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use http::{HeaderMap, Method};
 
 use super::attributes::Fetched;
+use super::remembered::Remembered;
 use super::sets::Sets;
 use crate::types::NetworkSet;
 
@@ -55,6 +56,8 @@ pub struct Request<'a> {
     pub fetched: &'a [Fetched],
     /// What finds the statements of those who hold many policies.
     pub sets: &'a Sets,
+    /// What was verified before.
+    pub remembered: &'a Remembered,
     /// Which evaluations of policies are done twice.
     pub cross_check: CrossCheck<'a>,
 }

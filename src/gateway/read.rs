@@ -45,8 +45,9 @@ pub(super) fn request<'a>(
     let target = target.ok_or(Denial::with(Reason::MalformedRequest, "the request target is not a path"))?;
     let host = host(&parts.headers)?;
     let (method, headers, (body, fetched)) = (&parts.method, &parts.headers, found);
-    let (peer, sets, cross_check) = (client.source, client.worker.sets(), client.worker.cross_check(state));
-    Ok(Request { entrance, peer, method, host, target, headers, body, fetched, sets, cross_check })
+    let (worker, peer) = (&client.worker, client.source);
+    let (sets, remembered, cross_check) = (worker.sets(), worker.remembered(), worker.cross_check(state));
+    Ok(Request { entrance, peer, method, host, target, headers, body, fetched, sets, remembered, cross_check })
 }
 
 /// The one Host of a request, its bytes as sent.

@@ -150,11 +150,11 @@ impl Gateway {
         });
         let mut workers = Vec::new();
         for (index, sockets) in per_worker.into_iter().enumerate() {
-            let mut seed = [0; 8];
-            aws_lc_rs::rand::fill(&mut seed).map_err(|_| StartError::Random)?;
+            let mut seeds = [[0; 8]; 2];
+            seeds.iter_mut().try_for_each(|seed| aws_lc_rs::rand::fill(seed)).map_err(|_| StartError::Random)?;
             let (shared, counters) = (Arc::clone(&shared), shared.metrics.worker());
             let sink = options.records.sink(options.on_full, Arc::clone(&counters));
-            let run = move || worker::run(index, shared, sockets, sink, counters, u64::from_be_bytes(seed));
+            let run = move || worker::run(index, shared, sockets, sink, counters, seeds.map(u64::from_be_bytes));
             workers.push(spawn(format!("worker-{index}"), run)?);
         }
         let health = {

@@ -19,7 +19,7 @@ use super::deadline::{Clock, Deadline, SWEEP_EVERY, TICK};
 use super::server::{Shared, Stage};
 use super::state::{Bound, State};
 use super::upstream::Pool;
-use crate::access::{CrossCheck, Sets};
+use crate::access::{CrossCheck, Remembered, Sets};
 use crate::config::{Limits, Timeouts};
 use crate::telemetry::{RecordSink, ServiceCounters, WorkerCounters};
 use crate::types::{RequestId, Revision, Timestamp};
@@ -49,6 +49,7 @@ pub(super) struct Worker {
     random: Cell<u64>,
     /// How many evaluations of policies until one is done twice.
     next_check: Cell<u32>,
+    remembered: Remembered,
     time_text: RefCell<(i64, String)>,
 }
 
@@ -59,13 +60,13 @@ pub(super) fn run(
     listeners: Vec<StdListener>,
     sink: RecordSink,
     counters: Arc<WorkerCounters>,
-    seed: u64,
+    seeds: [u64; 2],
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async move {
         let mut stage = shared.stage.subscribe();
-        let worker = Rc::new(Worker::new(index, shared, sink, counters, seed));
+        let worker = Rc::new(Worker::new(index, shared, sink, counters, seeds));
         let ticking = spawn_local(tick(Rc::clone(&worker)));
         let mut accepting = Vec::new();
         for (listener, socket) in listeners.into_iter().enumerate() {
@@ -126,7 +127,7 @@ async fn tick(worker: Rc<Worker>) {
 }
 
 impl Worker {
-    fn new(index: usize, shared: Arc<Shared>, sink: RecordSink, counters: Arc<WorkerCounters>, seed: u64) -> Self {
+    fn new(index: usize, shared: Arc<Shared>, sink: RecordSink, counters: Arc<WorkerCounters>, [random, hashing]: [u64; 2]) -> Self {
         Self {
             index,
             limits: shared.limits,
@@ -143,8 +144,9 @@ impl Worker {
             stopping: Cell::new(false),
             waiting: Rc::default(),
             asking: Rc::default(),
-            random: Cell::new(seed),
+            random: Cell::new(random),
             next_check: Cell::new(0),
+            remembered: Remembered::new(hashing),
             time_text: RefCell::new((i64::MIN, String::new())),
             shared,
         }
@@ -177,6 +179,11 @@ impl Worker {
         if let Err(error) = std::thread::Builder::new().name("policy-set".to_owned()).spawn(move || job.run()) {
             tracing::warn!(%error, "no thread to index policies: decisions go on without");
         }
+    }
+
+    /// What was verified before.
+    pub(super) const fn remembered(&self) -> &Remembered {
+        &self.remembered
     }
 
     /// Which evaluations of policies are done twice.

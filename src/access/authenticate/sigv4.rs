@@ -83,7 +83,8 @@ pub(super) fn authenticate<'v>(
     let key = view.snapshot.key(access_key);
     let secret = key.map_or_else(|| view.snapshot.decoy(), |key| &key.secret);
     let signed = Signed { method: request.method.as_str(), path: request.path(), query: request.query(), headers: request.headers };
-    let verified = credential.verify(secret, &signed, request.body.unwrap_or_default()).map_err(malformed)?;
+    let derived = request.remembered.derived(secret, &credential.scope);
+    let verified = credential.verify(&derived, &signed, request.body.unwrap_or_default()).map_err(malformed)?;
     let Some(key) = key.filter(|_| verified) else { return Err(Denial::new(Reason::SignatureMismatch)) };
 
     // Its user's record is gone or cannot be read.

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue};
 use smallvec::SmallVec;
 
 use super::credential::{Carrier, Credential, Malformed, Payload};
-use super::key::Key;
+use super::key::Derived;
 use super::query::{byte_of, pairs};
 use super::{ALGORITHM, QUERY_PAIRS_MAX, UNSIGNED_PAYLOAD};
 
@@ -37,11 +37,11 @@ pub struct Signed<'a> {
 }
 
 impl Credential<'_> {
-    /// Whether `key` signed exactly this request. `body` counts only where [`Payload::Body`] is signed: then it is the whole body.
+    /// Whether `key`, which must be its scope's, signed exactly this request. `body` counts only where [`Payload::Body`] is signed: then it is the whole body.
     ///
     /// # Errors
     /// [`Malformed`] when the query cannot be read in one way only.
-    pub fn verify(&self, key: &Key, signed: &Signed<'_>, body: &[u8]) -> Result<bool, Malformed> {
+    pub fn verify(&self, key: &Derived, signed: &Signed<'_>, body: &[u8]) -> Result<bool, Malformed> {
         let canonical = self.canonical_request(signed, body)?;
         Ok(key.verifies(&self.scope, &self.string_to_sign(&canonical), &self.signature))
     }

@@ -82,6 +82,12 @@ impl<'a> Scope<'a> {
         self.part(3)
     }
 
+    /// All of it.
+    #[must_use]
+    pub fn whole(&self) -> &str {
+        &self.0
+    }
+
     /// All of it but the key.
     pub(super) fn text(&self) -> &str {
         self.0.split_once('/').map_or("", |(_, scope)| scope)

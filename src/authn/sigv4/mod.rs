@@ -11,7 +11,7 @@ mod query;
 
 pub use canonical::{Profile, Signed};
 pub use credential::{Credential, Malformed, Payload, Scope};
-pub use key::Key;
+pub use key::{Derived, Key};
 pub use query::{is_presigned, without_credential};
 
 /// The only algorithm.

@@ -67,7 +67,8 @@ impl Written {
         let credential = self.credential(Profile::Generic)?;
         // The key's name is not signed: another one has another secret.
         let secret = if ["AKIDEXAMPLE", "ANOTREAL"].contains(&credential.scope.access_key()) { secret } else { "of another key" };
-        let verified = credential.verify(&Key::new(&Secret::new(secret.as_bytes())), &self.signed(), &self.body)?;
+        let verified =
+            credential.verify(&Key::new(&Secret::new(secret.as_bytes())).derive(&credential.scope), &self.signed(), &self.body)?;
         // Whoever passes the body on compares this.
         let fits = match &credential.payload {
             Payload::Sha256(hash) => digest(&SHA256, &self.body).as_ref() == hash,

@@ -1,0 +1,219 @@
+//! What a worker remembers of the credentials that it verified, so that the same work is not done for each request.
+//!
+//! SECURITY: what is remembered is work, never an answer. A token's signature need not be verified a second time; whether the token
+//! may still be used, the snapshot says each time (tests: `a_token_is_checked_again_with_every_snapshot`,
+//! `a_token_is_remembered_as_it_is_and_only_under_its_key_and_epoch`). The derived key of a scope is remembered for keys that nobody holds as for those
+//! that somebody does, so that a known key is never faster (test: `what_an_unknown_key_would_need_is_remembered_too`).
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::hash::BuildHasher as _;
+use std::rc::Rc;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use foldhash::quality::FixedState;
+
+use crate::authn::sigv4::{Derived, Key, Scope};
+use crate::authn::token::{Claims, PublicKey};
+use crate::types::TokenKeyId;
+
+/// How many tokens a worker remembers: about 3 megabytes of ours, at most 16.
+const TOKENS_MAX: usize = 4_096;
+/// How many derived keys a worker remembers.
+const KEYS_MAX: usize = 4_096;
+/// How many entries share a row: a new one takes the place of one of these.
+const WAYS: usize = 4;
+
+/// What one worker remembers.
+pub struct Remembered {
+    tokens: Table<Verified>,
+    keys: Table<Rc<Derived>>,
+}
+
+/// A token whose signature was verified.
+struct Verified {
+    head: Box<[u8]>,
+    signature: Box<[u8]>,
+    key: (TokenKeyId, PublicKey),
+    claims: Rc<Claims>,
+}
+
+impl Remembered {
+    /// Remembers nothing yet. `seed` should be unpredictable: then nobody can choose whose entries theirs take the place of.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { tokens: Table::new(seed, TOKENS_MAX), keys: Table::new(seed, KEYS_MAX) }
+    }
+
+    /// What a token says whose signature was verified before; if `holds` says that its key and its epoch are still in force.
+    pub(super) fn token(&self, text: &[u8], holds: impl Fn(TokenKeyId, &PublicKey, &Claims) -> bool) -> Option<Rc<Claims>> {
+        let (head, signature) = split(text)?;
+        self.tokens.find(signature, |known| {
+            // The head of a token is readable; who has its signature has the token.
+            let same = verify_slices_are_equal(&known.signature, signature).is_ok() && *known.head == *head;
+            (same && holds(known.key.0, &known.key.1, &known.claims)).then(|| Rc::clone(&known.claims))
+        })
+    }
+
+    /// Remembers a token whose signature was just verified with `key`.
+    pub(super) fn remember_token(&self, text: &[u8], key: (TokenKeyId, PublicKey), claims: &Rc<Claims>) {
+        if let Some((head, signature)) = split(text) {
+            self.tokens.put(signature, Verified { head: head.into(), signature: signature.into(), key, claims: Rc::clone(claims) });
+        }
+    }
+
+    /// The key of a scope.
+    pub(super) fn derived(&self, secret: &Key, scope: &Scope<'_>) -> Rc<Derived> {
+        let place = scope.whole().as_bytes();
+        let known = self.keys.find(place, |known| known.is_of(secret, scope).then(|| Rc::clone(known)));
+        known.unwrap_or_else(|| {
+            let derived = Rc::new(secret.derive(scope));
+            self.keys.put(place, Rc::clone(&derived));
+            derived
+        })
+    }
+}
+
+impl fmt::Debug for Remembered {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Remembered(..)")
+    }
+}
+
+/// What is signed, and the signature.
+fn split(token: &[u8]) -> Option<(&[u8], &[u8])> {
+    let dot = token.iter().rposition(|byte| *byte == b'.')?;
+    Some((token.get(..dot)?, token.get(dot + 1..)?))
+}
+
+/// The entries that a row has, each with the hash of its place.
+type Row<T> = [Option<(u64, T)>; WAYS];
+
+/// A bounded table: rows of a few entries each.
+struct Table<T> {
+    hasher: FixedState,
+    rows: RefCell<Box<[Row<T>]>>,
+    next: Cell<usize>,
+}
+
+impl<T> Table<T> {
+    fn new(seed: u64, entries: usize) -> Self {
+        let hasher = FixedState::with_seed(seed);
+        let rows = (0..entries / WAYS).map(|_| [const { None }; WAYS]).collect();
+        Self { hasher, rows: RefCell::new(rows), next: Cell::new(0) }
+    }
+
+    fn find<R>(&self, place: &[u8], is_it: impl Fn(&T) -> Option<R>) -> Option<R> {
+        let hash = self.hasher.hash_one(place);
+        let rows = self.rows.borrow();
+        let row = rows.get(hash as usize % rows.len().max(1))?;
+        row.iter().flatten().filter(|(other, _)| *other == hash).find_map(|(_, entry)| is_it(entry))
+    }
+
+    /// In the place of one that can no longer be found, of none, or of any other in its row.
+    fn put(&self, place: &[u8], entry: T) {
+        let hash = self.hasher.hash_one(place);
+        let mut rows = self.rows.borrow_mut();
+        let count = rows.len().max(1);
+        let Some(row) = rows.get_mut(hash as usize % count) else { return };
+        let same = row.iter().position(|slot| slot.as_ref().is_some_and(|(other, _)| *other == hash));
+        let way = same.or_else(|| row.iter().position(Option::is_none)).unwrap_or_else(|| {
+            self.next.set((self.next.get() + 1) % WAYS);
+            self.next.get()
+        });
+        if let Some(slot) = row.get_mut(way) {
+            *slot = Some((hash, entry));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authn::sigv4::{Credential, Profile};
+    use crate::types::{Secret, Timestamp};
+    use http::HeaderMap;
+
+    const KEY: &str = "70c0000000000000000000000000000a";
+    const TOKEN: &[u8] = b"head.claims.signature";
+
+    fn public_key(byte: u8) -> PublicKey {
+        PublicKey::from_bytes([byte; 32])
+    }
+
+    fn claims(epoch: u64) -> Rc<Claims> {
+        Rc::new(Claims {
+            subject: "srn:e::a:::scp-iam:user/u".to_owned(),
+            user: KEY.parse().unwrap(),
+            account: KEY.parse().unwrap(),
+            access_key: KEY.parse().unwrap(),
+            id: KEY.parse().unwrap(),
+            issued_at: Timestamp::from_milliseconds(0),
+            expires_at: Timestamp::from_milliseconds(1_000),
+            epoch,
+            sequence: 1,
+        })
+    }
+
+    #[test]
+    fn a_token_is_remembered_as_it_is_and_only_under_its_key_and_epoch() {
+        let remembered = Remembered::new(1);
+        let holds = |key: TokenKeyId, public: &PublicKey, claims: &Claims| {
+            key == KEY.parse().unwrap() && *public == public_key(1) && claims.epoch == 7
+        };
+        assert!(remembered.token(TOKEN, holds).is_none());
+        remembered.remember_token(TOKEN, (KEY.parse().unwrap(), public_key(1)), &claims(7));
+        assert_eq!(remembered.token(TOKEN, holds).unwrap().epoch, 7);
+        assert!(remembered.token(TOKEN, |_, public, _| *public == public_key(2)).is_none());
+        assert!(remembered.token(TOKEN, |_, _, claims| claims.epoch == 8).is_none());
+        // Whatever byte is another one, is added or is missing.
+        for at in 0..TOKEN.len() {
+            let mut other = TOKEN.to_vec();
+            other[at] ^= 1;
+            assert!(remembered.token(&other, holds).is_none(), "{at}");
+            assert!(remembered.token(&TOKEN[..at], holds).is_none(), "{at}");
+        }
+        assert!(remembered.token(b"head.claims.signature=", holds).is_none());
+        // The same text under another key takes its place.
+        remembered.remember_token(TOKEN, (KEY.parse().unwrap(), public_key(2)), &claims(8));
+        assert!(remembered.token(TOKEN, holds).is_none());
+        assert_eq!(remembered.token(TOKEN, |_, public, _| *public == public_key(2)).unwrap().epoch, 8);
+    }
+
+    #[test]
+    fn what_an_unknown_key_would_need_is_remembered_too() {
+        let remembered = Remembered::new(2);
+        let header = |key: &str, region: &str| {
+            format!(
+                "AWS4-HMAC-SHA256 Credential={key}/20261120/{region}/iam/aws4_request, SignedHeaders=host;x-amz-date, Signature={}",
+                "0".repeat(64)
+            )
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-date", "20261120T000000Z".parse().unwrap());
+        headers.insert("host", "iam.test".parse().unwrap());
+        let (known, unknown) = (header(KEY, "kr-west1"), header(KEY, "kr-east1"));
+        let read = |text| Credential::from_header(text, &headers, Profile::Generic).unwrap();
+        let (known, unknown) = (read(known.as_bytes()), read(unknown.as_bytes()));
+        let (decoy, secret) = (Key::new(&Secret::new(*b"decoy")), Key::new(&Secret::new(*b"secret")));
+        // As long as nobody holds the key, its place has what was derived from the decoy.
+        let first = remembered.derived(&decoy, &known.scope);
+        assert!(Rc::ptr_eq(&first, &remembered.derived(&decoy, &known.scope)));
+        // Then it has a secret; and another scope is another key.
+        let second = remembered.derived(&secret, &known.scope);
+        assert!(!Rc::ptr_eq(&first, &second) && Rc::ptr_eq(&second, &remembered.derived(&secret, &known.scope)));
+        assert!(!second.is_of(&decoy, &known.scope) && !second.is_of(&secret, &unknown.scope));
+        assert!(!Rc::ptr_eq(&second, &remembered.derived(&secret, &unknown.scope)));
+    }
+
+    #[test]
+    fn a_full_table_forgets_something_and_never_grows() {
+        let table = Table::new(3, 64);
+        for number in 0..10_000_u32 {
+            table.put(&number.to_be_bytes(), number);
+            assert_eq!(table.find(&number.to_be_bytes(), |found| (*found == number).then_some(*found)), Some(number));
+        }
+        let rows = table.rows.borrow();
+        assert_eq!((rows.len(), rows.iter().flatten().flatten().count()), (64 / WAYS, 64));
+    }
+}
