@@ -4,6 +4,7 @@
 //! a key, never asks the time, and never says why a MAC did not fit.
 
 pub mod assertion;
+pub mod oidc;
 pub mod scp;
 pub mod sigv4;
 pub mod token;

@@ -1,0 +1,192 @@
+//! One account, one user with an allowlist, one key; and the requests that they send.
+
+use std::cell::Cell;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use portcullis::access::{
+    AwsSignatures, CrossCheck, Denial, Entrance, ErrorProtocol, Facts, ForwardedHeader, Mode, Remembered, Request, ServiceSettings,
+    Services, Sets, View, identify,
+};
+use portcullis::authn::scp::{self, Signed};
+use portcullis::authn::sigv4::Profile;
+use portcullis::authn::token::{Claims, Signer};
+use portcullis::snapshot::Roster;
+use portcullis::snapshot::wire::{Change, read_json, seal_owner};
+use portcullis::types::{Network, Revision, SealingKey, Secret, SigningKey, Timestamp};
+use serde_json::json;
+
+const ACCOUNT: &str = "9b7653f6f47a42e38055934a0575a813";
+const USER: &str = "efda56a968cd45b2873d9bf5fab58e95";
+/// The key that somebody holds.
+pub(crate) const KEY: &str = "b754b12b39da4ce29a40c5e324650bd0";
+/// A key that nobody holds.
+pub(crate) const NOBODYS: &str = "a754b12b39da4ce29a40c5e324650bd1";
+const SECRET: &str = "c4150149-f7c6-46bc-9faa-d2b9d20e0899";
+const TOKEN_KEY: &str = "70c0000000000000000000000000000a";
+const HOST: &str = "iam.kr-west1.example.test";
+const TARGET: &str = "/v1/groups?name=a%20b&page=0&size=20&sort=created_at%3Adesc";
+const DEFINITION: &str = "kind: scp-iam:action-definition\nservice: iam\nservice_type: scp-iam\npaths:\n  /v1/groups:\n    get: {action: iam:ListGroups, access_level: List}\n";
+/// 2026-11-20T22:29:45Z.
+const NOW: Timestamp = Timestamp::from_milliseconds(1_795_213_785_000);
+
+/// What requests are judged by.
+pub(crate) struct World {
+    view: View,
+    entrance: Entrance,
+    sets: Sets,
+    remembered: Remembered,
+    left: Cell<u32>,
+}
+
+/// A request as it comes.
+pub(crate) struct Call {
+    headers: HeaderMap,
+}
+
+fn signer() -> Signer {
+    Signer::new(TOKEN_KEY.parse().expect("an id"), &Secret::new([7; 32])).expect("a signing key")
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let sealing = SealingKey::from_text(&"0a".repeat(32)).expect("a key");
+        let owner = seal_owner(KEY.parse().expect("a key"), USER.parse().expect("a user"));
+        let sealed = sealing.seal(&Secret::new(SECRET.as_bytes()), &owner, [1; 12]).expect("a sealed secret");
+        let networks: Vec<String> = (0..50).map(|number| format!("10.{number}.0.0/16")).collect();
+        let records = [
+            json!({"kind": "account", "id": ACCOUNT, "name": "first"}),
+            json!({"kind": "user", "id": USER, "account": ACCOUNT, "name": "ada"}),
+            json!({"kind": "access_key", "id": KEY, "user": USER, "secret": {"sealed": sealed}}),
+            json!({"kind": "key_security", "user": USER, "allowed_addresses": networks}),
+            json!({"kind": "token_key", "id": TOKEN_KEY, "public_key": signer().public_key().to_string()}),
+            json!({"kind": "definition", "service": "iam", "document": DEFINITION}),
+        ];
+        let put = |record: &serde_json::Value| {
+            let record = record.to_string();
+            Change::Put { key: read_json(&record).expect("a record").key().to_string(), record }
+        };
+        let changes: Vec<Change> = records.iter().map(put).collect();
+        let mut roster = Roster::new("e".parse().expect("an offering"), Arc::new(sealing));
+        roster.apply(&changes);
+        let snapshot = roster.snapshot(Revision::Store { epoch: 7, sequence: 3 });
+        let settings = ServiceSettings {
+            name: "iam".into(),
+            hosts: vec![HOST.to_owned()],
+            definitions: vec!["iam".to_owned()],
+            mode: Mode::Enforce,
+            error_protocol: ErrorProtocol::Scp,
+            public_routes: Vec::new(),
+            body_bytes_max: 1_024,
+            sigv4: Some(AwsSignatures { service: "iam".into(), regions: None, profile: Profile::Generic, unsigned_payload: true }),
+        };
+        let services = Arc::new(Services::bind(&[settings], &snapshot));
+        let entrance = Entrance {
+            public_scheme: "https",
+            proxy_protocol: None,
+            trusted_proxies: std::iter::empty::<Network>().collect(),
+            trusted_hops: None,
+            forwarded_header: ForwardedHeader::XForwardedFor,
+        };
+        let view = View { snapshot: Arc::new(snapshot), services, clock_skew_ms: 300_000, cross_check: None };
+        Self { view, entrance, sets: Sets::default(), remembered: Remembered::new(1), left: Cell::new(0) }
+    }
+
+    /// Stages 4 to 7.
+    pub(crate) fn identify(&self, call: &Call) -> Result<Option<Facts<'_>>, Denial> {
+        self.identify_with(call, &self.remembered)
+    }
+
+    /// The same, to a worker that remembers something else.
+    pub(crate) fn identify_with(&self, call: &Call, remembered: &Remembered) -> Result<Option<Facts<'_>>, Denial> {
+        let request = Request {
+            entrance: &self.entrance,
+            peer: Some(IpAddr::from([10, 33, 2, 3])),
+            method: &Method::GET,
+            host: HOST,
+            target: TARGET,
+            headers: &call.headers,
+            body: None,
+            fetched: &[],
+            sets: &self.sets,
+            remembered,
+            cross_check: CrossCheck { every: None, left: &self.left },
+        };
+        identify(&self.view, &request, NOW)
+    }
+
+    /// What a gateway would do that refuses unknown keys at once.
+    pub(crate) fn refuse_at_once(&self, call: &Call) -> bool {
+        let mut signatures = scp::Signatures::default();
+        for (name, value) in &call.headers {
+            signatures.take(name.as_str(), value.as_bytes());
+        }
+        let scp::Presented::One(headers) = signatures.presented() else { return true };
+        scp::Credential::parse(&headers).is_ok_and(|credential| self.view.snapshot.key(credential.access_key).is_none())
+    }
+}
+
+impl Call {
+    fn with(lines: &[(&'static str, &str)]) -> Self {
+        let common = [
+            ("host", HOST),
+            ("user-agent", "python-requests/2.32.3"),
+            ("accept-encoding", "gzip, deflate, br"),
+            ("accept", "application/json"),
+            ("connection", "keep-alive"),
+            ("accept-language", "en-US"),
+        ];
+        let line =
+            |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header's value"));
+        Self { headers: common.iter().chain(lines).map(line).collect() }
+    }
+
+    /// Signed with the secret of the key that somebody holds.
+    pub(crate) fn scp() -> Self {
+        Self::scp_by(KEY, SECRET)
+    }
+
+    /// Signed as this key with this secret.
+    pub(crate) fn scp_by(key: &str, secret: &str) -> Self {
+        let signed = Signed { method: "GET", scheme: "https", host: HOST, target: TARGET };
+        let secret = SigningKey::new(&Secret::new(secret.as_bytes()));
+        let signature = scp::sign(&secret, key.parse().expect("a key"), &signed, NOW);
+        Self::with(&[
+            ("scp-accesskey", key),
+            ("scp-signature", &signature),
+            ("scp-timestamp", &NOW.milliseconds().to_string()),
+            ("scp-clienttype", "Openapi"),
+            ("scp-accountid", ""),
+        ])
+    }
+
+    /// Signed by botocore 1.43 (`SigV4Auth`) with that secret.
+    pub(crate) fn sigv4() -> Self {
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential={KEY}/20261120/kr-west1/iam/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=861f88de7bc89436be2fdae1e8fc6150e9b73348cefafdaee8ebd1c05daecf92"
+        );
+        Self::with(&[
+            ("x-amz-content-sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+            ("x-amz-date", "20261120T222945Z"),
+            ("authorization", &authorization),
+        ])
+    }
+
+    /// Of the token of that user.
+    pub(crate) fn token() -> Self {
+        let claims = Claims {
+            subject: format!("srn:e::{ACCOUNT}:::scp-iam:user/{USER}"),
+            user: USER.parse().expect("a user"),
+            account: ACCOUNT.parse().expect("an account"),
+            access_key: KEY.parse().expect("a key"),
+            id: "1d000000000000000000000000000001".parse().expect("an id"),
+            issued_at: Timestamp::from_milliseconds(NOW.milliseconds() - 60_000),
+            expires_at: Timestamp::from_milliseconds(NOW.milliseconds() + 3_600_000),
+            epoch: 7,
+            sequence: 3,
+        };
+        let token = signer().sign(&claims).expect("a token");
+        Self::with(&[("x-auth-token", std::str::from_utf8(token.expose()).expect("text"))])
+    }
+}
