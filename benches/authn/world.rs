@@ -89,7 +89,7 @@ impl World {
             trusted_hops: None,
             forwarded_header: ForwardedHeader::XForwardedFor,
         };
-        let view = View { snapshot: Arc::new(snapshot), services, clock_skew_ms: 300_000, cross_check: None };
+        let view = View { snapshot: Arc::new(snapshot), services, issuers: Arc::default(), clock_skew_ms: 300_000, cross_check: None };
         Self { view, entrance, sets: Sets::default(), remembered: Remembered::new(1), left: Cell::new(0) }
     }
 

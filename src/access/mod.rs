@@ -16,6 +16,7 @@ mod authenticate;
 mod authorize;
 mod client_address;
 mod credential;
+pub mod issuers;
 pub mod remembered;
 mod resolve;
 pub mod service;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 pub use attributes::{Fetched, Wanted};
 pub use authenticate::other_body;
 pub use decision::{Decision, Denial, Denied, Facts, Need, Permit};
+pub use issuers::{Issuer, IssuerSettings};
 pub use remembered::Remembered;
 pub use request::{CrossCheck, Entrance, ForwardedHeader, Request};
 pub use service::{AwsSignatures, ErrorProtocol, Mode, Service, ServiceSettings, Services};
@@ -47,6 +49,8 @@ pub struct View {
     pub snapshot: Arc<Snapshot>,
     /// Which Host is which service.
     pub services: Arc<Services>,
+    /// Identity providers of others whose tokens count.
+    pub issuers: Arc<[Arc<Issuer>]>,
     /// How far a signature's timestamp may be from now, in milliseconds.
     pub clock_skew_ms: u64,
     /// One in so many evaluations of policies is checked by one without any index.

@@ -12,6 +12,7 @@ use tokio::signal::unix::{self, SignalKind, signal};
 use super::Ended;
 use super::follow;
 use super::in_force::{InForce, note_loaded, warn_of_observers};
+use super::issuers::{self, Fetching};
 use super::load::{Configured, configure};
 use crate::authn::scp::{self, Signed};
 use crate::config::{GatewayConfig, Identity};
@@ -103,6 +104,7 @@ pub(super) struct Running {
     in_force: Arc<InForce>,
     metrics: Arc<Metrics>,
     feed: Option<Feed>,
+    _issuers: Fetching,
 }
 
 impl Running {
@@ -124,6 +126,7 @@ impl Running {
         if let Some(status) = &status {
             metrics.follows(Arc::clone(status));
         }
+        let issuers = issuers::start(&config.token_issuers, &state.view.issuers, &metrics)?;
         let gateway = Gateway::start(options(&config, records, Arc::clone(&metrics)), state.clone())?;
         let in_force = Arc::new(InForce::new(gateway.publisher(), Arc::clone(&metrics), config.clone(), state));
         let feed = match (&config.identity, feed, status) {
@@ -132,7 +135,7 @@ impl Running {
             }
             (Identity::Files(_) | Identity::Feed(_), _, _) => None,
         };
-        Ok(Some((Self { path: path.to_owned(), config, gateway, in_force, metrics, feed }, example)))
+        Ok(Some((Self { path: path.to_owned(), config, gateway, in_force, metrics, feed, _issuers: issuers }, example)))
     }
 
     /// Where it listens, for people.
@@ -223,6 +226,7 @@ fn fixed_differences(running: &GatewayConfig, fresh: &GatewayConfig) -> Vec<&'st
         ("metrics", running.metrics != fresh.metrics),
         ("workers", running.workers != fresh.workers),
         ("identity.feed", feed(running) != feed(fresh)),
+        ("token_issuers", running.token_issuers != fresh.token_issuers),
         ("record", running.record != fresh.record),
         ("limits", running.limits != fresh.limits),
         ("timeouts", running.timeouts != fresh.timeouts),

@@ -46,6 +46,8 @@ impl InForce {
     pub(super) fn reconfigure(&self, configured: Configured) {
         let Configured { config, mut state, .. } = configured;
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        // Their keys are being fetched; a restart changes them.
+        state.view.issuers = Arc::clone(&current.state.view.issuers);
         if let (Some(fresh), Some(running)) = (&state.feed, &current.state.feed) {
             let Feed { stale_after, deny_after, .. } = *fresh;
             state.feed = Some(Feed { status: Arc::clone(&running.status), since: running.since, stale_after, deny_after });

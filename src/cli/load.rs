@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::access::{AwsSignatures, Entrance, ErrorProtocol, ForwardedHeader, Mode, ServiceSettings, Services, View};
+use crate::access::{
+    AwsSignatures, Entrance, ErrorProtocol, ForwardedHeader, Issuer, IssuerSettings, Mode, ServiceSettings, Services, View,
+};
 use crate::authn::sigv4::Profile;
 use crate::config::listener::ForwardedBy;
-use crate::config::{FeedIdentity, Files, GatewayConfig, Identity, Listener, Service};
+use crate::config::{FeedIdentity, Files, GatewayConfig, Identity, Listener, Service, TokenIssuer};
 use crate::gateway::{Feed, State, UpstreamSettings, system_time};
 use crate::snapshot::{Roster, Snapshot};
 use crate::source::Report;
@@ -58,7 +60,9 @@ pub fn configure(path: &Path, report: &Report) -> Option<Configured> {
 fn state(config: &GatewayConfig, snapshot: Snapshot, identity_keys: &[Secret], feed: Option<Feed>) -> State {
     let services = Arc::new(bind(config, &snapshot));
     let upstreams = config.services.iter().zip(identity_keys).map(|(service, key)| upstream(service, key)).collect();
-    let view = View { snapshot: Arc::new(snapshot), services, clock_skew_ms: config.clock_skew_ms, cross_check: config.cross_check };
+    let issuers = config.token_issuers.iter().map(issuer).collect();
+    let view =
+        View { snapshot: Arc::new(snapshot), services, issuers, clock_skew_ms: config.clock_skew_ms, cross_check: config.cross_check };
     State { view, entrances: config.listeners.iter().map(entrance).collect(), upstreams, feed }
 }
 
@@ -76,6 +80,11 @@ pub(super) fn from_copy(config: &GatewayConfig, identity: &FeedIdentity, keys: &
 pub(super) fn bind(config: &GatewayConfig, snapshot: &Snapshot) -> Services {
     let settings: Vec<ServiceSettings> = config.services.iter().map(settings).collect();
     Services::bind(&settings, snapshot)
+}
+
+fn issuer(issuer: &TokenIssuer) -> Arc<Issuer> {
+    let TokenIssuer { issuer, audiences, accounts, user_claim, .. } = issuer.clone();
+    Arc::new(Issuer::new(IssuerSettings { issuer, audiences, accounts, user_claim }))
 }
 
 fn entrance(listener: &Listener) -> Entrance {

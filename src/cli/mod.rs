@@ -11,6 +11,7 @@ mod follow;
 mod gateway;
 mod http;
 mod in_force;
+mod issuers;
 mod key_file;
 mod load;
 mod policy;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::Files;
 use super::identity::Identity;
+use super::issuer::{TokenIssuer, token_issuers};
 use super::listener::{Listener, socket_address};
 use super::operation::{Limits, RecordSettings, Timeouts};
 use super::service::{ANY_HOST, Claims, SERVICES_MAX, Service};
@@ -30,6 +31,8 @@ pub struct GatewayConfig {
     pub identity: Identity,
     /// The services, in the order of the file.
     pub services: Vec<Service>,
+    /// Identity providers of others whose tokens count.
+    pub token_issuers: Vec<TokenIssuer>,
     /// How far a signature's timestamp may be off, in milliseconds.
     pub clock_skew_ms: u64,
     /// One in so many evaluations of policies is done twice, the second time without any index.
@@ -113,6 +116,7 @@ impl GatewayConfig {
         let mut good = Vec::new();
         let hint = "write `services:`, below it a name, and below that `hosts` and `upstream`";
         let services = table.required("services", hint, |value| services(&value, &mut good));
+        let token_issuers = table.or("token_issuers", Vec::new(), |value| token_issuers(&value));
         let clock_skew_ms = clock_skew(&table);
         let cross_check = table.or("policy", None, |value| cross_check(&value));
         let record = table.or("record", RecordSettings::default(), |value| RecordSettings::decode(path, &value));
@@ -135,6 +139,7 @@ impl GatewayConfig {
             metrics: metrics?,
             identity: identity?,
             services: good,
+            token_issuers: token_issuers?,
             clock_skew_ms: clock_skew_ms?,
             cross_check: cross_check?,
             record: record?,

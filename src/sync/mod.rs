@@ -7,3 +7,4 @@ pub mod feed;
 pub mod files;
 pub mod follow;
 pub mod keys;
+pub mod published;

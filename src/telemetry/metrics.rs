@@ -11,6 +11,7 @@ use prometheus::{Encoder, TextEncoder};
 
 use super::counters::{Counter, Histogram, ServiceCounters, WorkerCounters};
 use super::feed::FeedStatus;
+use super::issuer::IssuerStatus;
 use crate::types::{Reason, Revision};
 
 /// All metrics of the process.
@@ -20,6 +21,7 @@ pub struct Metrics {
     services: Mutex<BTreeMap<Arc<str>, PerWorker>>,
     state: Mutex<Option<StateInfo>>,
     feed: OnceLock<Arc<FeedStatus>>,
+    issuers: OnceLock<Vec<Arc<IssuerStatus>>>,
     reloads: AtomicU64,
     reloads_failed: AtomicU64,
     loaded_at_ms: AtomicI64,
@@ -70,6 +72,11 @@ impl Metrics {
         let _ = self.feed.set(status);
     }
 
+    /// Notes whose tokens count, beside our own.
+    pub fn trusts(&self, issuers: Vec<Arc<IssuerStatus>>) {
+        let _ = self.issuers.set(issuers);
+    }
+
     /// Counts a reload.
     pub fn reloaded(&self, good: bool) {
         let counter = if good { &self.reloads } else { &self.reloads_failed };
@@ -83,6 +90,7 @@ impl Metrics {
         families.extend(self.worker_families());
         families.extend(self.state_families());
         families.extend(self.feed.get().into_iter().flat_map(|status| feed_families(status)));
+        families.extend(issuer_families(self.issuers.get().map_or(&[], Vec::as_slice)));
         families.retain(|family| !family.get_metric().is_empty());
         let mut page = Vec::with_capacity(16 * 1024);
         match TextEncoder::new().encode(&families, &mut page) {
@@ -260,6 +268,21 @@ fn feed_families(status: &FeedStatus) -> Vec<MetricFamily> {
         total("portcullis_feed_unreadable_records_total", "Records that could not be read and count as refusing.", &status.unreadable),
         total("portcullis_disk_copy_failures_total", "Disk copies refused, or given up.", &status.disk_copy_failures),
     ]
+}
+
+/// How the keys of identity providers are doing.
+fn issuer_families(issuers: &[Arc<IssuerStatus>]) -> Vec<MetricFamily> {
+    let mut fetches = family("portcullis_issuer_key_fetches_total", "Fetches of the keys of token issuers.", MetricType::COUNTER);
+    let help = "When the keys of a token issuer last came; 0 for never. Alarm on its age.";
+    let mut last = family("portcullis_issuer_keys_timestamp_seconds", help, MetricType::GAUGE);
+    for status in issuers {
+        for (result, counter) in [("fetched", &status.fetched), ("failed", &status.failed)] {
+            fetches.mut_metric().push(count(&[("issuer", &status.issuer), ("result", result)], counter.get()));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are exact in a double")]
+        last.mut_metric().push(gauge(&[("issuer", &status.issuer)], status.last_ms() as f64 / 1e3));
+    }
+    vec![fetches, last]
 }
 
 fn family(name: &str, help: &str, kind: MetricType) -> MetricFamily {
