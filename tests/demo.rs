@@ -28,5 +28,8 @@ mod recover;
 #[path = "demo/routes.rs"]
 mod routes;
 #[cfg(test)]
+#[path = "demo/temporary.rs"]
+mod temporary;
+#[cfg(test)]
 #[path = "demo/tokens.rs"]
 mod tokens;

@@ -99,7 +99,7 @@ fn signature<'v>(
     // Its user's record is gone or cannot be read.
     let user = view.snapshot.user(key.user).ok_or(Denial::new(Reason::OwnerInactive))?;
     facts.user = Some(user);
-    facts.authentication = AuthenticationType::AuthenticationKey;
+    facts.authentication = key.authentication();
     if presented.auth_token.is_some() {
         return Err(Denial::with(
             Reason::SessionTokenInvalid,

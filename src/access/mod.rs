@@ -103,7 +103,7 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
     let Some((key, user)) = authenticate::authenticate(view, service, request, now, facts)? else {
         return Ok(Outcome::Needs(Need::SignedBody { bytes_max: service.body_bytes_max.min(SIGNED_BODY_BYTES_MAX) }));
     };
-    credential::check(&view.snapshot, (key, user), facts.client_address, now)?;
+    credential::check(&view.snapshot, (key, user), operation.as_ref().map(|(operation, _)| *operation), facts.client_address, now)?;
     facts.credential_usable = true;
 
     let (operation, parameters) = operation.ok_or(Denial::new(Reason::NoActionDefinition))?;

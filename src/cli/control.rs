@@ -13,8 +13,9 @@ use tokio::sync::watch;
 use super::Ended;
 use super::gateway::{Signal, Signals};
 use super::key_file;
-use crate::config::{ControlConfig, Files, NamedSecret, Secrets};
+use crate::config::{ControlConfig, Files, NamedSecret, Passcodes, Secrets};
 use crate::control::api::{self, Api, Escalation};
+use crate::control::delivery::Delivery;
 use crate::control::feed::{self, Feed, Timing};
 use crate::control::{Names, Recovery, Store, bootstrap, recover};
 use crate::gateway::system_time;
@@ -199,6 +200,8 @@ pub(super) struct Configured {
     sealing_key: SealingKey,
     identity_key: Secret,
     feed_key: Secret,
+    /// Where passcodes go by a web hook.
+    webhook_key: Option<Secret>,
 }
 
 impl Configured {
@@ -209,13 +212,28 @@ impl Configured {
             let secrets = Secrets::new(&files, Some(&config.sealing_key), config.loopback_only(), &report);
             let open = |named: &NamedSecret, owner: &str| secrets.open(&named.secret, owner, &named.source, named.span, &report);
             let (identity_key, feed_key) = (open(&config.api_identity_key, "upstream/iam"), open(&config.feed_credential, "feed"));
+            let webhook_key = match &config.passcodes {
+                Passcodes::Webhook { credential, .. } => open(credential, "webhook").map(Some),
+                Passcodes::None | Passcodes::Outbox(_) => Some(None),
+            };
             let sealing_key = secrets.into_sealing_key()?;
-            Some(Self { sealing_key, identity_key: identity_key?, feed_key: feed_key?, config })
+            Some(Self { sealing_key, identity_key: identity_key?, feed_key: feed_key?, webhook_key: webhook_key?, config })
         });
         if !report.diagnostics().is_empty() {
             write!(err, "{report}")?;
         }
         Ok(configured)
+    }
+
+    /// How passcodes reach people.
+    fn delivery(&self) -> Delivery {
+        match (&self.config.passcodes, &self.webhook_key) {
+            (Passcodes::Outbox(folder), _) => Delivery::Outbox(folder.clone()),
+            (Passcodes::Webhook { address, path, .. }, Some(credential)) => {
+                Delivery::Webhook { address: *address, path: path.clone(), credential: credential.clone() }
+            }
+            (Passcodes::None | Passcodes::Webhook { .. }, _) => Delivery::None,
+        }
     }
 
     /// Opens the store.
@@ -281,7 +299,11 @@ async fn administer(configured: Configured, stopped: watch::Receiver<bool>, read
         feed::Options { key: SigningKey::new(&configured.feed_key), spool_folder, wall_clock: system_time, timing: Timing::default() };
     let api_options = api::Options {
         identity_keys: vec![identity_key],
-        endpoints: configured.config.endpoints.clone(),
+        means: api::Means {
+            endpoints: configured.config.endpoints.clone(),
+            delivery: configured.delivery(),
+            single_addresses: configured.config.single_addresses(),
+        },
         escalation: if configured.config.refuse_escalation { Escalation::Refuse } else { Escalation::Warn },
         clock: system_time,
     };

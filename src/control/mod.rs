@@ -4,6 +4,7 @@
 //! services' requests, and answers nobody whom a gateway has not vouched for.
 
 pub mod api;
+pub mod delivery;
 pub mod feed;
 pub(crate) mod random;
 pub(crate) mod service;

@@ -16,7 +16,7 @@ use super::world::{World, WorldBuilder};
 use crate::authn::sigv4;
 use crate::policy::{Catalogue, Owner, Policy, ResourcePolicy};
 use crate::source::{Cursor, Report, SecretRef, Source, yaml};
-use crate::types::{AccountId, GroupId, Offering, PolicyId, Revision, SealingKey, UserId};
+use crate::types::{AccountId, GroupId, KeyMethod, Offering, PolicyId, Revision, SealingKey, UserId};
 
 /// A record that could not be read, and why. Says nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,19 +214,13 @@ impl Roster {
                 match opened {
                     Ok(secret) => {
                         let secret = sigv4::Key::new(&secret);
-                        let (user, enabled, expires_at) = (key.user, key.enabled, key.expires_at);
-                        snapshot.keys.insert(key.id, Arc::new(AccessKey { user, secret, enabled, expires_at }));
+                        let (user, enabled, expires_at, parent) = (key.user, key.enabled, key.expires_at, key.parent);
+                        snapshot.keys.insert(key.id, Arc::new(AccessKey { user, secret, enabled, expires_at, parent }));
                     }
                     Err(why) => self.put_unreadable(RecordKey::AccessKey(key.id), why),
                 }
             }
-            Record::KeySecurity { user, allowed_addresses } => self.allow(
-                user,
-                match allowed_addresses {
-                    None => Allowlist::NotUsed,
-                    Some(networks) => Allowlist::Enabled(Box::new(networks.into_iter().collect())),
-                },
-            ),
+            Record::KeySecurity { user, method, allowed_addresses } => self.secure(user, method, allowed_addresses.into()),
             Record::Definition { service, document } => {
                 self.definitions.insert(service, document.into());
                 self.world_is_old = true;
@@ -256,7 +250,7 @@ impl Roster {
                 self.uncompiled_attached.insert(srn.clone());
                 self.attached.insert(srn, None);
             }
-            RecordKey::KeySecurity(user) => self.allow(user, Allowlist::Enabled(Box::new(std::iter::empty().collect()))),
+            RecordKey::KeySecurity(user) => self.secure(user, KeyMethod::Any, Allowlist::nobody()),
             key @ (RecordKey::User(_) | RecordKey::AccessKey(_) | RecordKey::Definition(_) | RecordKey::TokenKey(_)) => self.delete(key),
         }
     }
@@ -290,7 +284,7 @@ impl Roster {
             RecordKey::AccessKey(key) => {
                 self.snapshot.keys.remove(&key);
             }
-            RecordKey::KeySecurity(user) => self.allow(user, Allowlist::NotUsed),
+            RecordKey::KeySecurity(user) => self.secure(user, KeyMethod::Any, Allowlist::NotUsed),
             RecordKey::Definition(service) => {
                 self.definitions.remove(&service);
                 self.world_is_old = true;
@@ -316,8 +310,8 @@ impl Roster {
         }
     }
 
-    fn allow(&mut self, user: UserId, allowlist: Allowlist) {
-        self.change_user(user, |holds| holds.allowed_addresses = allowlist);
+    fn secure(&mut self, user: UserId, method: KeyMethod, allowlist: Allowlist) {
+        self.change_user(user, |holds| (holds.key_method, holds.allowed_addresses) = (method, allowlist));
     }
 
     /// Changes what a user holds, whether or not there is a record of the user.

@@ -102,7 +102,7 @@ async fn a_token_begets_no_token() {
         assert_eq!(code, "Forbidden");
         detail
     };
-    for kind in ["ApiToken", "ConsoleLogin", "TemporaryKey", "authenticationkey", ""] {
+    for kind in ["ApiToken", "ConsoleLogin", "apitoken", "authenticationkey", ""] {
         let request = Request::signed(&admin, kind, "POST", TOKENS, NOW_MS, "identity key of the only gateway").body(Some(json!({})));
         assert_eq!(refused(control.send(request).await), UNSIGNED, "{kind}");
     }

@@ -145,6 +145,7 @@ fn user_rows(things: &Things) -> Vec<Row> {
 
     row("GET /v1/access-keys", "/v1/access-keys".into(), None, None);
     row("POST /v1/access-keys", "/v1/access-keys".into(), Some(json!({"access_key_type": "PERMANENT"})), None);
+    row("POST /v1/access-keys/send-otp", "/v1/access-keys/send-otp".into(), Some(json!({"locale": "en_US", "method": "EMAIL"})), None);
     row("DELETE /v1/access-keys/bulk", "/v1/access-keys/bulk".into(), Some(json!({"ids": [own_key]})), Some(404));
     row("GET /v1/access-keys/{access_key_id}", format!("/v1/access-keys/{own_key}"), None, Some(404));
     row("PUT /v1/access-keys/{access_key_id}", format!("/v1/access-keys/{own_key}"), Some(json!({"is_enabled": false})), Some(404));

@@ -184,6 +184,7 @@ fn control_config(addresses: &Addresses) -> String {
     format!(
         "# Written by `portcullis demo` at every start; copy it to change it.\n\
          store: {{path: portcullis.db}}\n\
+         passcodes: {{outbox: outbox}}\n\
          sealing_key: {{file: sealing.key}}\n\
          api:\n  address: {}\n  identity_key: {{file: control.key}}\n\
          feed:\n  address: {}\n  credential: {{file: feed.key}}\n\

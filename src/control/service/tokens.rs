@@ -67,8 +67,7 @@ pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Tim
     let access_key = caller.access_key.ok_or(ServiceError::NoToken("the access key that signed the request is not in use any more"))?;
     let mut write = store.write().await?;
     let snapshot = store.snapshot();
-    let usable =
-        snapshot.key(access_key).filter(|key| key.user == caller.user && key.enabled && key.expires_at.is_none_or(|end| now < end));
+    let usable = snapshot.key(access_key).filter(|key| key.user == caller.user && snapshot.usable(key, now).is_ok());
     let (Some(key), Some(user)) = (usable, snapshot.user(caller.user)) else {
         return Err(ServiceError::NoToken("the access key that signed the request is not in use any more"));
     };

@@ -13,7 +13,7 @@ use crate::control::store::connection::Connection;
 use crate::control::store::select::Page;
 use crate::control::store::tags::{self, Tag, Tagged};
 use crate::control::store::users::{self, Fields, Filter, Named, NewPassword, Profile, User};
-use crate::control::store::{Store, StoreError, Write, groups, policies, settings};
+use crate::control::store::{Store, StoreError, Write, groups, passcodes, policies, settings};
 use crate::snapshot::wire::{self, Identity, Record, RecordKey};
 use crate::source::{Cursor, Value};
 use crate::types::{AccountId, GroupId, PolicyId, Timestamp, UserId};
@@ -389,6 +389,7 @@ async fn remove(write: &mut Write, caller: &Caller, profile: Profile) -> Result<
         write.delete(RecordKey::KeySecurity(id));
     }
     tags::remove(write, Tagged { kind: WHAT, id: &id.to_string() }).await?;
+    passcodes::delete_of(write, id).await?;
     users::delete(write, id).await?;
     write.delete(RecordKey::User(id));
     let resource = srn(write.store(), account, WHAT, id);
