@@ -25,6 +25,9 @@ mod ports;
 #[path = "demo/recover.rs"]
 mod recover;
 #[cfg(test)]
+#[path = "demo/revocation.rs"]
+mod revocation;
+#[cfg(test)]
 #[path = "demo/routes.rs"]
 mod routes;
 #[cfg(test)]

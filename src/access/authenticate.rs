@@ -142,6 +142,10 @@ fn verify_token<'v>(
     if *claims.subject != *user.principal.srn || claims.account != user.principal.account {
         return Err(invalid());
     }
+    // Both are sequences of this epoch, or the second one is older.
+    if claims.sequence < user.holds.tokens_valid_from {
+        return Err(Denial::with(Reason::TokenInvalid, "the user's tokens were ended after it was issued"));
+    }
     facts.user = Some(user);
     facts.authentication = AuthenticationType::ApiToken;
     Ok((access_key, user))

@@ -311,6 +311,7 @@ impl<'r> Builder<'r> {
                 policies: distinct(held.users.remove(id)),
                 allowed_addresses,
                 key_method,
+                tokens_valid_from: 0,
             };
             users.insert(*id, Arc::new(User { holds, ..User::new(user, &self.offering) }));
         }

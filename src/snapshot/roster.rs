@@ -225,6 +225,7 @@ impl Roster {
                 self.definitions.insert(service, document.into());
                 self.world_is_old = true;
             }
+            Record::TokensValidFrom { user, sequence } => self.change_user(user, |holds| holds.tokens_valid_from = sequence),
             Record::TokenKey(wire::TokenKey { id, public_key, not_after }) => {
                 Arc::make_mut(&mut snapshot.token_keys).insert(id, TokenKey { public_key, not_after });
             }
@@ -251,6 +252,8 @@ impl Roster {
                 self.attached.insert(srn, None);
             }
             RecordKey::KeySecurity(user) => self.secure(user, KeyMethod::Any, Allowlist::nobody()),
+            // Which of them were ended is not known.
+            RecordKey::TokensValidFrom(user) => self.change_user(user, |holds| holds.tokens_valid_from = u64::MAX),
             key @ (RecordKey::User(_) | RecordKey::AccessKey(_) | RecordKey::Definition(_) | RecordKey::TokenKey(_)) => self.delete(key),
         }
     }
@@ -289,6 +292,7 @@ impl Roster {
                 self.definitions.remove(&service);
                 self.world_is_old = true;
             }
+            RecordKey::TokensValidFrom(user) => self.change_user(user, |holds| holds.tokens_valid_from = 0),
             RecordKey::TokenKey(key) => {
                 Arc::make_mut(&mut self.snapshot.token_keys).remove(&key);
             }

@@ -80,6 +80,8 @@ pub struct Holdings {
     pub allowed_addresses: Allowlist,
     /// Which kind of key they may use.
     pub key_method: KeyMethod,
+    /// From which sequence of the store on their tokens count; 0 where none was ever ended.
+    pub tokens_valid_from: u64,
 }
 
 /// A group: what it gives to its members.

@@ -230,6 +230,9 @@ pub(super) static ROUTES: &[Route] = &[
     ),
     // Tokens.
     route(Method::POST, "/portcullis/v1/tokens", "iam:CreateToken", Create, &[], |call| Box::pin(tokens::create(call))),
+    route(Method::DELETE, "/portcullis/v1/users/{user_id}/tokens", "iam:DeleteUserTokens", Permission, &[USER], |call| {
+        Box::pin(tokens::end_all(call))
+    }),
 ];
 
 const fn route(

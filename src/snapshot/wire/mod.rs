@@ -218,6 +218,13 @@ pub enum Record {
     },
     /// A key that tokens are signed with. Only feeds have these: nobody issues tokens in file mode.
     TokenKey(TokenKey),
+    /// From when on tokens of a user count. Only feeds have these.
+    TokensValidFrom {
+        /// The user.
+        user: UserId,
+        /// The store's sequence: tokens issued before it are refused.
+        sequence: u64,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -358,6 +365,7 @@ pub fn read_json(text: &str) -> Result<Record, String> {
     let record = match kind(&node) {
         Some("definition") => definition_record(&cursor),
         Some("token_key") => TokenKey::decode(&cursor).map(Record::TokenKey),
+        Some("tokens_valid_from") => tokens_valid_from(&cursor),
         Some(_) | None => Record::decode(&cursor),
     };
     let first = || report.diagnostics().into_iter().next().map_or_else(|| "not a record".to_owned(), |first| first.message);
@@ -379,6 +387,15 @@ fn definition_record(cursor: &Cursor<'_>) -> Option<Record> {
     let document = table.required("document", "write `document:` and the YAML text", |value| value.string());
     table.finish()?;
     Some(Record::Definition { service: service?, document: document? })
+}
+
+fn tokens_valid_from(cursor: &Cursor<'_>) -> Option<Record> {
+    let table = cursor.table()?;
+    let _ = table.take("kind");
+    let user = table.required("user", USER_HINT, id(USER_HINT));
+    let sequence = table.required("sequence", "write the sequence of a revision", |value| value.integer(1..=u64::MAX, "commits"));
+    table.finish()?;
+    Some(Record::TokensValidFrom { user: user?, sequence: sequence? })
 }
 
 impl TokenKey {

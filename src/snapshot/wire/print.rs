@@ -52,6 +52,9 @@ impl Record {
                 with(value, "authentication_method", Some(method).filter(|method| **method != KeyMethod::Any).map(|method| method.as_str()))
             }
             Self::Definition { service, document } => json!({"kind": "definition", "service": service, "document": document}),
+            Self::TokensValidFrom { user, sequence } => {
+                json!({"kind": "tokens_valid_from", "user": user.to_string(), "sequence": sequence})
+            }
             Self::TokenKey(key) => {
                 let value = json!({"kind": "token_key", "id": key.id.to_string(), "public_key": key.public_key.to_string()});
                 with(value, "not_after", key.not_after)
