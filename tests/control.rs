@@ -39,6 +39,9 @@ mod settings;
 #[path = "control/store.rs"]
 mod store;
 #[cfg(test)]
+#[path = "control/temporary.rs"]
+mod temporary;
+#[cfg(test)]
 #[path = "control/tokens.rs"]
 mod tokens;
 #[cfg(test)]

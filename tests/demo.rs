@@ -25,8 +25,14 @@ mod ports;
 #[path = "demo/recover.rs"]
 mod recover;
 #[cfg(test)]
+#[path = "demo/revocation.rs"]
+mod revocation;
+#[cfg(test)]
 #[path = "demo/routes.rs"]
 mod routes;
+#[cfg(test)]
+#[path = "demo/temporary.rs"]
+mod temporary;
 #[cfg(test)]
 #[path = "demo/tokens.rs"]
 mod tokens;

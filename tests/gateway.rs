@@ -77,6 +77,9 @@ mod signatures;
 #[path = "gateway/streaming.rs"]
 mod streaming;
 #[cfg(test)]
+#[path = "gateway/temporary.rs"]
+mod temporary;
+#[cfg(test)]
 #[path = "gateway/tenants.rs"]
 mod tenants;
 #[cfg(test)]

@@ -102,7 +102,7 @@ fn signature<'v>(
     // Its user's record is gone or cannot be read.
     let user = view.snapshot.user(key.user).ok_or(Denial::new(Reason::OwnerInactive))?;
     facts.user = Some(user);
-    facts.authentication = AuthenticationType::AuthenticationKey;
+    facts.authentication = key.authentication();
     if presented.auth_token.is_some() {
         return Err(Denial::with(
             Reason::SessionTokenInvalid,
@@ -137,6 +137,10 @@ fn verify_token<'v>(
     let access_key = snapshot.key(claims.access_key).filter(|key| key.user == claims.user).ok_or_else(invalid)?;
     if *claims.subject != *user.principal.srn || claims.account != user.principal.account {
         return Err(invalid());
+    }
+    // Both are sequences of this epoch, or the second one is older.
+    if claims.sequence < user.holds.tokens_valid_from {
+        return Err(Denial::with(Reason::TokenInvalid, "the user's tokens were ended after it was issued"));
     }
     facts.user = Some(user);
     facts.authentication = AuthenticationType::ApiToken;

@@ -3,28 +3,39 @@
 use std::net::IpAddr;
 
 use super::decision::Denial;
-use crate::snapshot::{AccessKey, Allowlist, Snapshot, User};
+use crate::snapshot::{AccessKey, Authentication, Operation, Snapshot, Unusable, User};
 use crate::types::{Reason, Timestamp};
 
-/// Checks the key's state, its owner's, and the allowlist.
+/// Checks the key's state, its owner's, which kind of key the owner's setting permits, and the allowlist.
 pub(super) fn check(
     snapshot: &Snapshot,
     (key, user): (&AccessKey, &User),
+    operation: Option<&Operation>,
     client_address: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<(), Denial> {
-    if !key.enabled {
-        return Err(Denial::new(Reason::CredentialDisabled));
-    }
-    if key.expires_at.is_some_and(|end| now >= end) {
-        return Err(Denial::new(Reason::CredentialExpired));
-    }
+    snapshot.usable(key, now).map_err(|fault| match fault {
+        Unusable::Disabled => Denial::new(Reason::CredentialDisabled),
+        Unusable::Expired => Denial::new(Reason::CredentialExpired),
+        Unusable::ParentGone => Denial::with(Reason::CredentialDisabled, "the access key that this temporary key was made with is gone"),
+        Unusable::ParentDisabled => {
+            Denial::with(Reason::CredentialDisabled, "the access key that this temporary key was made with is disabled")
+        }
+        Unusable::ParentExpired => {
+            Denial::with(Reason::CredentialExpired, "the access key that this temporary key was made with has expired")
+        }
+    })?;
     if !snapshot.is_active(user) {
         return Err(Denial::new(Reason::OwnerInactive));
     }
-    let address_allowed = match &user.holds.allowed_addresses {
-        Allowlist::NotUsed => true,
-        Allowlist::Enabled(networks) => client_address.is_some_and(|address| networks.contains(address)),
-    };
-    if address_allowed { Ok(()) } else { Err(Denial::new(Reason::KeyAddressRefused)) }
+    let any_key = operation.is_some_and(|operation| operation.authentication == Authentication::AnyKey);
+    if !any_key && !user.holds.key_method.permits(key.is_temporary()) {
+        let detail = if key.is_temporary() {
+            "the owner's key security setting permits authentication keys, not temporary keys"
+        } else {
+            "the owner's key security setting permits temporary keys only; this key may ask for a passcode and make one with it"
+        };
+        return Err(Denial::with(Reason::MethodNotPermitted, detail));
+    }
+    if user.holds.allowed_addresses.contains(client_address) { Ok(()) } else { Err(Denial::new(Reason::KeyAddressRefused)) }
 }

@@ -36,7 +36,7 @@ pub use sets::Sets;
 
 use authorize::Missing;
 
-use crate::snapshot::{Authentication, Snapshot, User};
+use crate::snapshot::{Authentication, Operation, Snapshot, User};
 use crate::types::{AuthenticationType, Path, Reason, Timestamp};
 
 /// Most bytes of a body that is kept for somebody who is not authenticated yet, whatever a service allows for those who are.
@@ -96,19 +96,19 @@ pub fn identify<'v>(view: &'v View, request: &Request<'_>, now: Timestamp) -> Re
     let mut facts = Facts { client_address: client_address::find(request), ..Facts::default() };
     let service = view.services.find(request.host).ok_or(Denial::new(Reason::UnknownHost))?.service;
     facts.service = Some(service);
-    Ok(caller(view, service, request, now, &mut facts)?.map(|_| facts))
+    Ok(caller(view, (service, None), request, now, &mut facts)?.map(|_| facts))
 }
 
-/// Stages 6 and 7.
+/// Stages 6 and 7, for an operation of a service.
 fn caller<'v>(
     view: &'v View,
-    service: &Service,
+    (service, operation): (&Service, Option<&Operation>),
     request: &Request<'_>,
     now: Timestamp,
     facts: &mut Facts<'v>,
 ) -> Result<Option<&'v User>, Denial> {
     let Some((key, user)) = authenticate::authenticate(view, service, request, now, facts)? else { return Ok(None) };
-    credential::check(&view.snapshot, (key, user), facts.client_address, now)?;
+    credential::check(&view.snapshot, (key, user), operation, facts.client_address, now)?;
     facts.credential_usable = true;
     Ok(Some(user))
 }
@@ -132,7 +132,7 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
         return Ok(Outcome::Allowed);
     }
 
-    let Some(user) = caller(view, service, request, now, facts)? else {
+    let Some(user) = caller(view, (service, operation.as_ref().map(|(operation, _)| *operation)), request, now, facts)? else {
         return Ok(Outcome::Needs(Need::SignedBody { bytes_max: service.body_bytes_max.min(SIGNED_BODY_BYTES_MAX) }));
     };
     let (operation, parameters) = operation.ok_or(Denial::new(Reason::NoActionDefinition))?;

@@ -13,10 +13,11 @@ use tokio::sync::watch;
 use super::Ended;
 use super::gateway::{Signal, Signals};
 use super::key_file;
-use crate::config::{ControlConfig, Files, NamedSecret, Secrets};
+use crate::config::{ControlConfig, Files, NamedSecret, Passcodes, Secrets};
 use crate::control::api::{self, Api, Escalation};
+use crate::control::delivery::Delivery;
 use crate::control::feed::{self, Feed, Timing};
-use crate::control::{Names, Recovery, Store, bootstrap, recover};
+use crate::control::{Names, Recovery, Store, bootstrap, issue_token, recover};
 use crate::gateway::system_time;
 use crate::source::Report;
 use crate::telemetry;
@@ -199,6 +200,8 @@ pub(super) struct Configured {
     sealing_key: SealingKey,
     identity_key: Secret,
     feed_key: Secret,
+    /// Where passcodes go by a web hook.
+    webhook_key: Option<Secret>,
 }
 
 impl Configured {
@@ -209,13 +212,28 @@ impl Configured {
             let secrets = Secrets::new(&files, Some(&config.sealing_key), config.loopback_only(), &report);
             let open = |named: &NamedSecret, owner: &str| secrets.open(&named.secret, owner, &named.source, named.span, &report);
             let (identity_key, feed_key) = (open(&config.api_identity_key, "upstream/iam"), open(&config.feed_credential, "feed"));
+            let webhook_key = match &config.passcodes {
+                Passcodes::Webhook { credential, .. } => open(credential, "webhook").map(Some),
+                Passcodes::None | Passcodes::Outbox(_) => Some(None),
+            };
             let sealing_key = secrets.into_sealing_key()?;
-            Some(Self { sealing_key, identity_key: identity_key?, feed_key: feed_key?, config })
+            Some(Self { sealing_key, identity_key: identity_key?, feed_key: feed_key?, webhook_key: webhook_key?, config })
         });
         if !report.diagnostics().is_empty() {
             write!(err, "{report}")?;
         }
         Ok(configured)
+    }
+
+    /// How passcodes reach people.
+    fn delivery(&self) -> Delivery {
+        match (&self.config.passcodes, &self.webhook_key) {
+            (Passcodes::Outbox(folder), _) => Delivery::Outbox(folder.clone()),
+            (Passcodes::Webhook { address, path, .. }, Some(credential)) => {
+                Delivery::Webhook { address: *address, path: path.clone(), credential: credential.clone() }
+            }
+            (Passcodes::None | Passcodes::Webhook { .. }, _) => Delivery::None,
+        }
     }
 
     /// Opens the store.
@@ -233,6 +251,8 @@ pub(super) struct Administration {
     api: SocketAddr,
     feed: SocketAddr,
     revision: Revision,
+    store: Store,
+    runtime: tokio::runtime::Handle,
 }
 
 impl Administration {
@@ -248,13 +268,18 @@ impl Administration {
         };
         let thread = std::thread::Builder::new().name("control".to_owned()).spawn(run)?;
         match started.recv() {
-            Ok((api, feed, revision)) => Ok(Some(Self { stop, thread, api, feed, revision })),
+            Ok(Ready { api, feed, revision, store, runtime }) => Ok(Some(Self { stop, thread, api, feed, revision, store, runtime })),
             // It has ended before it was ready.
             Err(_) => match thread.join() {
                 Ok(Err(error)) => Err(error),
                 Ok(Ok(())) | Err(_) => anyhow::bail!("the control plane ended before it was ready"),
             },
         }
+    }
+
+    /// Issues a token for an access key; `None` when the key is not in use.
+    pub(super) fn issue_token(&self, access_key: AccessKeyId) -> anyhow::Result<Option<Secret>> {
+        Ok(self.runtime.block_on(issue_token(&self.store, access_key, system_time()))?)
     }
 
     /// Lets open requests finish, and ends.
@@ -268,12 +293,19 @@ impl Administration {
     }
 }
 
-type Ready = (SocketAddr, SocketAddr, Revision);
+/// What is known once it runs.
+struct Ready {
+    api: SocketAddr,
+    feed: SocketAddr,
+    revision: Revision,
+    store: Store,
+    runtime: tokio::runtime::Handle,
+}
 
 async fn administer(configured: Configured, stopped: watch::Receiver<bool>, ready: &mpsc::Sender<Ready>) -> anyhow::Result<()> {
     let listen = async |address: SocketAddr| TcpListener::bind(address).await.with_context(|| format!("cannot listen on `{address}`"));
     let (api_socket, feed_socket) = (listen(configured.config.api_address).await?, listen(configured.config.feed_address).await?);
-    let addresses = (api_socket.local_addr()?, feed_socket.local_addr()?);
+    let (api, feed_address) = (api_socket.local_addr()?, feed_socket.local_addr()?);
     let identity_key = SigningKey::new(&configured.identity_key);
     let spool_folder =
         configured.config.store.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
@@ -281,7 +313,11 @@ async fn administer(configured: Configured, stopped: watch::Receiver<bool>, read
         feed::Options { key: SigningKey::new(&configured.feed_key), spool_folder, wall_clock: system_time, timing: Timing::default() };
     let api_options = api::Options {
         identity_keys: vec![identity_key],
-        endpoints: configured.config.endpoints.clone(),
+        means: api::Means {
+            endpoints: configured.config.endpoints.clone(),
+            delivery: configured.delivery(),
+            single_addresses: configured.config.single_addresses(),
+        },
         escalation: if configured.config.refuse_escalation { Escalation::Refuse } else { Escalation::Warn },
         clock: system_time,
     };
@@ -289,7 +325,8 @@ async fn administer(configured: Configured, stopped: watch::Receiver<bool>, read
     let served = Api::new(store.clone(), api_options).await?;
     let feed = Feed::new(store.clone(), feed_options);
     let revision = store.revision(*store.head().borrow());
-    let _ = ready.send((addresses.0, addresses.1, revision));
+    let runtime = tokio::runtime::Handle::current();
+    let _ = ready.send(Ready { api, feed: feed_address, revision, store: store.clone(), runtime });
     let feeding = tokio::spawn(feed.serve(feed_socket, stopped.clone()));
     api::serve(served, api_socket, stopped).await;
     feeding.await.context("the feed")?;

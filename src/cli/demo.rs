@@ -16,7 +16,7 @@ use super::gateway::{Running, Signal, Signals};
 use crate::control::{Names, bootstrap};
 use crate::gateway::system_time;
 use crate::telemetry;
-use files::Files;
+use files::{Files, TOKENS};
 
 /// How long the gateway may take to hear of everything at start.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -90,10 +90,16 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Writ
     if !running.is_loaded_within(START_PATIENCE) {
         bail!("the gateway has heard nothing from the control plane in {} s", START_PATIENCE.as_secs());
     }
-    match first {
-        Some(first) => files.write_environment(&arguments.addresses, &runtime.block_on(people::invite(*gateway, first))?)?,
-        None => files.renew_environment(&arguments.addresses)?,
+    if let Some(first) = first {
+        files.write_environment(&arguments.addresses, &runtime.block_on(people::invite(*gateway, first))?)?;
     }
+    // Tokens end some hours later, so each start issues new ones; a key that was removed has none.
+    let mut tokens = Vec::new();
+    for name in TOKENS {
+        let token = files.access_key(name)?.map(|key| administration.issue_token(key)).transpose()?.flatten();
+        tokens.extend(token.map(|token| (name, token)));
+    }
+    files.renew_environment(&arguments.addresses, &tokens)?;
     write!(out, "{}", files.invitation(&running.summary())?)?;
     out.flush()?;
     while runtime.block_on(signals.next()) == Signal::Reload {

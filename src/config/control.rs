@@ -33,6 +33,28 @@ pub struct ControlConfig {
     pub refuse_escalation: bool,
     /// The answer to `GET /v1/endpoints`.
     pub endpoints: Vec<Endpoint>,
+    /// How passcodes reach people.
+    pub passcodes: Passcodes,
+    /// The region that this control plane works in; empty where there is none.
+    pub region: String,
+}
+
+/// How passcodes reach people.
+#[derive(Debug, Clone)]
+pub enum Passcodes {
+    /// They do not.
+    None,
+    /// As files in this folder.
+    Outbox(PathBuf),
+    /// By a program on this machine.
+    Webhook {
+        /// Where it listens.
+        address: SocketAddr,
+        /// The path there.
+        path: String,
+        /// What it knows us by.
+        credential: NamedSecret,
+    },
 }
 
 /// A secret and where it is named.
@@ -92,10 +114,7 @@ impl ControlConfig {
             table.required(key, hint, |value| {
                 let section = value.table()?;
                 let address = section.required("address", hint, |value| socket_address(&value, &mut sockets));
-                let secret = section.required(secret, hint, |value| {
-                    let secret = SecretRef::decode(&value)?;
-                    Some(NamedSecret { secret, source: value.source().clone(), span: value.node().span })
-                });
+                let secret = section.required(secret, hint, |value| NamedSecret::decode(&value));
                 section.finish()?;
                 Some((address?, secret?))
             })
@@ -104,6 +123,8 @@ impl ControlConfig {
         let feed = listener("feed", "credential", "write `feed: {address: 127.0.0.1:8082, credential: {file: feed.key}}`");
         let refuse_escalation = table.or("escalation", true, |value| value.one_of(&[("refuse", true), ("warn", false)]));
         let endpoints = table.or("endpoints", Vec::new(), |value| endpoints(&value));
+        let passcodes = table.or("passcodes", Passcodes::None, |value| Passcodes::decode(path, &value));
+        let region = table.or("region", String::new(), |value| value.string());
         table.finish()?;
         let ((api_address, api_identity_key), (feed_address, feed_credential)) = (api?, feed?);
         Some(Self {
@@ -116,13 +137,77 @@ impl ControlConfig {
             feed_credential,
             refuse_escalation: refuse_escalation?,
             endpoints: endpoints?,
+            passcodes: passcodes?,
+            region: region?,
         })
+    }
+
+    /// Whether the allowlists of keys take single addresses only (seed 003, L1392: the region South Korea, kr-south).
+    #[must_use]
+    pub fn single_addresses(&self) -> bool {
+        self.region.starts_with("kr-south")
     }
 
     /// Whether nobody but this machine can reach the listeners.
     #[must_use]
     pub fn loopback_only(&self) -> bool {
         self.api_address.ip().is_loopback() && self.feed_address.ip().is_loopback()
+    }
+}
+
+impl NamedSecret {
+    fn decode(value: &Cursor<'_>) -> Option<Self> {
+        let secret = SecretRef::decode(value)?;
+        Some(Self { secret, source: value.source().clone(), span: value.node().span })
+    }
+}
+
+impl Passcodes {
+    fn decode(path: &Path, cursor: &Cursor<'_>) -> Option<Self> {
+        let hint = "write `{outbox: FOLDER}`, or `{webhook: {url: \"http://127.0.0.1:9000/passcodes\", credential: {file: webhook.key}}}`";
+        let table = cursor.clone().advised(hint).table()?;
+        let outbox = table.optional("outbox", |value| value.string());
+        let webhook = table.optional("webhook", |value| {
+            let table = value.table()?;
+            let url = table.required("url", "write `url: \"http://127.0.0.1:9000/passcodes\"`", |value| webhook_url(&value));
+            let credential = table.required("credential", "write `credential: {file: webhook.key}`", |value| NamedSecret::decode(&value));
+            table.finish()?;
+            let (address, path) = url?;
+            Some(Self::Webhook { address, path, credential: credential? })
+        });
+        table.finish()?;
+        match (outbox?, webhook?) {
+            (Some(folder), None) => Some(Self::Outbox(beside(path, &folder))),
+            (None, Some(webhook)) => Some(webhook),
+            (None, None) | (Some(_), Some(_)) => {
+                cursor.error_hint("one way to send passcodes should stand here", hint);
+                None
+            }
+        }
+    }
+}
+
+/// SECURITY: a passcode is not sent in clear to another machine.
+fn webhook_url(cursor: &Cursor<'_>) -> Option<(SocketAddr, String)> {
+    let text = cursor.string()?;
+    let parts = text.strip_prefix("http://").and_then(|rest| {
+        let at = rest.find('/').unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(at)?;
+        let path = if path.is_empty() { "/" } else { path };
+        let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        Some((authority.parse::<SocketAddr>().ok()?, path.to_owned())).filter(|_| plain)
+    });
+    let hint = "write the loopback address, port and path of a program on this machine, such as `http://127.0.0.1:9000/passcodes`";
+    match parts {
+        Some((address, path)) if address.ip().is_loopback() && address.port() != 0 => Some((address, path)),
+        Some((address, _)) => {
+            cursor.error_hint(format!("passcodes would leave this machine in clear, for `{address}`"), hint);
+            None
+        }
+        None => {
+            cursor.error_hint(format!("`{text}` is no URL of a web hook"), hint);
+            None
+        }
     }
 }
 

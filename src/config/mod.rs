@@ -14,7 +14,7 @@ pub mod secrets;
 pub mod service;
 pub mod sigv4;
 
-pub use control::{ControlConfig, Endpoint, NamedSecret};
+pub use control::{ControlConfig, Endpoint, NamedSecret, Passcodes};
 pub use files::Files;
 pub use gateway::{GatewayConfig, Remains};
 pub use identity::{FeedIdentity, FileIdentity, Identity};

@@ -4,12 +4,13 @@
 //! services' requests, and answers nobody whom a gateway has not vouched for.
 
 pub mod api;
+pub mod delivery;
 pub mod feed;
 pub(crate) mod random;
 pub(crate) mod service;
 pub mod store;
 
-use crate::types::Timestamp;
+use crate::types::{AccessKeyId, Secret, Timestamp};
 pub use service::bootstrap::{FirstKey, Names};
 pub use service::recover::{RecoverError, Recovered, Recovery};
 pub use store::{Store, StoreError};
@@ -29,6 +30,14 @@ pub async fn bootstrap(store: &Store, names: Names<'_>, now: Timestamp) -> Resul
 /// When the store fails; nothing was written then.
 pub async fn found_account(store: &Store, names: Names<'_>, now: Timestamp) -> Result<FirstKey, StoreError> {
     service::bootstrap::found_account(store, names, now).await
+}
+
+/// Issues a token for an access key to whoever has the store itself; `None` when the key is not in use.
+///
+/// # Errors
+/// When the store fails; no token was issued then.
+pub async fn issue_token(store: &Store, access_key: AccessKeyId, now: Timestamp) -> Result<Option<Secret>, StoreError> {
+    service::tokens::issue(store, access_key, now).await
 }
 
 /// Lets somebody in who is locked out: active, as their account is, from everywhere, and with a new key if that is asked for.

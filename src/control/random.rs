@@ -24,6 +24,21 @@ pub(crate) fn token_seed() -> Result<Secret, NoRandom> {
     Ok(Secret::new(seed.as_slice()))
 }
 
+/// A passcode of so many random digits, each as likely as any other.
+pub(crate) fn digits<const N: usize>() -> Result<Secret, NoRandom> {
+    let mut text = Zeroizing::new([b'0'; N]);
+    for digit in text.iter_mut() {
+        *digit = loop {
+            let [byte] = bytes()?;
+            // 250 is the largest multiple of ten that a byte holds.
+            if byte < 250 {
+                break b'0' + byte % 10;
+            }
+        };
+    }
+    Ok(Secret::new(text.as_slice()))
+}
+
 /// A new secret of an access key: 122 random bits in the form of a UUID (wire-formats 1.2).
 pub(crate) fn secret() -> Result<Secret, NoRandom> {
     let mut drawn = Zeroizing::new([0; 16]);

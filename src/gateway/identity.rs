@@ -37,7 +37,7 @@ pub(super) fn add(parts: &mut Parts, facts: &Facts<'_>, key: &SigningKey, client
         account,
         authentication_type: kind,
         access_key: access_key.as_ref().map_or("", |key| key.as_str()),
-        mfa: "false",
+        mfa: if kind == AuthenticationType::TemporaryKey.as_str() { "true" } else { "false" },
         address: &address,
         request_id,
         time: std::str::from_utf8(&time).unwrap_or_default(),

@@ -14,10 +14,12 @@ use super::world::WorldBuilder;
 use crate::authn::sigv4;
 use crate::policy::{Attachment, Catalogue, Owner, Policy, ResourcePolicy};
 use crate::source::{Report, Source};
-use crate::types::{AccessKeyId, AccountId, GroupId, Offering, PolicyId, Revision, Secret, UserId};
+use crate::types::{AccessKeyId, AccountId, GroupId, KeyMethod, Network, Offering, PolicyId, Revision, Secret, UserId};
 
 /// Most access keys of one user (seed 003, L1301).
 const KEYS_PER_USER_MAX: usize = 2;
+/// Most temporary keys made with one key (seed 003, L1304).
+const CHILDREN_PER_KEY_MAX: usize = 5;
 
 /// Collects records, then builds. Records may come in any order.
 pub struct Builder<'r> {
@@ -32,7 +34,7 @@ pub struct Builder<'r> {
     keys: Kept<AccessKeyId, (wire::AccessKey, Secret)>,
     memberships: Vec<(GroupId, UserId, Place)>,
     attachments: Vec<(PolicyId, Identity, Place)>,
-    key_security: Kept<UserId, Allowlist>,
+    key_security: Kept<UserId, (KeyMethod, Allowlist)>,
     unread: Unread,
 }
 
@@ -130,12 +132,8 @@ impl<'r> Builder<'r> {
     }
 
     /// Adds a user's key security settings.
-    pub fn key_security(&mut self, user: UserId, allowed: Option<Vec<crate::types::Network>>, place: Place) {
-        let allowlist = match allowed {
-            None => Allowlist::NotUsed,
-            Some(networks) => Allowlist::Enabled(Box::new(networks.into_iter().collect())),
-        };
-        keep(self.report, &mut self.key_security, "key security setting of user", user, allowlist, place);
+    pub fn key_security(&mut self, user: UserId, method: KeyMethod, allowed: Option<Vec<Network>>, place: Place) {
+        keep(self.report, &mut self.key_security, "key security setting of user", user, (method, allowed.into()), place);
     }
 
     /// Builds the snapshot; `None` when any record had an error.
@@ -307,10 +305,13 @@ impl<'r> Builder<'r> {
             if user.root {
                 roots.entry(user.account).or_default().push((id.to_string(), place));
             }
+            let (key_method, allowed_addresses) = self.key_security.get(id).map(|(setting, _)| setting.clone()).unwrap_or_default();
             let holds = Holdings {
                 groups: distinct(held.memberships.remove(id)),
                 policies: distinct(held.users.remove(id)),
-                allowed_addresses: self.key_security.get(id).map_or(Allowlist::NotUsed, |(allowlist, _)| allowlist.clone()),
+                allowed_addresses,
+                key_method,
+                tokens_valid_from: 0,
             };
             users.insert(*id, Arc::new(User { holds, ..User::new(user, &self.offering) }));
         }
@@ -321,18 +322,42 @@ impl<'r> Builder<'r> {
     fn compile_keys(&self) -> Shards<AccessKeyId, Arc<AccessKey>> {
         let mut keys = Shards::default();
         let mut per_user: HashMap<UserId, Vec<(String, &Place)>> = HashMap::new();
+        let mut per_parent: HashMap<AccessKeyId, Vec<(String, &Place)>> = HashMap::new();
         for (id, ((key, secret), place)) in &self.keys {
             if !self.exists(&self.users, key.user, "user", place) {
                 continue;
             }
-            per_user.entry(key.user).or_default().push((id.to_string(), place));
+            match key.parent {
+                None => per_user.entry(key.user).or_default().push((id.to_string(), place)),
+                Some(parent) if self.is_parent(parent, key.user, place) => {
+                    per_parent.entry(parent).or_default().push((id.to_string(), place));
+                }
+                Some(_) => continue,
+            }
             let secret = sigv4::Key::new(secret);
-            let (user, enabled, expires_at) = (key.user, key.enabled, key.expires_at);
-            keys.insert(*id, Arc::new(AccessKey { user, secret, enabled, expires_at }));
+            let (user, enabled, expires_at, parent) = (key.user, key.enabled, key.expires_at, key.parent);
+            keys.insert(*id, Arc::new(AccessKey { user, secret, enabled, expires_at, parent }));
         }
         let message = format!("the user has {KEYS_PER_USER_MAX} access keys already");
         self.surplus(per_user, KEYS_PER_USER_MAX, &message, "remove a key that is no longer used");
+        let message = format!("the key has {CHILDREN_PER_KEY_MAX} temporary keys already");
+        self.surplus(per_parent, CHILDREN_PER_KEY_MAX, &message, "remove a temporary key that is no longer used");
         keys
+    }
+
+    /// Whether a temporary key of the user may have been made with this one.
+    fn is_parent(&self, parent: AccessKeyId, user: UserId, place: &Place) -> bool {
+        if !self.exists(&self.keys, parent, "access_key", place) {
+            return false;
+        }
+        let Some(((found, _), _)) = self.keys.get(&parent) else { return false };
+        let message = match (found.parent, found.user == user) {
+            (None, true) => return true,
+            (Some(_), _) => "the key is a temporary one itself",
+            (None, false) => "the key belongs to another user",
+        };
+        self.error(&self.place_of(place, &parent.to_string()), message, "write the permanent key of the same user");
+        false
     }
 }
 

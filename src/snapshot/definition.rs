@@ -14,6 +14,9 @@ use crate::types::Path;
 pub enum Authentication {
     /// A credential is required.
     Required,
+    /// A credential is required, and either kind of access key will do whatever its owner's security setting says: how else would
+    /// somebody get a temporary key who may use nothing else?
+    AnyKey,
     /// A public route; the service's configuration must list it as well.
     None,
 }

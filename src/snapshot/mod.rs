@@ -24,5 +24,5 @@ pub use build::Builder;
 pub use definition::{Authentication, Decide, Operation, ResourceTemplate, ServiceDefinition};
 pub use roster::{Roster, Unreadable};
 pub use routes::Routes;
-pub use view::{AccessKey, Allowlist, Group, Holdings, Link, Policies, Snapshot, TokenKey, User};
+pub use view::{AccessKey, Allowlist, Group, Holdings, Link, Policies, Snapshot, TokenKey, Unusable, User};
 pub use world::Sources;

@@ -16,7 +16,7 @@ use super::world::{World, WorldBuilder};
 use crate::authn::sigv4;
 use crate::policy::{Catalogue, Owner, Policy, ResourcePolicy};
 use crate::source::{Cursor, Report, SecretRef, Source, yaml};
-use crate::types::{AccountId, GroupId, Offering, PolicyId, Revision, SealingKey, UserId};
+use crate::types::{AccountId, GroupId, KeyMethod, Offering, PolicyId, Revision, SealingKey, UserId};
 
 /// A record that could not be read, and why. Says nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,23 +214,18 @@ impl Roster {
                 match opened {
                     Ok(secret) => {
                         let secret = sigv4::Key::new(&secret);
-                        let (user, enabled, expires_at) = (key.user, key.enabled, key.expires_at);
-                        snapshot.keys.insert(key.id, Arc::new(AccessKey { user, secret, enabled, expires_at }));
+                        let (user, enabled, expires_at, parent) = (key.user, key.enabled, key.expires_at, key.parent);
+                        snapshot.keys.insert(key.id, Arc::new(AccessKey { user, secret, enabled, expires_at, parent }));
                     }
                     Err(why) => self.put_unreadable(RecordKey::AccessKey(key.id), why),
                 }
             }
-            Record::KeySecurity { user, allowed_addresses } => self.allow(
-                user,
-                match allowed_addresses {
-                    None => Allowlist::NotUsed,
-                    Some(networks) => Allowlist::Enabled(Box::new(networks.into_iter().collect())),
-                },
-            ),
+            Record::KeySecurity { user, method, allowed_addresses } => self.secure(user, method, allowed_addresses.into()),
             Record::Definition { service, document } => {
                 self.definitions.insert(service, document.into());
                 self.world_is_old = true;
             }
+            Record::TokensValidFrom { user, sequence } => self.change_user(user, |holds| holds.tokens_valid_from = sequence),
             Record::TokenKey(wire::TokenKey { id, public_key, not_after }) => {
                 Arc::make_mut(&mut snapshot.token_keys).insert(id, TokenKey { public_key, not_after });
             }
@@ -256,7 +251,9 @@ impl Roster {
                 self.uncompiled_attached.insert(srn.clone());
                 self.attached.insert(srn, None);
             }
-            RecordKey::KeySecurity(user) => self.allow(user, Allowlist::Enabled(Box::new(std::iter::empty().collect()))),
+            RecordKey::KeySecurity(user) => self.secure(user, KeyMethod::Any, Allowlist::nobody()),
+            // Which of them were ended is not known.
+            RecordKey::TokensValidFrom(user) => self.change_user(user, |holds| holds.tokens_valid_from = u64::MAX),
             key @ (RecordKey::User(_) | RecordKey::AccessKey(_) | RecordKey::Definition(_) | RecordKey::TokenKey(_)) => self.delete(key),
         }
     }
@@ -290,11 +287,12 @@ impl Roster {
             RecordKey::AccessKey(key) => {
                 self.snapshot.keys.remove(&key);
             }
-            RecordKey::KeySecurity(user) => self.allow(user, Allowlist::NotUsed),
+            RecordKey::KeySecurity(user) => self.secure(user, KeyMethod::Any, Allowlist::NotUsed),
             RecordKey::Definition(service) => {
                 self.definitions.remove(&service);
                 self.world_is_old = true;
             }
+            RecordKey::TokensValidFrom(user) => self.change_user(user, |holds| holds.tokens_valid_from = 0),
             RecordKey::TokenKey(key) => {
                 Arc::make_mut(&mut self.snapshot.token_keys).remove(&key);
             }
@@ -316,8 +314,8 @@ impl Roster {
         }
     }
 
-    fn allow(&mut self, user: UserId, allowlist: Allowlist) {
-        self.change_user(user, |holds| holds.allowed_addresses = allowlist);
+    fn secure(&mut self, user: UserId, method: KeyMethod, allowlist: Allowlist) {
+        self.change_user(user, |holds| (holds.key_method, holds.allowed_addresses) = (method, allowlist));
     }
 
     /// Changes what a user holds, whether or not there is a record of the user.

@@ -218,7 +218,11 @@ impl<'r> WorldBuilder<'r> {
             method: method.method.clone(),
             template: Arc::clone(template),
             action,
-            authentication: if method.public { Authentication::None } else { Authentication::Required },
+            authentication: match (method.public, method.any_key) {
+                (true, _) => Authentication::None,
+                (false, true) => Authentication::AnyKey,
+                (false, false) => Authentication::Required,
+            },
             decide: if method.backend_decides { Decide::Backend } else { Decide::Gateway },
             needs_body: in_resources || account.needs_body() || region.needs_body(),
             parameters: path.names.iter().map(|name| Box::from(*name)).collect(),

@@ -174,13 +174,13 @@ fn add_records(builder: &mut Builder<'_>, document: &Node, loader: &Loader<'_>) 
     }
 }
 
-/// Notes what may be referred to and could not be read. Nobody refers to memberships, attachments or keys.
+/// Notes what may be referred to and could not be read. Nobody refers to memberships, attachments or settings.
 fn note_unread(builder: &mut Builder<'_>, record: &Node) {
     let text = |name: &str| match record.get(name).map(|value| &value.value) {
         Some(Value::String(text) | Value::Number(text)) => Some(&**text),
         Some(_) | None => None,
     };
-    if matches!(text("kind"), Some("membership" | "resource_policy" | "attachment" | "key_security" | "access_key")) {
+    if matches!(text("kind"), Some("membership" | "resource_policy" | "attachment" | "key_security")) {
         return;
     }
     // The id as it was meant: others may spell it rightly.
@@ -195,14 +195,15 @@ fn add_record(builder: &mut Builder<'_>, record: Record, place: Place, loader: &
         Record::Group(group) => builder.group(group, place),
         Record::Membership { group, user } => builder.membership(group, user, place),
         Record::Attachment { policy, to } => builder.attachment(policy, to, place),
-        Record::KeySecurity { user, allowed_addresses } => builder.key_security(user, allowed_addresses, place),
+        Record::KeySecurity { user, method, allowed_addresses } => builder.key_security(user, method, allowed_addresses, place),
         // Not kinds that files know.
-        Record::Definition { .. } | Record::TokenKey(_) => {}
+        Record::Definition { .. } | Record::TokenKey(_) | Record::TokensValidFrom { .. } => {}
         Record::AccessKey(key) => {
             let owner = key.seal_owner();
             let Some(secrets) = loader.secrets else { return };
-            if let Some(secret) = secrets.open(&key.secret, &owner, &place.source, key.secret_span, loader.report) {
-                builder.access_key(key, secret, place);
+            match secrets.open(&key.secret, &owner, &place.source, key.secret_span, loader.report) {
+                Some(secret) => builder.access_key(key, secret, place),
+                None => builder.unread_record(Some(&key.id.to_string())),
             }
         }
         Record::ResourcePolicy(policy) => match document(&policy.document, &policy.resource, &place, loader) {

@@ -21,7 +21,7 @@ pub use action::ActionName;
 pub use id::{AccessKeyId, AccountId, GroupId, IdError, PolicyId, RequestId, TokenId, TokenKeyId, UserId};
 pub use network::{Network, NetworkError, NetworkSet};
 pub use path::{Path, PathError};
-pub use principal::{AuthenticationType, Principal, PrincipalKind};
+pub use principal::{AuthenticationType, KeyMethod, Principal, PrincipalKind};
 pub use reason::Reason;
 pub use revision::Revision;
 pub use sealed::{SealError, SealingKey};

@@ -9,6 +9,8 @@ use super::{AccountId, UserId};
 pub enum AuthenticationType {
     /// A permanent access key.
     AuthenticationKey,
+    /// A temporary key, which was made with a permanent one and a passcode.
+    TemporaryKey,
     /// A token that was asked for with an access key.
     ApiToken,
     /// Nobody: a public route.
@@ -21,8 +23,46 @@ impl AuthenticationType {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AuthenticationKey => "AuthenticationKey",
+            Self::TemporaryKey => "TemporaryKey",
             Self::ApiToken => "ApiToken",
             Self::Anonymous => "Anonymous",
+        }
+    }
+}
+
+/// Which kind of access key a user's security setting lets pass (seed 003, L1377 to L1381).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum KeyMethod {
+    /// Nobody has set it: both kinds.
+    #[default]
+    Any,
+    /// Permanent keys.
+    AuthenticationKey,
+    /// Temporary keys; permanent ones only make them.
+    TemporaryKey,
+}
+
+impl KeyMethod {
+    /// Every method.
+    pub const ALL: [Self; 3] = [Self::Any, Self::AuthenticationKey, Self::TemporaryKey];
+
+    /// The word in settings and records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "Any",
+            Self::AuthenticationKey => "AuthenticationKey",
+            Self::TemporaryKey => "TemporaryKey",
+        }
+    }
+
+    /// Whether a key passes, by whether it is temporary.
+    #[must_use]
+    pub const fn permits(self, temporary: bool) -> bool {
+        match self {
+            Self::Any => true,
+            Self::AuthenticationKey => !temporary,
+            Self::TemporaryKey => temporary,
         }
     }
 }

@@ -54,7 +54,7 @@ reasons! {
         "this very request was already accepted once; sign it anew";
     /// 401
     TokenInvalid = "token_invalid",
-        "the token was not issued by the control plane that this gateway follows, was changed, or its access key is gone; get a new one";
+        "the token was not issued by the control plane that this gateway follows, was changed or ended, or its access key is gone; get a new one";
     /// 401
     TokenExpired = "token_expired", "the token has expired; get a new one";
     /// 401

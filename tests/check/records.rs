@@ -75,6 +75,21 @@ fn three_keys_of_one_user() {
 }
 
 #[test]
+fn temporary_keys_of_no_key_of_another_user_of_a_temporary_one_and_too_many() {
+    let key = |digit: char, parent: &str| {
+        format!(
+            "- kind: access_key\n  id: e000000000000000000000000000001{digit}\n  user: b0000000000000000000000000000001\n  secret: {{file: ../secrets/ada.secret}}\n  parent: {parent}\n"
+        )
+    };
+    let ada = "e0000000000000000000000000000001";
+    let mut keys: Vec<String> = ('1'..='6').map(|digit| key(digit, ada)).collect();
+    keys.push(key('7', "e0000000000000000000000000000009"));
+    keys.push(key('8', "e0000000000000000000000000000002"));
+    keys.push(key('9', "e0000000000000000000000000000011"));
+    assert_text!(Copy::new().append(PEOPLE, &keys.concat()).refused());
+}
+
+#[test]
 fn an_attachment_and_a_membership_across_accounts() {
     let copy = Copy::new().edit(POLICIES, "  group: c0000000000000000000000000000001", "  user: b0000000000000000000000000000002");
     let copy = copy.edit(

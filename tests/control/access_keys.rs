@@ -118,7 +118,8 @@ async fn bodies_about_keys_are_checked() {
     let control = Control::start().await;
     let root = control.root();
     for (name, body) in [
-        ("temporary", json!({"access_key_type": "TEMPORARY", "parent_access_key_id": "a", "passcode": "123456", "duration": "PT1H"})),
+        ("temporary", json!({"access_key_type": "TEMPORARY", "parent_access_key_id": "a", "passcode": "1234567", "duration": "1 hour"})),
+        ("temporary_and_no_more", json!({"access_key_type": "TEMPORARY", "passcode": 123456, "duration": "P366D"})),
         ("permanent_and_passcode", json!({"access_key_type": "PERMANENT", "passcode": "123456", "duration": "PT1H", "x": 1})),
         ("no_type", json!({"acces_key_type": "PERMANENT"})),
     ] {

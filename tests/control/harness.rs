@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use portcullis::authn::assertion::Assertion;
 use portcullis::config::Endpoint;
-use portcullis::control::api::{Api, Escalation, Options, serve};
+use portcullis::control::api::{Api, Escalation, Means, Options, serve};
+use portcullis::control::delivery::Delivery;
 use portcullis::control::{FirstKey, Names, Store, bootstrap, found_account};
 use portcullis::types::{SealingKey, Secret, SigningKey, Timestamp};
 use serde_json::Value as Json;
@@ -65,13 +66,23 @@ impl Control {
     }
 
     async fn serve(folder: TempDir, store: Store, first: FirstKey) -> Self {
+        Self::serve_with(folder, store, first, false).await
+    }
+
+    /// The same where the rules of the region want single addresses.
+    pub(crate) async fn in_kr_south(self) -> Self {
+        let Self { store, first, folder, stop, serving, .. } = self;
+        stop.send(true).unwrap();
+        serving.await.unwrap();
+        Self::serve_with(folder, store, first, true).await
+    }
+
+    async fn serve_with(folder: TempDir, store: Store, first: FirstKey, single_addresses: bool) -> Self {
         let key = SigningKey::new(&Secret::new(IDENTITY_KEY.as_bytes()));
-        let api = Api::new(
-            store.clone(),
-            Options { identity_keys: vec![key], endpoints: endpoints(), escalation: Escalation::Refuse, clock: now },
-        )
-        .await
-        .unwrap();
+        let delivery = Delivery::Outbox(folder.path().join("outbox"));
+        let means = Means { endpoints: endpoints(), delivery, single_addresses };
+        let api =
+            Api::new(store.clone(), Options { identity_keys: vec![key], means, escalation: Escalation::Refuse, clock: now }).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
@@ -107,6 +118,19 @@ impl Control {
     pub(crate) fn admin(&self) -> Who {
         let admin = Who::new(&self.first.account.to_string(), &self.first.administrator.to_string());
         Who { key: self.first.access_key.to_string(), ..admin }
+    }
+
+    /// What was sent to a user last.
+    pub(crate) fn sent(&self, user: &str) -> Json {
+        serde_json::from_slice(&std::fs::read(self.folder.path().join("outbox").join(format!("{user}.json"))).unwrap()).unwrap()
+    }
+
+    /// Changes the database past the API.
+    pub(crate) async fn execute(&self, sql: &'static str) -> u64 {
+        let mut writer = sqlx::SqliteConnection::connect(self.database().to_str().unwrap()).await.unwrap();
+        let done = sqlx::query(sql).execute(&mut writer).await.unwrap().rows_affected();
+        writer.close().await.unwrap();
+        done
     }
 
     /// A new user of the operator's account, who has no rights.

@@ -27,7 +27,7 @@ async fn key_security_is_set_shown_and_fed() {
     let user = control.first.administrator.to_string();
     let (target, key) = (format!("/portcullis/v1/users/{user}/key-security"), format!("key_security/{user}"));
     let mut expected = json!({
-        "allowed_addresses": [], "allowlist_enabled": false, "authentication_method": "AuthenticationKey", "modified_at": null,
+        "allowed_addresses": [], "allowlist_enabled": false, "authentication_method": "Any", "modified_at": null,
         "modified_by": null, "user_id": user, "warnings": [],
     });
     assert_eq!(control.call(&root, "GET", &target, None).await.json(200), expected);
@@ -37,6 +37,7 @@ async fn key_security_is_set_shown_and_fed() {
         "authentication_method": "AuthenticationKey", "allowlist_enabled": true, "allowed_addresses": ["10.1.2.3/8", "2001:db8::1"],
     });
     let set = control.call(&root, "PUT", &target, Some(body)).await;
+    expected["authentication_method"] = json!("AuthenticationKey");
     expected["allowlist_enabled"] = json!(true);
     expected["allowed_addresses"] = json!(["10.0.0.0/8", "2001:db8::1"]);
     expected["modified_at"] = json!(NOW);
@@ -123,7 +124,7 @@ async fn lists_of_addresses_are_checked() {
     let console = format!("/portcullis/v1/users/{user}/console-access");
     let account = format!("/portcullis/v1/accounts/{}/console-access", root.account);
     let bad = json!({
-        "authentication_method": "TemporaryKey", "allowlist_enabled": "yes",
+        "authentication_method": "Password", "allowlist_enabled": "yes",
         "allowed_addresses": ["010.0.0.1", "10.0.0.0/33", "::ffff:10.0.0.1", 7, "10.0.0.1", "10.0.0.1/32"], "addresses": [],
     });
     insta::assert_debug_snapshot!("a_list", details(&control.call(&root, "PUT", &keys, Some(bad)).await));
@@ -162,4 +163,40 @@ async fn settings_of_another_account_do_not_exist() {
     let target = format!("/portcullis/v1/users/{}/key-security", control.first.administrator);
     let guest = control.guest().await;
     assert_eq!(control.call(&guest, "PUT", &target, list(true, json!(["10.0.0.1"]))).await.error(403).0, "Forbidden");
+}
+
+#[tokio::test]
+async fn the_kind_of_key_is_set_fed_and_kept_until_another_is_named() {
+    let control = Control::start().await;
+    let root = control.root();
+    let user = control.first.administrator.to_string();
+    let (target, key) = (format!("/portcullis/v1/users/{user}/key-security"), format!("key_security/{user}"));
+    for method in ["TemporaryKey", "AuthenticationKey", "Any"] {
+        let body = json!({"authentication_method": method, "allowlist_enabled": false, "allowed_addresses": []});
+        assert_eq!(control.call(&root, "PUT", &target, Some(body)).await.json(200)["authentication_method"], json!(method));
+        // What is not named stays.
+        assert_eq!(
+            control.call(&root, "PUT", &target, list(true, json!(["10.0.0.1"]))).await.json(200)["authentication_method"],
+            json!(method)
+        );
+        assert_eq!(control.call(&root, "GET", &target, None).await.json(200)["authentication_method"], json!(method));
+        let fed = record(&control, &key).await.unwrap();
+        assert_eq!(fed.get("authentication_method"), Some(&json!(method)).filter(|_| method != "Any"));
+    }
+    let audit = control.call(&root, "GET", "/portcullis/v1/audit", None).await.json(200);
+    let methods = |entry: &Json| (entry["before"]["authentication_method"].clone(), entry["after"]["authentication_method"].clone());
+    assert_eq!(methods(&audit["entries"][1]), (json!("AuthenticationKey"), json!("Any")));
+}
+
+#[tokio::test]
+async fn where_the_region_wants_it_keys_are_allowed_from_single_addresses_only() {
+    let control = Control::start().await.in_kr_south().await;
+    let root = control.root();
+    let user = format!("/portcullis/v1/users/{}", control.first.administrator);
+    let (keys, console) = (format!("{user}/key-security"), format!("{user}/console-access"));
+    let answer = control.call(&root, "PUT", &keys, list(true, json!(["10.0.0.0/8", "203.0.113.9"]))).await;
+    assert_eq!(details(&answer), ["`allowed_addresses[0]`: `10.0.0.0/8` is a network; write one address such as 192.0.2.1"]);
+    for (target, addresses) in [(&keys, json!(["203.0.113.9", "10.0.0.1/32"])), (&keys, json!([])), (&console, json!(["10.0.0.0/8"]))] {
+        assert_eq!(control.call(&root, "PUT", target, list(true, addresses)).await.status, 200, "{target}");
+    }
 }

@@ -102,7 +102,7 @@ async fn a_token_begets_no_token() {
         assert_eq!(code, "Forbidden");
         detail
     };
-    for kind in ["ApiToken", "ConsoleLogin", "TemporaryKey", "authenticationkey", ""] {
+    for kind in ["ApiToken", "ConsoleLogin", "apitoken", "authenticationkey", ""] {
         let request = Request::signed(&admin, kind, "POST", TOKENS, NOW_MS, "identity key of the only gateway").body(Some(json!({})));
         assert_eq!(refused(control.send(request).await), UNSIGNED, "{kind}");
     }
@@ -179,4 +179,55 @@ async fn the_key_that_signs_is_made_once_and_only_its_public_half_is_told() {
     let control = control.restarted().await;
     assert_eq!(token_key(&control).await, key);
     claims(&control, &token).await;
+}
+
+/// From which sequence on a user's tokens count, as gateways are told.
+async fn valid_from(control: &Control, user: &str) -> Option<u64> {
+    let key = format!("tokens_valid_from/{user}");
+    let record = control.records().await.into_iter().find(|(known, _)| *known == key)?.1;
+    serde_json::from_str::<Json>(&record).unwrap()["sequence"].as_u64()
+}
+
+#[tokio::test]
+async fn tokens_end_with_a_group_a_password_an_absence_or_on_demand() {
+    let control = Control::start().await;
+    let (root, guest) = (control.root(), control.guest().await);
+    let user = guest.srn.rsplit('/').next().unwrap().to_owned();
+    let one = format!("/v1/accounts/{}/users/{user}", root.account);
+    let group = json!({"name": "operators", "description": null, "user_ids": [user]});
+    let first = control.call(&root, "POST", "/v1/groups", Some(group.clone())).await.json(201)["group"]["id"].clone();
+    let second = json!({"name": "others", "description": null, "user_ids": [user]});
+    let second = control.call(&root, "POST", "/v1/groups", Some(second)).await.json(201)["group"]["id"].clone();
+    assert_eq!(valid_from(&control, &user).await, None);
+    let state = |state: &str| json!({"state": state, "password_reuse_count": 1});
+    for (method, target, body, ends) in [
+        ("DELETE", format!("/v1/groups/{}/members/{user}", first.as_str().unwrap()), None, true),
+        ("DELETE", format!("/v1/groups/{}", second.as_str().unwrap()), None, true),
+        ("PUT", format!("{one}/password"), Some(json!({"password": "Fresh1&Secret"})), true),
+        ("PUT", one.clone(), Some(state("INACTIVE")), true),
+        ("PUT", one.clone(), Some(state("ACTIVE")), false),
+        ("POST", format!("/v1/groups/{}/members", first.as_str().unwrap()), Some(json!({"user_id": user})), false),
+        ("DELETE", format!("/portcullis/v1/users/{user}/tokens"), None, true),
+    ] {
+        let before = valid_from(&control, &user).await;
+        let answer = control.call(&root, method, &target, body).await;
+        assert!(answer.status < 300, "{method} {target}: {}", answer.body);
+        let head = *control.store.head().borrow();
+        assert_eq!(valid_from(&control, &user).await, if ends { Some(head) } else { before }, "{method} {target}");
+    }
+    let audit = control.call(&root, "GET", "/portcullis/v1/audit", None).await.json(200);
+    let entry = &audit["entries"][0];
+    let head = control.store.revision(*control.store.head().borrow()).to_string();
+    assert_eq!((&entry["action"], &entry["after"]), (&json!("iam:DeleteUserTokens"), &json!({ "tokens_valid_from": head })));
+    // Nobody ends root's but root, and nobody those of another account.
+    let roots = format!("/portcullis/v1/users/{}/tokens", control.first.root);
+    assert_eq!(control.call(&control.admin(), "DELETE", &roots, None).await.error(403).0, "Forbidden");
+    assert_eq!(control.call(&control.other_account().await, "DELETE", &roots, None).await.error(404).0, "NotFound");
+    assert_eq!(control.call(&root, "DELETE", &roots, None).await.status, 204);
+    // Who is gone leaves nothing behind.
+    assert_eq!(control.call(&root, "DELETE", &one, None).await.status, 204);
+    assert_eq!(valid_from(&control, &user).await, None);
+    // A token that is issued afterwards is good.
+    let said = claims(&control, &token(&ask(&control, &control.admin(), json!({})).await)).await;
+    assert!(said.sequence >= valid_from(&control, control.first.root.to_string().as_str()).await.unwrap());
 }

@@ -1,5 +1,6 @@
 //! What a newcomer does: start it, paste what it prints, start it again.
 
+use std::collections::HashMap;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -94,6 +95,42 @@ fn the_three_people_may_do_what_the_contract_says() {
     folder.must(&other, "POST", "/v1/groups", Some(&group), 201);
 }
 
+/// What demo.env says, less the tokens, which each start issues anew.
+fn lasting(folder: &Folder) -> HashMap<String, String> {
+    folder.environment().into_iter().filter(|(name, _)| !name.ends_with("_TOKEN")).collect()
+}
+
+#[test]
+fn the_demo_issues_tokens_for_the_administrator_and_the_reader_at_every_start() {
+    let folder = Folder::new();
+    let demo = folder.demo();
+    let group = json!({"name": "operators", "description": null});
+    let call = |who: &str, method: &str, body: Option<&serde_json::Value>| {
+        let token = folder.environment()[&format!("{who}_TOKEN")].clone();
+        let answer = folder.call_with(None, method, "/v1/groups", body, &[format!("X-Auth-Token: {token}")]);
+        (answer.status, answer.header("portcullis-reason").unwrap_or_default().to_owned())
+    };
+    assert_eq!(call("READER", "GET", None), (200, "allow".to_owned()));
+    assert_eq!(call("READER", "POST", Some(&group)), (403, "implicit_deny".to_owned()));
+    assert_eq!(call("ADMIN", "POST", Some(&group)), (201, "allow".to_owned()));
+    assert!(folder.environment().keys().all(|name| name != "OTHER_TOKEN"));
+    let pasted = paste(&format!(
+        ". '{}'; curl -sS -H \"X-Auth-Token: $READER_TOKEN\" \"$PORTCULLIS_URL/v1/groups\"",
+        folder.file("demo.env").display()
+    ));
+    assert!(pasted.contains(r#""count":1"#), "{pasted}");
+
+    // A key that is gone has no token any more.
+    let (admin, before) = (folder.key("ADMIN"), folder.environment());
+    let users = folder.must(&admin, "GET", &format!("/v1/accounts/{}/users?user_name=reader", folder.account()), None, 200);
+    let key = format!("/portcullis/v1/users/{}/access-keys/{}", users.text("/users/0/id"), before["READER_ACCESS_KEY"]);
+    folder.must(&admin, "PUT", &key, Some(&json!({"is_enabled": false})), 200);
+    drop(demo.end());
+    let _again = folder.demo();
+    let after = folder.environment();
+    assert!(!after.contains_key("READER_TOKEN") && after["ADMIN_TOKEN"] != before["ADMIN_TOKEN"]);
+}
+
 #[test]
 fn data_stay_between_starts_and_the_end_is_clean() {
     let folder = Folder::new();
@@ -104,13 +141,13 @@ fn data_stay_between_starts_and_the_end_is_clean() {
         let mode = std::fs::metadata(folder.file(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
-    let environment = folder.environment();
+    let environment = lasting(&folder);
     let (code, log) = demo.end();
     assert_eq!(code, Some(0), "{log}");
     assert!(!log.contains("ERROR") && !log.contains("panicked"), "{log}");
 
     let _again = folder.demo();
-    assert_eq!(folder.environment(), environment);
+    assert_eq!(lasting(&folder), environment);
     let shown = folder.must(&admin, "GET", &format!("/v1/groups/{}", made.text("/group/id")), None, 200);
     assert_eq!(shown.text("/group/name"), "operators");
     let decisions = std::fs::read_to_string(folder.file("decisions.jsonl")).unwrap();
@@ -150,7 +187,7 @@ fn a_second_demo_in_the_same_folder_changes_nothing() {
 fn new_addresses_stand_in_the_environment_and_the_keys_stay() {
     let folder = Folder::new();
     drop(folder.demo().end());
-    let before = folder.environment();
+    let before = lasting(&folder);
     let folder = folder.moved();
     let _demo = folder.demo();
     let mut expected = before;
@@ -161,7 +198,7 @@ fn new_addresses_stand_in_the_environment_and_the_keys_stay() {
     ] {
         assert!(expected.insert(name.to_owned(), url).is_some());
     }
-    assert_eq!(folder.environment(), expected);
+    assert_eq!(lasting(&folder), expected);
     folder.must(&folder.key("ADMIN"), "GET", "/v1/groups", None, 200);
 }
 

@@ -145,6 +145,7 @@ fn user_rows(things: &Things) -> Vec<Row> {
 
     row("GET /v1/access-keys", "/v1/access-keys".into(), None, None);
     row("POST /v1/access-keys", "/v1/access-keys".into(), Some(json!({"access_key_type": "PERMANENT"})), None);
+    row("POST /v1/access-keys/send-otp", "/v1/access-keys/send-otp".into(), Some(json!({"locale": "en_US", "method": "EMAIL"})), None);
     row("DELETE /v1/access-keys/bulk", "/v1/access-keys/bulk".into(), Some(json!({"ids": [own_key]})), Some(404));
     row("GET /v1/access-keys/{access_key_id}", format!("/v1/access-keys/{own_key}"), None, Some(404));
     row("PUT /v1/access-keys/{access_key_id}", format!("/v1/access-keys/{own_key}"), Some(json!({"is_enabled": false})), Some(404));
@@ -181,11 +182,12 @@ fn setting_rows(things: &Things) -> Vec<Row> {
 
 /// Tokens, the log, and what is the operator's.
 fn operator_rows(things: &Things) -> Vec<Row> {
-    let Things { account, .. } = things;
+    let Things { account, user, .. } = things;
     let mut rows = Vec::new();
     let mut row =
         |route: &'static str, path: String, body: Option<Json>, foreign: Option<u16>| rows.push(Row { route, path, body, foreign });
     row("POST /portcullis/v1/tokens", "/portcullis/v1/tokens".into(), Some(json!({})), None);
+    row("DELETE /portcullis/v1/users/{user_id}/tokens", format!("/portcullis/v1/users/{user}/tokens"), None, Some(404));
     row("GET /portcullis/v1/audit", "/portcullis/v1/audit".into(), None, None);
     row("GET /portcullis/v1/revision", "/portcullis/v1/revision".into(), None, None);
     let accounts = "/portcullis/v1/accounts";

@@ -13,7 +13,6 @@ use super::harness::{ACCOUNT, ADMIN, OTHER_ACCOUNT, READER, Setup, World, member
 /// Reasons that nothing in this version can lead to over HTTP. This list only shrinks.
 const NOT_YET: &[Reason] = &[
     Reason::Replayed,
-    Reason::MethodNotPermitted,
     Reason::ConsoleAddressRefused,
     Reason::InvalidPolicy,
     Reason::AttributeUnavailable,
@@ -29,6 +28,7 @@ const DISABLED: Who = Who { key: "d15ab1ed000000000000000000000001", secret: "di
 const EXPIRED: Who = Who { key: "e4b14ed0000000000000000000000001", secret: "expired-secret-00001" };
 const INACTIVE: Who = Who { key: "14ac71fe000000000000000000000001", secret: "inactive-secret-0001" };
 const LISTED: Who = Who { key: "115ed000000000000000000000000001", secret: "listed-secret-000001" };
+const KEYED: Who = Who { key: "3e4ed000000000000000000000000001", secret: "keyed-secret-0000001" };
 const UNKNOWN: Who = Who { key: "0000000000000000000000000000dead", secret: "unknown-secret-00001" };
 const WRONG: Who = Who { key: ADMIN.key, secret: "not-the-secret-of-it" };
 
@@ -79,6 +79,7 @@ fn known_probes() -> Vec<Probe> {
         probe(Reason::CredentialDisabled, 401, None, group.by(&DISABLED)),
         probe(Reason::CredentialExpired, 401, None, group.by(&EXPIRED)),
         probe(Reason::OwnerInactive, 401, None, group.by(&INACTIVE)),
+        probe(Reason::MethodNotPermitted, 403, None, group.by(&KEYED)),
         probe(Reason::KeyAddressRefused, 403, None, group.by(&LISTED)),
         probe(Reason::AccountMismatch, 403, None, group.with(&foreign)),
         probe(Reason::NoActionDefinition, 403, None, Ask::get("/v2/nothing").by(&ADMIN)),
@@ -108,6 +109,8 @@ fn setup(down: &str, slow: &str) -> Setup {
         .key(&INACTIVE, &id('2'), "")
         .user("listed", &LISTED, &id('3'), ACCOUNT)
         .record(&format!("{{kind: key_security, user: {}, allowed_addresses: []}}", id('3')))
+        .user("keyed", &KEYED, &id('4'), ACCOUNT)
+        .record(&format!("{{kind: key_security, user: {}, allowed_addresses: not_used, authentication_method: TemporaryKey}}", id('4')))
 }
 
 /// An address where nobody listens, and one where somebody does but never answers.

@@ -60,6 +60,7 @@ fn records(change: impl Fn(&str, &mut Json) -> bool) -> Vec<Change> {
         json!({"kind": "attachment", "policy": policy, "user": USER}),
         json!({"kind": "token_key", "id": TOKEN_KEY, "public_key": signer(TOKEN_KEY, 1).public_key().to_string()}),
         json!({"kind": "definition", "service": "iam", "document": DEFINITION}),
+        json!({"kind": "tokens_valid_from", "user": USER, "sequence": 3}),
     ];
     let changed = all.into_iter().filter_map(|mut record| {
         let kind = record["kind"].as_str().unwrap().to_owned();
@@ -238,6 +239,9 @@ fn a_token_is_checked_again_with_every_snapshot() {
             EPOCH,
             (401, "token_invalid"),
         ),
+        ("tokens ended after it was issued", with("tokens_valid_from", "sequence", json!(4)), EPOCH, (401, "token_invalid")),
+        ("tokens ended before it was issued", with("tokens_valid_from", "sequence", json!(2)), EPOCH, allowed),
+        ("tokens of another user ended", with("tokens_valid_from", "user", json!(OTHER_USER)), EPOCH, allowed),
         ("another epoch", whole(), EPOCH + 1, (401, "token_invalid")),
     ] {
         follow(&world, &changes, epoch);

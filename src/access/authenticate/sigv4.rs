@@ -11,7 +11,7 @@ use crate::access::request::Request;
 use crate::access::service::{AwsSignatures, Service};
 use crate::authn::sigv4::{self, Credential, Payload, Signed};
 use crate::snapshot::{AccessKey, User};
-use crate::types::{AccessKeyId, AuthenticationType, Reason, Timestamp};
+use crate::types::{AccessKeyId, Reason, Timestamp};
 
 /// What carries the one credential of a request.
 pub(super) enum Carrier<'a> {
@@ -90,7 +90,7 @@ pub(super) fn authenticate<'v>(
     // Its user's record is gone or cannot be read.
     let user = view.snapshot.user(key.user).ok_or(Denial::new(Reason::OwnerInactive))?;
     facts.user = Some(user);
-    facts.authentication = AuthenticationType::AuthenticationKey;
+    facts.authentication = key.authentication();
     if credential.has_session_token {
         let detail = "an `X-Amz-Security-Token` stands beside the signature of a key that has no session";
         return Err(Denial::with(Reason::SessionTokenInvalid, detail));

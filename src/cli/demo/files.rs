@@ -11,9 +11,13 @@ use zeroize::Zeroizing;
 use super::Addresses;
 use super::people::Keys;
 use crate::cli::key_file;
+use crate::types::{AccessKeyId, Secret};
 
 /// The lines of demo.env that are written anew at every start.
 const REWRITTEN: [&str; 4] = ["PORTCULLIS_URL", "PORTCULLIS_CONTROL_URL", "PORTCULLIS_METRICS_URL", "PORTCULLIS_DECISION_LOG"];
+
+/// Whose tokens are in demo.env, written anew at every start.
+pub(super) const TOKENS: [&str; 2] = ["ADMIN", "READER"];
 
 /// How the first line of demo.env begins.
 const TITLE: &str = "# For a shell:";
@@ -96,15 +100,28 @@ impl Files {
         self.replace_environment(addresses, &lines)
     }
 
-    /// Writes demo.env with the addresses of this start, and everything else as it was.
-    pub(super) fn renew_environment(&self, addresses: &Addresses) -> anyhow::Result<()> {
+    /// The access key of ADMIN or READER, if there is one in demo.env.
+    pub(super) fn access_key(&self, who: &str) -> anyhow::Result<Option<AccessKeyId>> {
+        let text = Zeroizing::new(fs::read_to_string(self.environment()).context("cannot read demo.env")?);
+        let name = format!("{who}_ACCESS_KEY");
+        let found = text.lines().filter_map(|line| line.split_once('=')).find(|(known, _)| *known == name);
+        Ok(found.and_then(|(_, key)| key.parse().ok()))
+    }
+
+    /// Writes demo.env with the addresses and tokens of this start, and everything else as it was.
+    pub(super) fn renew_environment(&self, addresses: &Addresses, tokens: &[(&str, Secret)]) -> anyhow::Result<()> {
         let before = Zeroizing::new(fs::read_to_string(self.environment()).context("cannot read demo.env")?);
         let mut lines = Zeroizing::new(String::with_capacity(before.len() + 1));
         for line in before.lines().filter(|line| !line.starts_with(TITLE)) {
-            if !line.split_once('=').is_some_and(|(name, _)| REWRITTEN.contains(&name)) {
+            let is_token = |name: &str| name.strip_suffix("_TOKEN").is_some_and(|who| TOKENS.contains(&who));
+            if !line.split_once('=').is_some_and(|(name, _)| REWRITTEN.contains(&name) || is_token(name)) {
                 lines.push_str(line);
                 lines.push('\n');
             }
+        }
+        for (who, token) in tokens {
+            let token = std::str::from_utf8(token.expose()).context("a token is not text")?;
+            lines.push_str(&format!("{who}_TOKEN={token}\n"));
         }
         self.replace_environment(addresses, &lines)
     }
@@ -184,6 +201,7 @@ fn control_config(addresses: &Addresses) -> String {
     format!(
         "# Written by `portcullis demo` at every start; copy it to change it.\n\
          store: {{path: portcullis.db}}\n\
+         passcodes: {{outbox: outbox}}\n\
          sealing_key: {{file: sealing.key}}\n\
          api:\n  address: {}\n  identity_key: {{file: control.key}}\n\
          feed:\n  address: {}\n  credential: {{file: feed.key}}\n\

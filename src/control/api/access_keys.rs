@@ -6,6 +6,7 @@ use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::query::encoded;
 use crate::control::service::access_keys::{self, Create, Created, LIMIT_HINT, Part, SORT_HINT, Window, decode_bulk, decode_set};
+use crate::control::service::passcodes::{self, Send};
 use crate::control::store::access_keys::AccessKey;
 use crate::types::{AccessKeyId, Timestamp, UserId};
 
@@ -154,6 +155,13 @@ pub(super) async fn list(call: Call) -> Result<Answer, ApiError> {
 
 pub(super) async fn create(call: Call) -> Result<Answer, ApiError> {
     answer_create(&call, call.caller.user).await
+}
+
+/// `POST /v1/access-keys/send-otp`
+pub(super) async fn send_otp(call: Call) -> Result<Answer, ApiError> {
+    let asked = call.decode(Send::decode)?;
+    let accepted = passcodes::send(&call.store, &call.caller, &call.means.delivery, asked, call.now).await?;
+    Ok(Answer::no_content().committed(&accepted))
 }
 
 pub(super) async fn show(call: Call) -> Result<Answer, ApiError> {

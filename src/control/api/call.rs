@@ -8,10 +8,10 @@ use hyper::Response;
 use hyper::header::{ETAG, HeaderName, HeaderValue, IF_MATCH};
 use serde::Serialize;
 
+use super::Means;
 use super::body::{self, Whole};
 use super::error::{self, ApiError};
 use super::query::Query;
-use crate::config::Endpoint;
 use crate::control::service::{Accepted, Caller, Precondition, ServiceError};
 use crate::control::store::Store;
 use crate::source::Cursor;
@@ -23,8 +23,8 @@ const COMMITTED_REVISION: HeaderName = HeaderName::from_static("portcullis-commi
 pub(super) struct Call {
     /// The store.
     pub(super) store: Store,
-    /// Where the services are.
-    pub(super) endpoints: Arc<[Endpoint]>,
+    /// What else the operator has configured.
+    pub(super) means: Arc<Means>,
     /// Who calls.
     pub(super) caller: Caller,
     /// The time of the call.

@@ -39,9 +39,11 @@ fn print(service: &Service) -> String {
         }
         let method = route.method.as_str().to_lowercase();
         let _ = write!(text, "    {method}: {{action: {}, access_level: {}", route.action, route.level);
-        if matches!(route.audience, Audience::Public(_)) {
-            text.push_str(", authentication: none");
-        }
+        text.push_str(match route.audience {
+            Audience::Public(_) => ", authentication: none",
+            Audience::AnyKey(_) => ", authentication: any_key",
+            Audience::Everybody(_) | Audience::Operator(_) => "",
+        });
         for (index, (kind, id)) in route.resources.iter().enumerate() {
             let before = if index == 0 { ", resources: [" } else { ", " };
             let _ = write!(text, "{before}{{\"{kind}\": {{resource_id: \"{id}\"}}}}");

@@ -62,5 +62,5 @@ pub(super) fn versions(endpoints: &[Endpoint]) -> Answer {
 
 pub(super) async fn list(call: Call) -> Result<Answer, ApiError> {
     call.query().finish()?;
-    Ok(Answer::ok(&Endpoints { endpoints: call.endpoints.iter().map(EndpointBody::new).collect() }))
+    Ok(Answer::ok(&Endpoints { endpoints: call.means.endpoints.iter().map(EndpointBody::new).collect() }))
 }

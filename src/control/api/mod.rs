@@ -26,6 +26,7 @@ mod users;
 
 use std::sync::Arc;
 
+use super::delivery::Delivery;
 use super::service::definitions::publish;
 pub use super::service::escalation::Escalation;
 use super::service::tokens::prepare;
@@ -41,17 +42,28 @@ pub struct Api {
     store: Store,
     identity_keys: Vec<SigningKey>,
     router: Router,
-    endpoints: Arc<[Endpoint]>,
+    means: Arc<Means>,
     escalation: Escalation,
     clock: fn() -> Timestamp,
+}
+
+/// What handlers work with beside the store.
+#[derive(Debug)]
+pub struct Means {
+    /// The answer to `GET /v1/endpoints`.
+    pub endpoints: Vec<Endpoint>,
+    /// How passcodes reach people.
+    pub delivery: Delivery,
+    /// Whether the allowlists of keys take single addresses only, as the rules of the region want it.
+    pub single_addresses: bool,
 }
 
 /// What the API of a store needs to know.
 pub struct Options {
     /// The keys that gateways sign with: one for each; more while keys are changed.
     pub identity_keys: Vec<SigningKey>,
-    /// The answer to `GET /v1/endpoints`.
-    pub endpoints: Vec<Endpoint>,
+    /// What handlers work with.
+    pub means: Means,
     /// What happens to a write that gives more than the caller has.
     pub escalation: Escalation,
     /// Where the time comes from.
@@ -75,10 +87,10 @@ impl Api {
     /// # Errors
     /// When the store fails.
     pub async fn new(store: Store, options: Options) -> Result<Arc<Self>, StartError> {
-        let Options { identity_keys, endpoints, escalation, clock } = options;
+        let Options { identity_keys, means, escalation, clock } = options;
         let router = Router::new()?;
         publish(&store, &definitions::print_all(), clock()).await?;
         prepare(&store, clock()).await?;
-        Ok(Arc::new(Self { store, identity_keys, router, endpoints: endpoints.into(), escalation, clock }))
+        Ok(Arc::new(Self { store, identity_keys, router, means: Arc::new(means), escalation, clock }))
     }
 }

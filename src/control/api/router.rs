@@ -26,6 +26,8 @@ pub(super) enum Audience {
     Public(fn(&[Endpoint]) -> Answer),
     /// Every user, in their own account.
     Everybody(Handler),
+    /// The same with either kind of access key, whatever their security setting says; the handler looks at that.
+    AnyKey(Handler),
     /// The people of the operator's account.
     Operator(Handler),
 }
@@ -163,7 +165,10 @@ pub(super) static ROUTES: &[Route] = &[
     }),
     // The caller's own access keys.
     route(Method::GET, "/v1/access-keys", "iam:ListAccessKey", List, &[], |call| Box::pin(access_keys::list(call))),
-    route(Method::POST, "/v1/access-keys", "iam:CreateAccessKey", Create, &[], |call| Box::pin(access_keys::create(call))),
+    any_key(Method::POST, "/v1/access-keys", "iam:CreateAccessKey", Create, |call| Box::pin(access_keys::create(call))),
+    any_key(Method::POST, "/v1/access-keys/send-otp", "iam:SendTemporaryOtpAccessKey", Create, |call| {
+        Box::pin(access_keys::send_otp(call))
+    }),
     route(Method::DELETE, "/v1/access-keys/bulk", "iam:DeleteBulkAccessKey", Delete, &[KEYS], |call| {
         Box::pin(access_keys::delete_bulk(call))
     }),
@@ -225,6 +230,9 @@ pub(super) static ROUTES: &[Route] = &[
     ),
     // Tokens.
     route(Method::POST, "/portcullis/v1/tokens", "iam:CreateToken", Create, &[], |call| Box::pin(tokens::create(call))),
+    route(Method::DELETE, "/portcullis/v1/users/{user_id}/tokens", "iam:DeleteUserTokens", Permission, &[USER], |call| {
+        Box::pin(tokens::end_all(call))
+    }),
 ];
 
 const fn route(
@@ -236,6 +244,11 @@ const fn route(
     handler: Handler,
 ) -> Route {
     Route { method, template, action, level, resources, audience: Audience::Everybody(handler) }
+}
+
+/// A route that leads to a temporary key; test `with_either_kind_of_key_one_gets_only_keys` names all of them.
+const fn any_key(method: Method, template: &'static str, action: &'static str, level: AccessLevel, handler: Handler) -> Route {
+    Route { method, template, action, level, resources: &[], audience: Audience::AnyKey(handler) }
 }
 
 /// A route for the operator's people.
@@ -288,6 +301,13 @@ impl Router {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn with_either_kind_of_key_one_gets_only_keys() {
+        let routes = ROUTES.iter().filter(|route| matches!(route.audience, Audience::AnyKey(_)));
+        let named: Vec<String> = routes.map(|route| format!("{} {}", route.method, route.template)).collect();
+        assert_eq!(named, ["POST /v1/access-keys", "POST /v1/access-keys/send-otp"]);
+    }
 
     #[test]
     fn the_public_routes_are_these() {

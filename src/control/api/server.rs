@@ -124,8 +124,8 @@ impl Api {
     ) -> Result<Answer, ApiError> {
         let (route, parameters) = self.router.find(&parts.method, parts.uri.path())?;
         let (handler, operator_only) = match route.audience {
-            Audience::Public(handler) => return Ok(handler(&self.endpoints)),
-            Audience::Everybody(handler) => (handler, false),
+            Audience::Public(handler) => return Ok(handler(&self.means.endpoints)),
+            Audience::Everybody(handler) | Audience::AnyKey(handler) => (handler, false),
             Audience::Operator(handler) => (handler, true),
         };
         let caller = self.caller(vouched, route.action).await?;
@@ -134,8 +134,8 @@ impl Api {
         }
         let body = body::read(body).await?;
         let query = parts.uri.query().unwrap_or("").to_owned();
-        let (store, endpoints) = (self.store.clone(), Arc::clone(&self.endpoints));
-        handler(Call { store, endpoints, caller, now, parameters, query, headers: parts.headers, body }).await
+        let (store, means) = (self.store.clone(), Arc::clone(&self.means));
+        handler(Call { store, means, caller, now, parameters, query, headers: parts.headers, body }).await
     }
 }
 

@@ -5,12 +5,12 @@ use serde::Serialize;
 use super::call::{Answer, Call};
 use super::error::ApiError;
 use crate::control::service::Accepted;
-use crate::control::service::settings::{self, AUTHENTICATION_METHOD, Set};
-use crate::control::store::settings::Allowlist;
+use crate::control::service::settings::{self, Set};
+use crate::control::store::settings::{Allowlist, KeySecurity};
 use crate::types::{AccountId, UserId};
 
 #[derive(Serialize)]
-struct KeySecurity {
+struct Keys {
     authentication_method: &'static str,
     #[serde(flatten)]
     allowlist: Body,
@@ -54,10 +54,10 @@ fn account(call: &Call) -> Result<AccountId, ApiError> {
     call.id("account", "account_id")
 }
 
-fn keys(call: &Call, user: UserId, allowlist: Allowlist) -> Answer {
+fn keys(call: &Call, user: UserId, KeySecurity { method, allowlist }: KeySecurity) -> Answer {
     let revision = call.revision(allowlist.revision);
     let (user_id, allowlist) = (user.to_string(), Body::new(allowlist));
-    Answer::ok(&KeySecurity { authentication_method: AUTHENTICATION_METHOD, allowlist, user_id }).tagged(revision)
+    Answer::ok(&Keys { authentication_method: method.as_str(), allowlist, user_id }).tagged(revision)
 }
 
 fn console(call: &Call, user: Option<UserId>, allowlist: Allowlist) -> Answer {
@@ -66,21 +66,23 @@ fn console(call: &Call, user: Option<UserId>, allowlist: Allowlist) -> Answer {
     Answer::ok(&ConsoleAccess { account_id, allowlist: Body::new(allowlist), user_id }).tagged(revision)
 }
 
-fn written(accepted: Accepted<Allowlist>, print: impl FnOnce(Allowlist) -> Answer) -> Answer {
-    let (accepted, allowlist) = accepted.split();
-    print(allowlist).committed(&accepted)
+fn written<T>(accepted: Accepted<T>, print: impl FnOnce(T) -> Answer) -> Answer {
+    let (accepted, setting) = accepted.split();
+    print(setting).committed(&accepted)
 }
 
 pub(super) async fn key_security(call: Call) -> Result<Answer, ApiError> {
     let user = user(&call)?;
-    let allowlist = settings::key_security(&call.store, &call.caller, user).await?;
-    Ok(keys(&call, user, allowlist))
+    let security = settings::key_security(&call.store, &call.caller, user).await?;
+    Ok(keys(&call, user, security))
 }
 
 pub(super) async fn set_key_security(call: Call) -> Result<Answer, ApiError> {
-    let (user, set) = (user(&call)?, call.decode(Set::decode_keys)?);
-    let accepted = settings::set_key_security(&call.store, &call.caller, user, set, &call.precondition(), call.now).await?;
-    Ok(written(accepted, |allowlist| keys(&call, user, allowlist)))
+    let single_addresses = call.means.single_addresses;
+    let (user, set) = (user(&call)?, call.decode(|cursor| Set::decode_keys(cursor, single_addresses))?);
+    let (precondition, delivery) = (call.precondition(), &call.means.delivery);
+    let accepted = settings::set_key_security(&call.store, &call.caller, (user, set), delivery, &precondition, call.now).await?;
+    Ok(written(accepted, |security| keys(&call, user, security)))
 }
 
 pub(super) async fn user_console(call: Call) -> Result<Answer, ApiError> {

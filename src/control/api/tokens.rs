@@ -13,6 +13,12 @@ struct IssuedBody<'a> {
     expires_at: String,
 }
 
+/// `DELETE /portcullis/v1/users/{user_id}/tokens`
+pub(super) async fn end_all(call: Call) -> Result<Answer, ApiError> {
+    let accepted = tokens::end_all(&call.store, &call.caller, call.id("user", "user_id")?, call.now).await?;
+    Ok(Answer::no_content().committed(&accepted))
+}
+
 /// `POST /portcullis/v1/tokens`
 pub(super) async fn create(call: Call) -> Result<Answer, ApiError> {
     let new = call.decode(Create::decode)?;

@@ -1,56 +1,103 @@
 //! Access keys: of the caller, and of other users for those who may.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use serde_json::{Value as Json, json};
 
+use super::duration::Duration;
+use super::passcodes::{self, Named};
 use super::{Accepted, Caller, Precondition, ServiceError, accept, fields, srn, users::guard_root, users::not_found};
 use crate::control::random;
-use crate::control::store::access_keys::{self, AccessKey, NewAccessKey, PERMANENT};
+use crate::control::store::access_keys::{self, AccessKey, NewAccessKey, PERMANENT, TEMPORARY};
 use crate::control::store::connection::Connection;
 use crate::control::store::users;
 use crate::control::store::{Store, Write};
 use crate::snapshot::wire::{self, Record, RecordKey, seal_owner};
-use crate::source::{Cursor, SecretRef, Span, Value};
-use crate::types::{AccessKeyId, AccountId, Secret, Timestamp, UserId};
+use crate::source::{Cursor, SecretRef, Span, Table, Value};
+use crate::types::{AccessKeyId, AccountId, AuthenticationType, KeyMethod, Secret, Timestamp, UserId};
 
 /// Most permanent keys of a user (seed 003, L1301).
 pub(crate) const PERMANENT_KEYS_MAX: u64 = 2;
 
+/// Most temporary keys made with one key (seed 003, L1304).
+const TEMPORARY_KEYS_MAX: u64 = 5;
+/// How long a temporary key may last: as long as a key with an end may (seed 003, L1297).
+const DURATION_S: RangeInclusive<u64> = 60..=365 * 86_400;
+
 const WHAT: &str = "access key";
 const KIND: &str = "access-key";
 
-/// What a permanent key is made of.
+/// What a key is made of.
 #[derive(Debug)]
 pub(crate) struct Create {
     account: Option<AccountId>,
     description: Option<String>,
+    temporary: Option<Temporary>,
+}
+
+/// What a temporary key is made of beside that.
+#[derive(Debug)]
+struct Temporary {
+    parent: AccessKeyId,
+    passcode: Secret,
+    duration: Duration,
 }
 
 impl Create {
     /// Reads a body.
     pub(crate) fn decode(cursor: &Cursor<'_>) -> Option<Self> {
         let table = cursor.table()?;
-        let kinds = [("PERMANENT", true), ("TEMPORARY", false)];
-        let permanent = table.required("access_key_type", "write PERMANENT", |value| {
-            let permanent = value.one_of(&kinds)?;
-            if !permanent {
-                let hint = "a TEMPORARY key is made with a passcode, which this version does not send yet; write PERMANENT";
-                value.error_hint("there are no temporary keys yet", hint);
-            }
-            Some(permanent)
-        });
+        let kinds = [(PERMANENT, true), (TEMPORARY, false)];
+        let permanent = table.required("access_key_type", "write PERMANENT or TEMPORARY", |value| value.one_of(&kinds));
         let account = table.or("account_id", None, |value| fields::id(&value).map(Some));
         let description = table.or("description", None, |value| fields::description(&value));
-        for name in ["parent_access_key_id", "passcode", "duration"] {
-            let stray = table.take(name).filter(|value| !matches!(value.node().value, Value::Null));
-            if let (Some(true), Some(value)) = (permanent, stray) {
-                value.sensitive_error("a permanent key has none", "leave it out, or write null");
+        let temporary = match permanent {
+            Some(false) => Temporary::decode(&table).map(Some),
+            Some(true) | None => {
+                for name in ["parent_access_key_id", "passcode", "duration"] {
+                    let stray = table.take(name).filter(|value| !matches!(value.node().value, Value::Null));
+                    if let (Some(true), Some(value)) = (permanent, stray) {
+                        value.sensitive_error("a permanent key has none", "leave it out, or write null");
+                    }
+                }
+                Some(None)
             }
-        }
+        };
         table.finish()?;
-        Some(Self { account: account?, description: description? }).filter(|_| permanent == Some(true))
+        Some(Self { account: account?, description: description?, temporary: temporary? })
+    }
+}
+
+impl Temporary {
+    fn decode(table: &Table<'_>) -> Option<Self> {
+        let hint = "write the id of the permanent access key that it is made with";
+        let parent = table.required("parent_access_key_id", hint, |value| fields::id(&value));
+        let hint = "write the digits that were sent to you";
+        // SECURITY: nothing of it is repeated in a complaint.
+        let passcode = table.required("passcode", hint, |value| {
+            let digits = |text: &str| text.len() == passcodes::DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
+            let found = match &value.node().value {
+                Value::String(text) => Some(Secret::new(text.as_bytes())).filter(|_| digits(text)),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => None,
+            };
+            if found.is_none() {
+                value.sensitive_error("this is no passcode", format!("write a text of {} digits", passcodes::DIGITS));
+            }
+            found
+        });
+        let hint = "write a duration from PT1M to P365D, such as PT1H";
+        let duration = table.required("duration", hint, |value| {
+            fields::text(&value, hint)?;
+            let duration = value.parse::<Duration>(hint)?;
+            if !DURATION_S.contains(&duration.0) {
+                value.error_hint("the duration is too short or too long", hint);
+                return None;
+            }
+            Some(duration)
+        });
+        Some(Self { parent: parent?, passcode: passcode?, duration: duration? })
     }
 }
 
@@ -189,7 +236,7 @@ pub(crate) async fn show(store: &Store, caller: &Caller, user: UserId, id: Acces
     access_keys::find(&mut read, caller.account, user, id).await?.ok_or_else(|| no_key(id))
 }
 
-/// Makes a permanent key for a user.
+/// Makes a key for a user: a permanent one, or for the caller a temporary one.
 pub(crate) async fn create(
     store: &Store,
     caller: &Caller,
@@ -202,18 +249,95 @@ pub(crate) async fn create(
     let mut write = store.write().await?;
     let account = owner(&mut write, caller, user).await?;
     let keys = access_keys::of_users(&mut write, account, &[user]).await?.remove(&user).unwrap_or_default();
-    if keys.iter().filter(|key| key.kind == PERMANENT).count() as u64 >= PERMANENT_KEYS_MAX {
-        return Err(ServiceError::TooMany { of: "user", most: PERMANENT_KEYS_MAX, what: "permanent access keys" });
-    }
+    let temporary = match &new.temporary {
+        None => {
+            may_make_permanent(store, caller, user)?;
+            if keys.iter().filter(|key| key.kind == PERMANENT).count() as u64 >= PERMANENT_KEYS_MAX {
+                return Err(ServiceError::TooMany { of: "user", most: PERMANENT_KEYS_MAX, what: "permanent access keys" });
+            }
+            None
+        }
+        Some(asked) => {
+            let ends = temporary_key(&mut write, caller, user, (asked, &keys), now).await?;
+            match passcodes::redeem(&mut write, user, &asked.passcode, now).await? {
+                Named::Right => Some((asked.parent, ends)),
+                Named::Wrong { tries_left } => {
+                    // What was tried counts also where nothing comes of it.
+                    let after = json!({ "passcode": "wrong", "tries_left": tries_left });
+                    write.audit(caller.entry(srn(store, account, "user", user), None, Some(after)));
+                    write.commit(now).await?;
+                    return Err(ServiceError::Invalid(vec![WRONG_PASSCODE.to_owned()]));
+                }
+            }
+        }
+    };
     let (id, secret) = (AccessKeyId::from_bytes(random::bytes()?), random::secret()?);
     let sealed = store.sealing_key().seal(&secret, &seal_owner(id, user), random::bytes()?)?;
     let (sequence, stamp) = (write.sequence(), caller.stamp(now));
-    let written = NewAccessKey { id, account, user, sealed: &sealed, description: new.description.as_deref() };
+    let written = NewAccessKey { id, account, user, sealed: &sealed, description: new.description.as_deref(), temporary };
     access_keys::insert(&mut write, &written, sequence, stamp).await?;
     let key = access_keys::find(&mut write, account, user, id).await?.ok_or_else(|| no_key(id))?;
     write.put(record(&key));
     write.audit(caller.entry(srn(store, account, KIND, id), None, Some(shown(&key))));
     accept(write, caller, Created { key, secret }, now).await
+}
+
+const WRONG_PASSCODE: &str =
+    "`passcode`: it is not the one that was sent to you last, or not good any more; ask for another one (POST /v1/access-keys/send-otp)";
+
+/// Whether the caller may make a permanent key for this user: the gateway lets either kind of key come this far.
+///
+/// SECURITY: a permanent key outlives the temporary one that made it, so for oneself that needs a setting under which permanent keys
+/// do nothing without a passcode. Test: `a_temporary_key_makes_no_key_that_outlives_it`.
+fn may_make_permanent(store: &Store, caller: &Caller, user: UserId) -> Result<(), ServiceError> {
+    let method = store.snapshot().user(caller.user).map(|found| found.holds.key_method).unwrap_or_default();
+    let temporary = caller.has_signed_with(AuthenticationType::TemporaryKey);
+    if !method.permits(temporary) {
+        return Err(ServiceError::NoToken("your key security setting does not permit this kind of key here"));
+    }
+    if temporary && user == caller.user && method != KeyMethod::TemporaryKey {
+        return Err(ServiceError::NoToken("a temporary key is not enough for this; sign the request with an authentication key"));
+    }
+    Ok(())
+}
+
+/// Whether the caller may make a temporary key with this one; when that would end. Temporary keys that have ended make room.
+async fn temporary_key(
+    write: &mut Write,
+    caller: &Caller,
+    user: UserId,
+    (asked, keys): (&Temporary, &[AccessKey]),
+    now: Timestamp,
+) -> Result<Timestamp, ServiceError> {
+    if user != caller.user {
+        let sentence = "`access_key_type`: a temporary key is made by its owner only (POST /v1/access-keys); write PERMANENT";
+        return Err(ServiceError::Invalid(vec![sentence.to_owned()]));
+    }
+    if !caller.has_signed_with(AuthenticationType::AuthenticationKey) {
+        return Err(ServiceError::NoToken("a temporary key makes no other one; sign the request with an authentication key"));
+    }
+    let parent = keys.iter().find(|key| key.id == asked.parent);
+    let problem = match parent {
+        None => Some("you have no such access key"),
+        Some(parent) if parent.kind != PERMANENT => Some("it is a temporary key itself"),
+        Some(parent) if !parent.enabled => Some("it is switched off"),
+        Some(parent) if parent.expires_at.is_some_and(|end| now >= end) => Some("it has expired"),
+        Some(_) => None,
+    };
+    if let Some(problem) = problem {
+        let sentence = format!("`parent_access_key_id`: {problem}; write the id of a permanent access key of yours that is switched on");
+        return Err(ServiceError::Invalid(vec![sentence]));
+    }
+    for ended in access_keys::ended_children(write, asked.parent, now).await? {
+        access_keys::delete(write, ended).await?;
+        write.delete(RecordKey::AccessKey(ended));
+    }
+    if access_keys::children(write, asked.parent).await?.len() as u64 >= TEMPORARY_KEYS_MAX {
+        return Err(ServiceError::TooMany { of: "permanent access key", most: TEMPORARY_KEYS_MAX, what: "temporary ones" });
+    }
+    let duration_ms = i64::try_from(asked.duration.0.saturating_mul(1_000)).unwrap_or(i64::MAX);
+    let end = Timestamp::from_milliseconds(now.milliseconds().saturating_add(duration_ms));
+    Ok(parent.and_then(|parent| parent.expires_at).map_or(end, |parents| parents.min(end)))
 }
 
 /// Switches a key on or off.
@@ -291,9 +415,10 @@ async fn found(
     Ok(key)
 }
 
-/// A key that works is not removed by mistake: it must be switched off before (seed 003, L1399).
+/// A permanent key that works is not removed by mistake: it must be switched off before (seed 003, L1399). What was made with it
+/// goes with it.
 async fn remove(write: &mut Write, caller: &Caller, keys: &[AccessKey]) -> Result<(), ServiceError> {
-    let working: Vec<String> = keys.iter().filter(|key| key.enabled).map(|key| format!("`{}`", key.id)).collect();
+    let working: Vec<String> = keys.iter().filter(|key| key.enabled && key.kind == PERMANENT).map(|key| format!("`{}`", key.id)).collect();
     if !working.is_empty() {
         let sentence = format!("switched on are {}; switch an access key off before you remove it", working.join(", "));
         return Err(ServiceError::State(sentence));
@@ -346,12 +471,19 @@ fn record(key: &AccessKey) -> Record {
         secret_span: Span::default(),
         enabled: key.enabled,
         expires_at: key.expires_at,
+        parent: key.parent,
     })
 }
 
 /// A key in the audit log.
 fn shown(key: &AccessKey) -> Json {
-    json!({ "user_id": key.user.to_string(), "access_key_type": key.kind, "is_enabled": key.enabled, "description": key.description })
+    let mut shown =
+        json!({ "user_id": key.user.to_string(), "access_key_type": key.kind, "is_enabled": key.enabled, "description": key.description });
+    if let (Some(parent), Some(members)) = (key.parent, shown.as_object_mut()) {
+        members.insert("parent_access_key_id".to_owned(), json!(parent.to_string()));
+        members.insert("expires_at".to_owned(), json!(key.expires_at.map(|end| end.to_string())));
+    }
+    shown
 }
 
 fn no_key(id: AccessKeyId) -> ServiceError {

@@ -164,7 +164,8 @@ pub(super) async fn add_key(
     let (id, secret) = (AccessKeyId::from_bytes(random::bytes()?), random::secret()?);
     let sealed = write.store().sealing_key().seal(&secret, &seal_owner(id, user), random::bytes()?)?;
     let sequence = write.sequence();
-    access_keys::insert(write, &NewAccessKey { id, account, user, sealed: &sealed, description: None }, sequence, stamp).await?;
+    access_keys::insert(write, &NewAccessKey { id, account, user, sealed: &sealed, description: None, temporary: None }, sequence, stamp)
+        .await?;
     let secret_ref = SecretRef::Sealed(sealed);
     write.put(Record::AccessKey(wire::AccessKey {
         id,
@@ -173,6 +174,7 @@ pub(super) async fn add_key(
         secret_span: Span::default(),
         enabled: true,
         expires_at: None,
+        parent: None,
     }));
     Ok((id, secret))
 }

@@ -149,6 +149,8 @@ impl<'a> Judge<'a> {
                     if user.active && !found.active { rules::may_act_for(snapshot, asker, user.id) } else { Ok(()) }
                 }
             },
+            // It takes, and gives nothing.
+            Record::TokensValidFrom { .. } => Ok(()),
             // Whoever has it is everybody; no route writes it.
             Record::TokenKey(_) => Err(Refusal::ActsForRoot),
             // No route writes policies of resources; they may give anything to anybody.
@@ -173,10 +175,13 @@ impl<'a> Judge<'a> {
                 rules::may_leave(snapshot, asker, *group, *user)
             }
             RecordKey::Policy(policy) => rules::may_delete(snapshot, asker, *policy),
-            RecordKey::KeySecurity(user) if *user != caller && !self.coming.users_gone.contains(user) => {
+            RecordKey::KeySecurity(user) | RecordKey::TokensValidFrom(user)
+                if *user != caller && !self.coming.users_gone.contains(user) =>
+            {
                 rules::may_act_for(snapshot, asker, *user)
             }
             RecordKey::KeySecurity(_)
+            | RecordKey::TokensValidFrom(_)
             | RecordKey::Account(_)
             | RecordKey::User(_)
             | RecordKey::Group(_)

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Value as Json, json};
 
 use super::policies::{unknown, valid};
-use super::{Accepted, Caller, Precondition, ServiceError, accept, bindings, fields, srn};
+use super::{Accepted, Caller, Precondition, ServiceError, accept, bindings, fields, srn, tokens};
 use crate::control::random;
 use crate::control::store::connection::Connection;
 use crate::control::store::groups::{self, Fields, Filter, Group, Member};
@@ -166,6 +166,7 @@ pub(crate) async fn delete(
     for member in groups::all_members(&mut write, id).await? {
         groups::remove_member(&mut write, id, member.user).await?;
         write.delete(RecordKey::Membership(id, member.user));
+        tokens::end(&mut write, member.user);
     }
     let to = Identity::Group(id);
     for policy in policies::attached(&mut write, to).await? {
@@ -224,6 +225,7 @@ pub(crate) async fn remove_member(
         return Err(ServiceError::NotFound("member", user.to_string()));
     }
     write.delete(RecordKey::Membership(id, user));
+    tokens::end(&mut write, user);
     write.audit(caller.entry(srn(store, caller.account, WHAT, id), Some(json!({ "user_id": user.to_string() })), None));
     accept(write, caller, (), now).await
 }

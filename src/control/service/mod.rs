@@ -11,10 +11,12 @@ pub(crate) mod bootstrap;
 mod catalogue;
 pub(crate) mod definitions;
 pub(crate) mod documents;
+pub(crate) mod duration;
 pub(crate) mod escalation;
 pub(crate) mod fields;
 pub(crate) mod groups;
 mod operator;
+pub(crate) mod passcodes;
 pub(crate) mod password;
 pub(crate) mod policies;
 pub(crate) mod recover;
@@ -22,6 +24,7 @@ pub(crate) mod settings;
 pub(crate) mod tokens;
 pub(crate) mod users;
 
+use super::delivery::NotSent;
 use super::random::NoRandom;
 use super::store::audit::Entry;
 use super::store::authorship::Stamp;
@@ -64,13 +67,20 @@ impl Caller {
         if account == self.account { Ok(()) } else { Err(ServiceError::NotFound("account", account.to_string())) }
     }
 
-    /// Refuses who has not signed this request with an access key.
+    /// Refuses who has not signed this request with an access key, of either kind.
     ///
     /// SECURITY: a token that made tokens, keys or passwords would last for ever. Tests: `a_token_begets_no_token`,
     /// `a_token_begets_neither_keys_nor_passwords`.
     pub(crate) fn has_signed(&self) -> Result<(), ServiceError> {
-        let signed = self.authentication_type == AuthenticationType::AuthenticationKey.as_str();
-        if signed { Ok(()) } else { Err(ServiceError::NoToken(UNSIGNED)) }
+        if self.has_signed_with(AuthenticationType::AuthenticationKey) || self.has_signed_with(AuthenticationType::TemporaryKey) {
+            return Ok(());
+        }
+        Err(ServiceError::NoToken(UNSIGNED))
+    }
+
+    /// Whether they proved who they are in this way.
+    pub(crate) fn has_signed_with(&self, kind: AuthenticationType) -> bool {
+        self.authentication_type == kind.as_str()
     }
 
     /// Who writes now.
@@ -163,6 +173,12 @@ pub(crate) enum ServiceError {
     /// Not for this caller: a token begets nothing that outlives it.
     #[error("{0}")]
     NoToken(&'static str),
+    /// Asked for more often than is good.
+    #[error("{0}")]
+    TooOften(&'static str),
+    /// A passcode did not reach the one who is to have it.
+    #[error("a passcode could not be sent: {0}")]
+    NotSent(#[source] NotSent),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -6,24 +6,28 @@ use std::net::IpAddr;
 use serde_json::{Value as Json, json};
 
 use super::{Accepted, Caller, Precondition, ServiceError, accept, fields, srn, users::guard_root, users::not_found};
+use crate::control::delivery::Delivery;
 use crate::control::store::connection::Connection;
-use crate::control::store::settings::{self, Allowlist, Whose};
+use crate::control::store::settings::{self, Allowlist, KeySecurity, Whose};
 use crate::control::store::users::{self, User};
 use crate::control::store::{Store, Write};
 use crate::snapshot::wire::{ALLOWED_ADDRESSES_MAX, Record};
 use crate::source::Cursor;
-use crate::types::{AccountId, Network, NetworkSet, Timestamp, UserId};
+use crate::types::{AccountId, KeyMethod, Network, NetworkSet, Timestamp, UserId};
 
 /// Most addresses from where an account's console may be used (seed 002, L216).
 const ACCOUNT_ADDRESSES_MAX: usize = 20;
-/// How keys prove who they are; temporary keys are to come.
-pub(crate) const AUTHENTICATION_METHOD: &str = "AuthenticationKey";
+/// What is said where a passcode is wanted and none can be sent.
+pub(crate) const NO_PASSCODES: &str =
+    "this control plane sends no passcodes, so there are no temporary keys; its operator can configure `passcodes`";
 
 /// An allowlist about to be set.
 #[derive(Debug)]
 pub(crate) struct Set {
     enabled: bool,
     addresses: Vec<Network>,
+    /// Which kind of key; `None` leaves that as it is.
+    method: Option<KeyMethod>,
     lock_me_out: bool,
 }
 
@@ -32,6 +36,8 @@ pub(crate) struct Set {
 enum Kind {
     /// Of a user's keys: addresses and networks; used and empty, it refuses everybody.
     Keys,
+    /// The same in a region whose rules know no networks (seed 003, L1392).
+    KeysOfSingleAddresses,
     /// Of a user's console: at least one address or network when it is used (seed 003, L1430).
     Console,
     /// Of an account's console: single addresses.
@@ -39,9 +45,9 @@ enum Kind {
 }
 
 impl Set {
-    /// Reads a body about keys.
-    pub(crate) fn decode_keys(cursor: &Cursor<'_>) -> Option<Self> {
-        Self::decode(cursor, Kind::Keys)
+    /// Reads a body about keys, in a region that may want single addresses.
+    pub(crate) fn decode_keys(cursor: &Cursor<'_>, single_addresses: bool) -> Option<Self> {
+        Self::decode(cursor, if single_addresses { Kind::KeysOfSingleAddresses } else { Kind::Keys })
     }
 
     /// Reads a body about a user's console.
@@ -56,14 +62,13 @@ impl Set {
 
     fn decode(cursor: &Cursor<'_>, kind: Kind) -> Option<Self> {
         let table = cursor.table()?;
-        if matches!(kind, Kind::Keys) {
-            // A stricter setting that no gateway keeps yet must not be accepted.
-            let _ = table.optional("authentication_method", |value| value.one_of(&[(AUTHENTICATION_METHOD, ())]));
-        }
+        let about_keys = matches!(kind, Kind::Keys | Kind::KeysOfSingleAddresses);
+        let words = KeyMethod::ALL.map(|method| (method.as_str(), method));
+        let method = if about_keys { table.optional("authentication_method", |value| value.one_of(&words)) } else { Some(None) };
         let enabled = table.required("allowlist_enabled", "write true or false", |value| value.boolean());
         let addresses = table.required("allowed_addresses", r#"write a list such as ["10.0.0.0/16", "192.0.2.1"]"#, |value| {
             let addresses = addresses(&value, kind)?;
-            if enabled == Some(true) && addresses.is_empty() && !matches!(kind, Kind::Keys) {
+            if enabled == Some(true) && addresses.is_empty() && !about_keys {
                 value.error_hint("the list is used and empty", "write at least one address, or switch the list off");
                 return None;
             }
@@ -71,7 +76,7 @@ impl Set {
         });
         let lock_me_out = table.or("lock_me_out", false, |value| value.boolean());
         table.finish()?;
-        Some(Self { enabled: enabled?, addresses: addresses?, lock_me_out: lock_me_out? })
+        Some(Self { enabled: enabled?, addresses: addresses?, method: method?, lock_me_out: lock_me_out? })
     }
 
     /// Refuses what would shut the caller out, unless they say that they want it.
@@ -100,6 +105,7 @@ impl Set {
 fn addresses(cursor: &Cursor<'_>, kind: Kind) -> Option<Vec<Network>> {
     let (most, single) = match kind {
         Kind::Keys | Kind::Console => (ALLOWED_ADDRESSES_MAX, false),
+        Kind::KeysOfSingleAddresses => (ALLOWED_ADDRESSES_MAX, true),
         Kind::Account => (ACCOUNT_ADDRESSES_MAX, true),
     };
     let hint = if single { "write one address such as 192.0.2.1" } else { "write one address or network such as 192.0.2.1 or 10.0.0.0/16" };
@@ -124,34 +130,39 @@ fn addresses(cursor: &Cursor<'_>, kind: Kind) -> Option<Vec<Network>> {
     Some(all)
 }
 
-/// From where a user's keys may be used.
-pub(crate) async fn key_security(store: &Store, caller: &Caller, user: UserId) -> Result<Allowlist, ServiceError> {
+/// How a user's keys may be used.
+pub(crate) async fn key_security(store: &Store, caller: &Caller, user: UserId) -> Result<KeySecurity, ServiceError> {
     let mut read = store.read().await?;
     found(&mut read, caller, user).await?;
     Ok(settings::key_security(&mut read, user).await?.unwrap_or_default())
 }
 
-/// Sets from where a user's keys may be used.
+/// Sets how a user's keys may be used.
 pub(crate) async fn set_key_security(
     store: &Store,
     caller: &Caller,
-    user: UserId,
-    set: Set,
+    (user, set): (UserId, Set),
+    delivery: &Delivery,
     precondition: &Precondition,
     now: Timestamp,
-) -> Result<Accepted<Allowlist>, ServiceError> {
+) -> Result<Accepted<KeySecurity>, ServiceError> {
     let mut write = store.write().await?;
     let account = found_to_change(&mut write, caller, user).await?.account;
     let before = settings::key_security(&mut write, user).await?.unwrap_or_default();
-    precondition.check(store.revision(before.revision))?;
+    precondition.check(store.revision(before.allowlist.revision))?;
+    let method = set.method.unwrap_or(before.method);
     if user == caller.user {
         set.spares(caller)?;
     }
+    if method == KeyMethod::TemporaryKey && method != before.method && !delivery.delivers() && !set.lock_me_out {
+        let sentence = format!("nobody could make a key that is permitted then: {NO_PASSCODES}; or send `\"lock_me_out\": true`");
+        return Err(ServiceError::State(sentence));
+    }
     let (sequence, texts) = (write.sequence(), set.texts());
-    settings::set_key_security(&mut write, user, AUTHENTICATION_METHOD, (set.enabled, &texts), sequence, caller.stamp(now)).await?;
-    write.audit(caller.entry(srn(store, account, "user", user), Some(shown(&before)), Some(set.shown())));
-    write.put(Record::KeySecurity { user, allowed_addresses: set.enabled.then_some(set.addresses) });
+    settings::set_key_security(&mut write, user, method, (set.enabled, &texts), sequence, caller.stamp(now)).await?;
     let after = settings::key_security(&mut write, user).await?.unwrap_or_default();
+    write.audit(caller.entry(srn(store, account, "user", user), Some(shown_keys(&before)), Some(shown_keys(&after))));
+    write.put(Record::KeySecurity { user, method, allowed_addresses: set.enabled.then_some(set.addresses) });
     accept(write, caller, after, now).await
 }
 
@@ -232,4 +243,10 @@ async fn found_to_change(write: &mut Write, caller: &Caller, user: UserId) -> Re
 /// An allowlist in the audit log.
 fn shown(allowlist: &Allowlist) -> Json {
     json!({ "allowlist_enabled": allowlist.enabled, "allowed_addresses": allowlist.addresses })
+}
+
+fn shown_keys(KeySecurity { method, allowlist }: &KeySecurity) -> Json {
+    json!({
+        "authentication_method": method.as_str(), "allowlist_enabled": allowlist.enabled, "allowed_addresses": allowlist.addresses,
+    })
 }

@@ -4,17 +4,18 @@
 
 use std::ops::RangeInclusive;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::bootstrap::SYSTEM;
-use super::{Accepted, Caller, ServiceError, accept, srn};
+use super::{Accepted, Caller, ServiceError, accept, srn, users::guard_root, users::not_found};
 use crate::authn::token::{Claims, Signer};
 use crate::control::random;
+use crate::control::store::audit::Entry;
 use crate::control::store::authorship::Stamp;
-use crate::control::store::{Store, StoreError, Write, token_keys};
+use crate::control::store::{Store, StoreError, Write, token_keys, users};
 use crate::snapshot::wire::{self, Record};
 use crate::source::Cursor;
-use crate::types::{Secret, Timestamp, TokenId, TokenKeyId};
+use crate::types::{AccessKeyId, Secret, Timestamp, TokenId, TokenKeyId, UserId};
 
 /// How long a token may be good for, in seconds (contracts C11 names the longest).
 const DURATION_S: RangeInclusive<u64> = 60..=43_200;
@@ -64,30 +65,80 @@ pub(crate) async fn prepare(store: &Store, now: Timestamp) -> Result<(), StoreEr
 /// Issues a token to who has signed this request with an access key.
 pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Timestamp) -> Result<Accepted<Issued>, ServiceError> {
     caller.has_signed()?;
-    let access_key = caller.access_key.ok_or(ServiceError::NoToken("the access key that signed the request is not in use any more"))?;
+    let access_key = caller.access_key.ok_or(ServiceError::NoToken(NOT_IN_USE))?;
     let mut write = store.write().await?;
+    let claims = claims(&write, access_key, new.duration_s, now)?.filter(|claims| claims.user == caller.user);
+    let claims = claims.ok_or(ServiceError::NoToken(NOT_IN_USE))?;
+    let token = signer(&mut write).await?.sign(&claims).map_err(StoreError::from)?;
+    write.audit(caller.entry(srn(store, caller.account, "user", caller.user), None, Some(shown(&claims))));
+    accept(write, caller, Issued { token, expires_at: claims.expires_at }, now).await
+}
+
+const NOT_IN_USE: &str = "the access key that signed the request is not in use any more";
+
+/// Issues a token for an access key, as long as one may be, to whoever has the store itself. `None` when the key is not in use.
+pub(crate) async fn issue(store: &Store, access_key: AccessKeyId, now: Timestamp) -> Result<Option<Secret>, StoreError> {
+    let mut write = store.write().await?;
+    let Some(claims) = claims(&write, access_key, *DURATION_S.end(), now)? else { return Ok(None) };
+    let token = signer(&mut write).await?.sign(&claims)?;
+    write.audit(Entry {
+        account: claims.account.to_string(),
+        user: SYSTEM.to_owned(),
+        srn: String::new(),
+        address: String::new(),
+        request_id: String::new(),
+        action: "iam:CreateToken".to_owned(),
+        resource: srn(store, claims.account, "user", claims.user),
+        before: None,
+        after: Some(shown(&claims).to_string()),
+    });
+    write.commit(now).await?;
+    Ok(Some(token))
+}
+
+/// What a token of an access key says now; `None` when the key is not in use.
+fn claims(write: &Write, access_key: AccessKeyId, duration_s: u64, now: Timestamp) -> Result<Option<Claims>, StoreError> {
+    let store = write.store();
     let snapshot = store.snapshot();
-    let usable =
-        snapshot.key(access_key).filter(|key| key.user == caller.user && key.enabled && key.expires_at.is_none_or(|end| now < end));
-    let (Some(key), Some(user)) = (usable, snapshot.user(caller.user)) else {
-        return Err(ServiceError::NoToken("the access key that signed the request is not in use any more"));
-    };
-    let (issued_at, expires_at) = lifetime(now, new.duration_s, key.expires_at);
-    let claims = Claims {
+    let usable = snapshot.key(access_key).filter(|key| snapshot.usable(key, now).is_ok());
+    let Some((key, user)) = usable.and_then(|key| Some((key, snapshot.user(key.user)?))) else { return Ok(None) };
+    let (issued_at, expires_at) = lifetime(now, duration_s, key.expires_at);
+    Ok(Some(Claims {
         subject: user.principal.srn.to_string(),
-        user: caller.user,
-        account: caller.account,
+        user: key.user,
+        account: user.principal.account,
         access_key,
         id: TokenId::from_bytes(random::bytes()?),
         issued_at,
         expires_at,
         epoch: store.epoch(),
         sequence: write.sequence(),
-    };
-    let token = signer(&mut write).await?.sign(&claims).map_err(StoreError::from)?;
-    let after = json!({ "jti": claims.id.to_string(), "access_key": access_key.to_string(), "expires_at": expires_at.to_string() });
-    write.audit(caller.entry(srn(store, caller.account, "user", caller.user), None, Some(after)));
-    accept(write, caller, Issued { token, expires_at }, now).await
+    }))
+}
+
+/// A token in the audit log.
+fn shown(claims: &Claims) -> Json {
+    json!({ "jti": claims.id.to_string(), "access_key": claims.access_key.to_string(), "expires_at": claims.expires_at.to_string() })
+}
+
+/// Ends all tokens of a user.
+pub(crate) async fn end_all(store: &Store, caller: &Caller, user: UserId, now: Timestamp) -> Result<Accepted<()>, ServiceError> {
+    let mut write = store.write().await?;
+    let found = users::find(&mut write, caller.account, user).await?.ok_or_else(|| not_found(user))?;
+    guard_root(caller, &found)?;
+    end(&mut write, user);
+    let after = json!({ "tokens_valid_from": store.revision(write.sequence()).to_string() });
+    write.audit(caller.entry(srn(store, found.account, "user", user), None, Some(after)));
+    accept(write, caller, (), now).await
+}
+
+/// Ends, with this write, all tokens that a user has.
+///
+/// SECURITY: by sequence and not by time, so that no clock can revive one (contracts C8). Whoever leaves a group loses theirs at once
+/// (seed 000, "Remove member from group"), and so does whoever gets another password or is switched off.
+pub(super) fn end(write: &mut Write, user: UserId) {
+    let sequence = write.sequence();
+    write.put(Record::TokensValidFrom { user, sequence });
 }
 
 /// The key in use.

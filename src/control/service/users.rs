@@ -6,14 +6,14 @@ use std::ops::RangeInclusive;
 use serde_json::{Value as Json, json};
 
 use super::password::Password;
-use super::{Accepted, Caller, Precondition, ServiceError, accept, bindings, escalation, fields, srn};
+use super::{Accepted, Caller, Precondition, ServiceError, accept, bindings, escalation, fields, srn, tokens};
 use crate::control::random;
 use crate::control::store::access_keys::{self, AccessKey};
 use crate::control::store::connection::Connection;
 use crate::control::store::select::Page;
 use crate::control::store::tags::{self, Tag, Tagged};
 use crate::control::store::users::{self, Fields, Filter, Named, NewPassword, Profile, User};
-use crate::control::store::{Store, StoreError, Write, groups, policies, settings};
+use crate::control::store::{Store, StoreError, Write, groups, passcodes, policies, settings};
 use crate::snapshot::wire::{self, Identity, Record, RecordKey};
 use crate::source::{Cursor, Value};
 use crate::types::{AccountId, GroupId, PolicyId, Timestamp, UserId};
@@ -267,6 +267,10 @@ pub(crate) async fn set(
     if written.email != before.email || (written.active && !before.user.active) {
         escalation::may_act_for(&write, caller, id)?;
     }
+    // They are not to work again when the user is switched on again.
+    if before.user.active && !written.active {
+        tokens::end(&mut write, id);
+    }
     let sequence = write.sequence();
     users::update(&mut write, id, &written, sequence, caller.stamp(now)).await?;
     write.put(record(User { active: written.active, ..before.user.clone() }));
@@ -337,6 +341,7 @@ pub(crate) async fn set_password(
     let sequence = write.sequence();
     let password = NewPassword { hash: &hash, temporary: new.temporary, kept };
     users::set_password(&mut write, id, password, sequence, caller.stamp(now)).await?;
+    tokens::end(&mut write, id);
     let after = json!({ "password": "another one", "temporary_password": new.temporary });
     write.audit(caller.entry(srn(store, account, WHAT, id), None, Some(after)));
     accept(write, caller, (), now).await
@@ -385,10 +390,12 @@ async fn remove(write: &mut Write, caller: &Caller, profile: Profile) -> Result<
         access_keys::delete(write, key.id).await?;
         write.delete(RecordKey::AccessKey(key.id));
     }
+    write.delete(RecordKey::TokensValidFrom(id));
     if settings::delete_of(write, id).await? {
         write.delete(RecordKey::KeySecurity(id));
     }
     tags::remove(write, Tagged { kind: WHAT, id: &id.to_string() }).await?;
+    passcodes::delete_of(write, id).await?;
     users::delete(write, id).await?;
     write.delete(RecordKey::User(id));
     let resource = srn(write.store(), account, WHAT, id);

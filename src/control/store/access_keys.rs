@@ -45,6 +45,8 @@ pub(crate) struct AccessKey {
 
 /// The type of keys that never end by themselves.
 pub(crate) const PERMANENT: &str = "PERMANENT";
+/// The type of keys that are made with those.
+pub(crate) const TEMPORARY: &str = "TEMPORARY";
 
 const COLUMNS: &str = "id, account_id, user_id, access_key_type, parent_id, secret, enabled, description, expires_at, revision,
     created_at, created_by, modified_at, modified_by";
@@ -99,7 +101,7 @@ pub(crate) async fn of_users(
     Ok(found)
 }
 
-/// A permanent access key about to be added.
+/// An access key about to be added.
 #[derive(Debug, Clone)]
 pub(crate) struct NewAccessKey<'a> {
     /// The access key.
@@ -112,15 +114,33 @@ pub(crate) struct NewAccessKey<'a> {
     pub(crate) sealed: &'a str,
     /// What it is for.
     pub(crate) description: Option<&'a str>,
+    /// For a temporary key the one that it is made with, and when it ends.
+    pub(crate) temporary: Option<(AccessKeyId, Timestamp)>,
 }
 
-/// Adds an access key that is switched on and never ends.
+/// Adds an access key that is switched on.
 pub(crate) async fn insert(connection: &mut Connection, key: &NewAccessKey<'_>, revision: u64, stamp: Stamp<'_>) -> Result<(), StoreError> {
-    let sql = "INSERT INTO access_keys (id, account_id, user_id, access_key_type, secret, enabled, description, revision, created_at,
-               created_by, modified_at, modified_by) VALUES ($1, $2, $3, 'PERMANENT', $4, 1, $5, $6, $7, $8, $7, $8)";
+    let sql = "INSERT INTO access_keys (id, account_id, user_id, access_key_type, parent_id, expires_at, secret, enabled, description,
+               revision, created_at, created_by, modified_at, modified_by)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $10, $11)";
     let [at, by] = stamp.values();
-    let NewAccessKey { id, account, user, sealed, description } = *key;
-    connection.execute(sql, &[id.into(), account.into(), user.into(), sealed.into(), description.into(), revision.into(), at, by]).await?;
+    let NewAccessKey { id, account, user, sealed, description, temporary } = *key;
+    let kind = if temporary.is_some() { TEMPORARY } else { PERMANENT };
+    let (parent, expires_at) = temporary.unzip();
+    let values = [
+        id.into(),
+        account.into(),
+        user.into(),
+        kind.into(),
+        parent.into(),
+        expires_at.into(),
+        sealed.into(),
+        description.into(),
+        revision.into(),
+        at,
+        by,
+    ];
+    connection.execute(sql, &values).await?;
     Ok(())
 }
 
@@ -141,6 +161,13 @@ pub(crate) async fn set_enabled(
 /// The temporary keys that were made with this one.
 pub(crate) async fn children(connection: &mut Connection, id: AccessKeyId) -> Result<Vec<AccessKeyId>, StoreError> {
     let rows = connection.query("SELECT id FROM access_keys WHERE parent_id = $1", &[id.into()]).await?;
+    rows.into_iter().map(|mut row| row.parsed()).collect()
+}
+
+/// Those of them whose end has come.
+pub(crate) async fn ended_children(connection: &mut Connection, id: AccessKeyId, now: Timestamp) -> Result<Vec<AccessKeyId>, StoreError> {
+    let sql = "SELECT id FROM access_keys WHERE parent_id = $1 AND expires_at <= $2";
+    let rows = connection.query(sql, &[id.into(), now.into()]).await?;
     rows.into_iter().map(|mut row| row.parsed()).collect()
 }
 

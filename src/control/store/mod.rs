@@ -19,6 +19,7 @@ pub(crate) mod authorship;
 pub(crate) mod bindings;
 pub(crate) mod definitions;
 pub(crate) mod groups;
+pub(crate) mod passcodes;
 pub(crate) mod policies;
 pub(crate) mod settings;
 pub(crate) mod tags;

@@ -4,7 +4,7 @@ use super::StoreError;
 use super::connection::Connection;
 
 /// Never edit one that was released; add the next.
-const MIGRATIONS: [&str; 2] = [include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
+const MIGRATIONS: [&str; 3] = [include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql")];
 
 /// Brings the database to the newest schema.
 pub(super) async fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

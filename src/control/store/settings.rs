@@ -4,7 +4,7 @@ use super::StoreError;
 use super::authorship::Stamp;
 use super::connection::Connection;
 use super::value::{Row, Value};
-use crate::types::{AccountId, Timestamp, UserId};
+use crate::types::{AccountId, KeyMethod, Timestamp, UserId};
 
 /// An allowlist, and who set it when.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,6 +17,15 @@ pub(crate) struct Allowlist {
     pub(crate) revision: u64,
     /// When it was changed last, and by whom.
     pub(crate) modified: Option<(Timestamp, String)>,
+}
+
+/// How a user's keys may be used.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct KeySecurity {
+    /// Which kind of key.
+    pub(crate) method: KeyMethod,
+    /// From where.
+    pub(crate) allowlist: Allowlist,
 }
 
 /// Whose console access a list restricts.
@@ -52,17 +61,21 @@ fn printed(addresses: &[String]) -> Value {
     serde_json::Value::from(addresses).to_string().into()
 }
 
-/// From where a user's keys may be used; `None` when nobody has set it.
-pub(crate) async fn key_security(connection: &mut Connection, user: UserId) -> Result<Option<Allowlist>, StoreError> {
-    let sql = "SELECT allowlist_enabled, allowed_addresses, revision, modified_at, modified_by FROM key_security WHERE user_id = $1";
-    connection.first(sql, &[user.into()]).await?.map(allowlist).transpose()
+/// How a user's keys may be used; `None` when nobody has set it.
+pub(crate) async fn key_security(connection: &mut Connection, user: UserId) -> Result<Option<KeySecurity>, StoreError> {
+    let sql = "SELECT method, allowlist_enabled, allowed_addresses, revision, modified_at, modified_by FROM key_security
+               WHERE user_id = $1";
+    let Some(mut row) = connection.first(sql, &[user.into()]).await? else { return Ok(None) };
+    let word = row.text()?;
+    let method = KeyMethod::ALL.into_iter().find(|method| method.as_str() == word).ok_or(StoreError::Column("a kind of key"))?;
+    Ok(Some(KeySecurity { method, allowlist: allowlist(row)? }))
 }
 
 /// Sets how a user's keys may be used.
 pub(crate) async fn set_key_security(
     connection: &mut Connection,
     user: UserId,
-    method: &str,
+    method: KeyMethod,
     (enabled, addresses): (bool, &[String]),
     revision: u64,
     stamp: Stamp<'_>,
@@ -72,7 +85,7 @@ pub(crate) async fn set_key_security(
                ON CONFLICT (user_id) DO UPDATE SET method = $2, allowlist_enabled = $3, allowed_addresses = $4, revision = $5,
                modified_at = $6, modified_by = $7";
     let [at, by] = stamp.values();
-    connection.execute(sql, &[user.into(), method.into(), enabled.into(), printed(addresses), revision.into(), at, by]).await?;
+    connection.execute(sql, &[user.into(), method.as_str().into(), enabled.into(), printed(addresses), revision.into(), at, by]).await?;
     Ok(())
 }
 

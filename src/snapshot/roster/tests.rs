@@ -213,7 +213,7 @@ fn what_cannot_be_read_refuses_whom_it_concerns() {
         assert!(readable(&healed, 0) && readable(&healed, 1) && healed.is_active(&find(&healed, 0)));
         assert!(healed.token_key(id(6, 0).parse().unwrap()).is_some());
         assert!(healed.key(id(5, 0).parse().unwrap()).is_some() && healed.definition("iam").is_some());
-        assert_eq!(find(&healed, 0).holds.allowed_addresses, Allowlist::NotUsed);
+        assert_eq!((&find(&healed, 0).holds.allowed_addresses, find(&healed, 0).holds.tokens_valid_from), (&Allowlist::NotUsed, 0));
         snapshot
     };
     let snapshot = with(format!("policy/{}", id(4, 0)));
@@ -230,6 +230,8 @@ fn what_cannot_be_read_refuses_whom_it_concerns() {
     assert!(!snapshot.is_active(&find(&snapshot, 0)));
     let snapshot = with(format!("key_security/{}", id(2, 0)));
     assert_eq!(find(&snapshot, 0).holds.allowed_addresses, Allowlist::Enabled(Box::new(std::iter::empty().collect())));
+    let snapshot = with(format!("tokens_valid_from/{}", id(2, 0)));
+    assert_eq!(find(&snapshot, 0).holds.tokens_valid_from, u64::MAX);
     assert!(with(format!("user/{}", id(2, 0))).user(id(2, 0).parse().unwrap()).is_none());
     assert!(with(format!("access_key/{}", id(5, 0))).key(id(5, 0).parse().unwrap()).is_none());
     assert!(with(format!("token_key/{}", id(6, 0))).token_key(id(6, 0).parse().unwrap()).is_none());

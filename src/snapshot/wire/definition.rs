@@ -62,6 +62,8 @@ pub struct MethodDefinition {
     pub action: Option<(ActionName, AccessLevel)>,
     /// Whether a credential is required.
     pub public: bool,
+    /// Whether either kind of access key will do, whatever its owner's security setting says.
+    pub any_key: bool,
     /// Whether the backend authorises by itself.
     pub backend_decides: bool,
     /// The resources it touches.
@@ -212,7 +214,8 @@ impl MethodDefinition {
             return None;
         };
         let table = cursor.table()?;
-        let public = table.or("authentication", false, |value| value.one_of(&[("required", false), ("none", true)]));
+        let words = [("required", (false, false)), ("none", (true, false)), ("any_key", (false, true))];
+        let authentication = table.or("authentication", (false, false), |value| value.one_of(&words));
         let backend_decides = table.or("decide", false, |value| value.one_of(&[("gateway", false), ("backend", true)]));
         let action = table.optional("action", |value| value.parse("write `service:Name`, for example `iam:ShowUser`"));
         let access_level = table.optional("access_level", |value| {
@@ -228,9 +231,10 @@ impl MethodDefinition {
             accessor
         });
         table.finish()?;
+        let (public, any_key) = authentication?;
         let action = match (action?, access_level?) {
             (Some(action), Some(level)) => Some((action, level)),
-            (None, None) if public == Some(true) => None,
+            (None, None) if public => None,
             (Some(_), None) => {
                 cursor.error_hint(
                     "the action has no `access_level`",
@@ -249,7 +253,8 @@ impl MethodDefinition {
             place,
             method: method.clone(),
             action,
-            public: public?,
+            public,
+            any_key,
             backend_decides: backend_decides?,
             resources: resources?,
             request_tags: request_tags?,

@@ -31,6 +31,8 @@ pub enum RecordKey {
     Definition(String),
     /// `token_key/ID`.
     TokenKey(TokenKeyId),
+    /// `tokens_valid_from/USER`.
+    TokensValidFrom(UserId),
 }
 
 /// A text that is no record's key.
@@ -54,6 +56,7 @@ impl Record {
             Self::KeySecurity { user, .. } => RecordKey::KeySecurity(*user),
             Self::Definition { service, .. } => RecordKey::Definition(service.clone()),
             Self::TokenKey(key) => RecordKey::TokenKey(key.id),
+            Self::TokensValidFrom { user, .. } => RecordKey::TokensValidFrom(*user),
         }
     }
 }
@@ -73,6 +76,7 @@ impl fmt::Display for RecordKey {
             Self::KeySecurity(user) => write!(out, "key_security/{user}"),
             Self::Definition(service) => write!(out, "definition/{service}"),
             Self::TokenKey(id) => write!(out, "token_key/{id}"),
+            Self::TokensValidFrom(user) => write!(out, "tokens_valid_from/{user}"),
         }
     }
 }
@@ -106,6 +110,7 @@ impl FromStr for RecordKey {
             ("key_security", user, "", "") => id(user).map(Self::KeySecurity),
             ("definition", service, "", "") if !service.is_empty() => Some(Self::Definition(service.to_owned())),
             ("token_key", key, "", "") => id(key).map(Self::TokenKey),
+            ("tokens_valid_from", user, "", "") => id(user).map(Self::TokensValidFrom),
             _ => None,
         };
         // Also refuses what the match leaves over: a fifth part, or a slash at the end.

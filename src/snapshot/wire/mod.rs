@@ -27,7 +27,7 @@ pub use resource_definition::{AttributeDefinition, ResourceDefinition};
 use crate::authn::token::PublicKey;
 use crate::source::secret::{SECRET_HINT, SecretRef};
 use crate::source::{Cursor, Node, Position, Report, Source, Span, Table, Value, json};
-use crate::types::{AccessKeyId, AccountId, GroupId, Network, PolicyId, Srn, Timestamp, TokenKeyId, UserId};
+use crate::types::{AccessKeyId, AccountId, GroupId, KeyMethod, Network, PolicyId, Srn, Timestamp, TokenKeyId, UserId};
 
 /// Most entries of an allowlist (seed 003, L1389).
 pub const ALLOWED_ADDRESSES_MAX: usize = 50;
@@ -147,6 +147,8 @@ pub struct AccessKey {
     pub enabled: bool,
     /// When it ends; `None` for never.
     pub expires_at: Option<Timestamp>,
+    /// The permanent key that it was made with; `None` for a permanent one.
+    pub parent: Option<AccessKeyId>,
 }
 
 /// The policy of one resource.
@@ -202,6 +204,8 @@ pub enum Record {
     KeySecurity {
         /// The user.
         user: UserId,
+        /// Which kind of key may be used.
+        method: KeyMethod,
         /// The allowlist when it is used; possibly empty.
         allowed_addresses: Option<Vec<Network>>,
     },
@@ -214,6 +218,13 @@ pub enum Record {
     },
     /// A key that tokens are signed with. Only feeds have these: nobody issues tokens in file mode.
     TokenKey(TokenKey),
+    /// From when on tokens of a user count. Only feeds have these.
+    TokensValidFrom {
+        /// The user.
+        user: UserId,
+        /// The store's sequence: tokens issued before it are refused.
+        sequence: u64,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -268,6 +279,7 @@ fn name(cursor: Cursor<'_>) -> Option<String> {
 const ACCOUNT_HINT: &str = "write `account:` and the id of the account, as in the record of the account";
 const USER_HINT: &str = "write `user:` and the id of the user, as in the record of the user";
 const GROUP_HINT: &str = "write `group:` and the id of the group, as in the record of the group";
+const PARENT_HINT: &str = "write `parent:` and the permanent access key that the temporary one was made with";
 const POLICY_HINT: &str = "write `policy:` and the id of the policy, as in the record of the policy";
 
 impl Record {
@@ -325,9 +337,12 @@ impl Record {
             Kind::AccessKey => Self::AccessKey(AccessKey::decode(table)?),
             Kind::KeySecurity => {
                 let user = table.required("user", USER_HINT, id(USER_HINT));
+                let method = table.or("authentication_method", KeyMethod::Any, |value| {
+                    value.one_of(&KeyMethod::ALL.map(|method| (method.as_str(), method)))
+                });
                 let allowed_addresses = table.required("allowed_addresses", ALLOWED_HINT, allowed_addresses);
                 table.finish()?;
-                Self::KeySecurity { user: user?, allowed_addresses: allowed_addresses? }
+                Self::KeySecurity { user: user?, method: method?, allowed_addresses: allowed_addresses? }
             }
         };
         Some(record)
@@ -350,6 +365,7 @@ pub fn read_json(text: &str) -> Result<Record, String> {
     let record = match kind(&node) {
         Some("definition") => definition_record(&cursor),
         Some("token_key") => TokenKey::decode(&cursor).map(Record::TokenKey),
+        Some("tokens_valid_from") => tokens_valid_from(&cursor),
         Some(_) | None => Record::decode(&cursor),
     };
     let first = || report.diagnostics().into_iter().next().map_or_else(|| "not a record".to_owned(), |first| first.message);
@@ -371,6 +387,15 @@ fn definition_record(cursor: &Cursor<'_>) -> Option<Record> {
     let document = table.required("document", "write `document:` and the YAML text", |value| value.string());
     table.finish()?;
     Some(Record::Definition { service: service?, document: document? })
+}
+
+fn tokens_valid_from(cursor: &Cursor<'_>) -> Option<Record> {
+    let table = cursor.table()?;
+    let _ = table.take("kind");
+    let user = table.required("user", USER_HINT, id(USER_HINT));
+    let sequence = table.required("sequence", "write the sequence of a revision", |value| value.integer(1..=u64::MAX, "commits"));
+    table.finish()?;
+    Some(Record::TokensValidFrom { user: user?, sequence: sequence? })
 }
 
 impl TokenKey {
@@ -449,9 +474,11 @@ impl AccessKey {
         let secret = table.required("secret", SECRET_HINT, |value| SecretRef::decode(&value).map(|secret| (secret, value.node().span)));
         let enabled = table.or("enabled", true, |value| value.boolean());
         let expires_at = table.optional("expires_at", |value| value.parse(TIME_HINT));
+        let parent = table.optional("parent", self::id(PARENT_HINT));
         table.finish()?;
         let (secret, secret_span) = secret?;
-        Some(Self { id: id?, user: user?, secret, secret_span, enabled: enabled?, expires_at: expires_at? })
+        let (expires_at, parent) = (expires_at?, parent?);
+        Some(Self { id: id?, user: user?, secret, secret_span, enabled: enabled?, expires_at, parent })
     }
 
     /// What a sealed secret of this key is bound to.

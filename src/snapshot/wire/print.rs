@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{DocumentRef, Identity, Record};
 use crate::source::SecretRef;
-use crate::types::{Network, Timestamp};
+use crate::types::{KeyMethod, Network};
 
 impl Record {
     /// One line of JSON; the same record always gives the same text.
@@ -44,15 +44,20 @@ impl Record {
                 let value = json!({
                     "kind": "access_key", "id": key.id.to_string(), "user": key.user.to_string(), "secret": secret, "enabled": key.enabled,
                 });
-                with_time(value, "expires_at", key.expires_at)
+                with(with(value, "expires_at", key.expires_at), "parent", key.parent)
             }
-            Self::KeySecurity { user, allowed_addresses } => {
-                json!({"kind": "key_security", "user": user.to_string(), "allowed_addresses": addresses(allowed_addresses.as_deref())})
+            Self::KeySecurity { user, method, allowed_addresses } => {
+                let allowed = addresses(allowed_addresses.as_deref());
+                let value = json!({"kind": "key_security", "user": user.to_string(), "allowed_addresses": allowed});
+                with(value, "authentication_method", Some(method).filter(|method| **method != KeyMethod::Any).map(|method| method.as_str()))
             }
             Self::Definition { service, document } => json!({"kind": "definition", "service": service, "document": document}),
+            Self::TokensValidFrom { user, sequence } => {
+                json!({"kind": "tokens_valid_from", "user": user.to_string(), "sequence": sequence})
+            }
             Self::TokenKey(key) => {
                 let value = json!({"kind": "token_key", "id": key.id.to_string(), "public_key": key.public_key.to_string()});
-                with_time(value, "not_after", key.not_after)
+                with(value, "not_after", key.not_after)
             }
         };
         value.to_string()
@@ -66,9 +71,10 @@ fn document(document: &DocumentRef) -> Value {
     }
 }
 
-fn with_time(mut value: Value, name: &str, time: Option<Timestamp>) -> Value {
-    if let (Some(time), Some(members)) = (time, value.as_object_mut()) {
-        members.insert(name.to_owned(), json!(time.to_string()));
+/// With one member more, if there is something to say.
+fn with(mut value: Value, name: &str, text: Option<impl ToString>) -> Value {
+    if let (Some(text), Some(members)) = (text, value.as_object_mut()) {
+        members.insert(name.to_owned(), json!(text.to_string()));
     }
     value
 }

@@ -22,10 +22,14 @@ fn what_is_printed_reads_back_as_the_same_record() {
             r#"{{"kind":"access_key","id":"{ID}","user":"{OTHER}","secret":{{"file":"x"}},"enabled":false,"expires_at":"2027-01-31T00:00:00Z"}}"#
         ),
         format!(r#"{{"kind":"key_security","user":"{ID}","allowed_addresses":"not_used"}}"#),
+        format!(r#"{{"kind":"access_key","id":"{ID}","user":"{OTHER}","secret":{{"sealed":"v1.x"}},"parent":"{OTHER}"}}"#),
+        format!(r#"{{"kind":"key_security","user":"{ID}","allowed_addresses":[],"authentication_method":"TemporaryKey"}}"#),
+        format!(r#"{{"kind":"key_security","user":"{ID}","allowed_addresses":[],"authentication_method":"Any"}}"#),
         format!(r#"{{"kind":"key_security","user":"{ID}","allowed_addresses":[]}}"#),
         format!(r#"{{"kind":"key_security","user":"{ID}","allowed_addresses":["10.0.0.0/8","2001:db8::1","192.0.2.1"]}}"#),
         r#"{"kind":"definition","service":"iam","document":"kind: x\npaths: {}\n"}"#.to_owned(),
         format!(r#"{{"kind":"token_key","id":"{ID}","public_key":"{PUBLIC_KEY}"}}"#),
+        format!(r#"{{"kind":"tokens_valid_from","user":"{ID}","sequence":17}}"#),
         format!(r#"{{"kind":"token_key","id":"{ID}","public_key":"{PUBLIC_KEY}","not_after":"2027-01-31T00:00:00Z"}}"#),
     ] {
         let text = text.replace('\n', "\\n");
