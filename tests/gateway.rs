@@ -71,6 +71,9 @@ mod reasons;
 #[path = "gateway/reload.rs"]
 mod reload;
 #[cfg(test)]
+#[path = "gateway/replay.rs"]
+mod replay;
+#[cfg(test)]
 #[path = "gateway/signatures.rs"]
 mod signatures;
 #[cfg(test)]

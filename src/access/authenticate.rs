@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::View;
 use super::decision::{Denial, Facts};
+use super::replay::{Family, Signature};
 use super::request::Request;
 use super::service::Service;
 use crate::authn::scp::{self, Credential, Signatures, Signed};
@@ -100,6 +101,7 @@ fn signature<'v>(
     let user = view.snapshot.user(key.user).ok_or(Denial::new(Reason::OwnerInactive))?;
     facts.user = Some(user);
     facts.authentication = AuthenticationType::AuthenticationKey;
+    facts.signature = Some(Signature { family: Family::Scp, mac: credential.mac(), signed_at: credential.signed_at, covers_body: false });
     if presented.auth_token.is_some() {
         return Err(Denial::with(
             Reason::SessionTokenInvalid,

@@ -109,6 +109,7 @@ mod tests {
             target: "/",
             headers: &headers,
             body: None,
+            is_begun: false,
             fetched: &[],
             sets: &Sets::default(),
             cross_check: CrossCheck { every: None, left: &Cell::new(0) },

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::load::{Configured, configure};
 use super::{Ended, counted, summed_up};
 use crate::config::listener::ForwardedBy;
-use crate::config::{Identity, RecordPath, Service};
+use crate::config::{Identity, RecordPath, Replay, Service};
 use crate::source::{Report, Severity};
 use crate::types::Network;
 
@@ -109,6 +109,11 @@ fn describe(service: &Service, operations: &str, out: &mut dyn Write) -> anyhow:
     }
     if service.upstream.keep_credentials {
         writeln!(out, "  CREDENTIALS PASS: the backend sees the clients' credentials")?;
+    }
+    match service.replay {
+        Replay::Changing => {}
+        Replay::All => writeln!(out, "  every signed request is taken once only")?,
+        Replay::Off => writeln!(out, "  REPLAYS PASS: a signed request is taken as often as it comes")?,
     }
     for route in &service.public_routes {
         writeln!(out, "  PUBLIC, no credential asked: {} {}", route.method, route.template)?;

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use super::abuse::{Authentication, ReplayLimits};
 use super::files::Files;
 use super::identity::Identity;
 use super::listener::{Listener, socket_address};
 use super::operation::{Limits, RecordSettings, Timeouts};
 use super::service::{ANY_HOST, Claims, SERVICES_MAX, Service};
-use crate::source::{Cursor, Report, Source, Span, Table};
+use crate::source::{Cursor, Report, Source, Span};
 use crate::types::{AccessKeyId, Offering};
 
 /// The gateway's configuration.
@@ -30,8 +31,10 @@ pub struct GatewayConfig {
     pub identity: Identity,
     /// The services, in the order of the file.
     pub services: Vec<Service>,
-    /// How far a signature's timestamp may be off, in milliseconds.
-    pub clock_skew_ms: u64,
+    /// How signatures are verified.
+    pub authentication: Authentication,
+    /// How much is remembered of what was accepted.
+    pub replay: ReplayLimits,
     /// One in so many evaluations of policies is done twice, the second time without any index.
     pub cross_check: Option<NonZeroU32>,
     /// Decision records.
@@ -113,7 +116,8 @@ impl GatewayConfig {
         let mut good = Vec::new();
         let hint = "write `services:`, below it a name, and below that `hosts` and `upstream`";
         let services = table.required("services", hint, |value| services(&value, &mut good));
-        let clock_skew_ms = clock_skew(&table);
+        let authentication = table.or("authentication", Authentication::default(), |value| Authentication::decode(&value));
+        let replay = table.or("replay", ReplayLimits::default(), |value| ReplayLimits::decode(&value));
         let cross_check = table.or("policy", None, |value| cross_check(&value));
         let record = table.or("record", RecordSettings::default(), |value| RecordSettings::decode(path, &value));
         let limits = table.or("limits", Limits::default(), |value| Limits::decode(&value));
@@ -135,7 +139,8 @@ impl GatewayConfig {
             metrics: metrics?,
             identity: identity?,
             services: good,
-            clock_skew_ms: clock_skew_ms?,
+            authentication: authentication?,
+            replay: replay?,
             cross_check: cross_check?,
             record: record?,
             limits: limits?,
@@ -173,15 +178,6 @@ fn listeners(cursor: &Cursor<'_>, sockets: &mut HashSet<SocketAddr>) -> Option<V
         return None;
     }
     Some(listeners)
-}
-
-fn clock_skew(table: &Table<'_>) -> Option<u64> {
-    table.or("authentication", 300_000, |value| {
-        let authentication = value.table()?;
-        let skew = authentication.or("clock_skew_s", 300, |value| value.integer(1..=3_600, "seconds"));
-        authentication.finish()?;
-        Some(skew? * 1_000)
-    })
 }
 
 fn cross_check(cursor: &Cursor<'_>) -> Option<Option<NonZeroU32>> {

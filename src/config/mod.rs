@@ -3,6 +3,7 @@
 //! It says where to listen, which hosts are which services, and where their upstreams are. It never says who may
 //! do what: that is records and policies.
 
+pub mod abuse;
 pub mod control;
 pub mod files;
 pub mod gateway;
@@ -13,6 +14,7 @@ pub mod secrets;
 pub mod service;
 pub mod sigv4;
 
+pub use abuse::{Authentication, ReplayLimits};
 pub use control::{ControlConfig, Endpoint, NamedSecret};
 pub use files::Files;
 pub use gateway::{GatewayConfig, Remains};
@@ -20,5 +22,5 @@ pub use identity::{FeedIdentity, FileIdentity, Identity};
 pub use listener::Listener;
 pub use operation::{Limits, OnFull, RecordPath, RecordSettings, Timeouts};
 pub use secrets::Secrets;
-pub use service::{ANY_HOST, PublicRoute, Service, Upstream};
+pub use service::{ANY_HOST, PublicRoute, Replay, Service, Upstream};
 pub use sigv4::Sigv4;

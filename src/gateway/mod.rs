@@ -19,6 +19,8 @@ mod needs;
 mod preamble;
 mod read;
 mod refuse;
+mod replay;
+mod restrain;
 mod revision;
 mod server;
 mod socket;

@@ -16,7 +16,8 @@ use tokio::task::spawn_local;
 use super::attributes::AttributeCache;
 use super::client::{self, Ended};
 use super::deadline::{Clock, Deadline, SWEEP_EVERY, TICK};
-use super::server::{Shared, Stage};
+use super::replay::{Moment, ReplayMemory};
+use super::server::{self, Shared, Stage};
 use super::state::{Bound, State};
 use super::upstream::Pool;
 use crate::access::{CrossCheck, Sets};
@@ -119,8 +120,9 @@ async fn tick(worker: Rc<Worker>) {
                 pool.sweep();
             }
             // An idle worker must let go of a state that is no longer in force.
-            worker.bound();
+            let bound = worker.bound();
             worker.index_policies();
+            worker.forget(bound.state.view.clock_skew_ms);
         }
     }
 }
@@ -182,6 +184,17 @@ impl Worker {
     /// Which evaluations of policies are done twice.
     pub(super) fn cross_check(&self, state: &State) -> CrossCheck<'_> {
         CrossCheck { every: state.view.cross_check, left: &self.next_check }
+    }
+
+    /// What was accepted and must not be accepted again.
+    pub(super) fn replay(&self) -> &ReplayMemory {
+        &self.shared.replay
+    }
+
+    /// Forgets what has expired, so that it does not stay when nothing more comes.
+    fn forget(&self, skew_ms: u64) {
+        let at = Moment { now: self.wall_clock(), monotonic_ms: self.monotonic_ms(), skew_ms };
+        self.counters.replay_forgotten.add(self.shared.replay.sweep(at));
     }
 
     /// What backends told about resources.
@@ -246,10 +259,14 @@ impl Worker {
     }
 
     /// A monotonic reading, at a stage's border.
-    #[expect(clippy::disallowed_methods, reason = "the shell is where time is read; the core gets it as an argument")]
     #[expect(clippy::unused_self, reason = "only workers may read clocks")]
     pub(super) fn monotonic(&self) -> Instant {
-        Instant::now()
+        server::monotonic()
+    }
+
+    /// The same as milliseconds, for what workers share.
+    pub(super) fn monotonic_ms(&self) -> u64 {
+        u64::try_from((self.monotonic() - self.shared.started).as_millis()).unwrap_or(u64::MAX)
     }
 
     /// A time as text; the seconds are formatted once per second.
