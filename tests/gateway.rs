@@ -14,6 +14,9 @@ mod client;
 mod harness;
 
 #[cfg(test)]
+#[path = "gateway/abuse.rs"]
+mod abuse;
+#[cfg(test)]
 #[path = "gateway/addresses.rs"]
 mod addresses;
 #[cfg(test)]

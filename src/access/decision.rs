@@ -169,6 +169,30 @@ impl<'v> Permit<'v> {
 }
 
 impl<'v> Decision<'v> {
+    /// Why authentication failed, if it did, and what was presented. Who presented nothing has not failed, and what is refused after a
+    /// signature was verified is no failure either.
+    #[must_use]
+    pub fn failed_authentication(&self) -> Option<(Reason, &Facts<'v>)> {
+        let (reason, facts) = match self {
+            Self::Permit(permit) => (permit.would_deny()?.reason, permit.facts()),
+            Self::Denied(denied) => (denied.denial.reason, &denied.facts),
+            Self::Needs(_) => return None,
+        };
+        let failed = matches!(reason, Reason::CredentialMalformed | Reason::ClockSkew | Reason::SignatureMismatch | Reason::TokenInvalid);
+        (failed && facts.user.is_none()).then_some((reason, facts))
+    }
+
+    /// The caller, if it is one whose credential is proved and may be used.
+    #[must_use]
+    pub fn caller(&self) -> Option<(&'v User, AccessKeyId)> {
+        let facts = match self {
+            Self::Permit(permit) => permit.facts(),
+            Self::Denied(denied) => &denied.facts,
+            Self::Needs(_) => return None,
+        };
+        facts.user.filter(|_| facts.credential_usable).zip(facts.access_key)
+    }
+
     /// Makes the claim of a permit, if it has one.
     #[must_use]
     pub fn settled(self, make: impl FnOnce(&Claim) -> Result<(), Denial>) -> Self {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::load::{Configured, configure};
 use super::{Ended, counted, summed_up};
 use crate::config::listener::ForwardedBy;
-use crate::config::{Identity, RecordPath, Replay, Service};
+use crate::config::{GatewayConfig, Identity, RecordPath, Replay, Service};
 use crate::source::{Report, Severity};
 use crate::types::Network;
 
@@ -85,6 +85,7 @@ fn summarize(configured: &Configured, out: &mut dyn Write) -> anyhow::Result<()>
         }
     }
     writeln!(out, "metrics on {}", config.metrics)?;
+    summarize_limits(config, out)?;
     match &config.record.path {
         RecordPath::Off => writeln!(out, "DECISIONS ARE NOT RECORDED")?,
         RecordPath::StandardOutput => writeln!(out, "decisions are recorded on standard output")?,
@@ -97,6 +98,19 @@ fn summarize(configured: &Configured, out: &mut dyn Write) -> anyhow::Result<()>
             Identity::Feed(_) => "operations as the feed defines them".to_owned(),
         };
         describe(service, &operations, out)?;
+    }
+    Ok(())
+}
+
+/// What is remembered of who fails and who sends much.
+fn summarize_limits(config: &GatewayConfig, out: &mut dyn Write) -> anyhow::Result<()> {
+    if config.authentication.failures.is_none() {
+        writeln!(out, "FAILED AUTHENTICATIONS ARE NOT LIMITED")?;
+    }
+    for (whose, rate) in [("an account", config.rates.account), ("a key", config.rates.key)] {
+        if let Some(rate) = rate {
+            writeln!(out, "{whose} sends at most {} requests in a second, and {} at once", rate.requests_per_s, rate.burst)?;
+        }
     }
     Ok(())
 }

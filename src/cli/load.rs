@@ -64,7 +64,15 @@ fn state(config: &GatewayConfig, snapshot: Snapshot, identity_keys: &[Secret], f
         clock_skew_ms: config.authentication.clock_skew_ms,
         cross_check: config.cross_check,
     };
-    State { view, entrances: config.listeners.iter().map(entrance).collect(), upstreams, replay: config.replay, feed }
+    State {
+        view,
+        entrances: config.listeners.iter().map(entrance).collect(),
+        upstreams,
+        replay: config.replay,
+        failures: config.authentication.failures,
+        rates: config.rates,
+        feed,
+    }
 }
 
 /// What a gateway that follows a feed has, from its disk copy.

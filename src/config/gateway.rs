@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use super::abuse::{Authentication, ReplayLimits};
+use super::abuse::{Authentication, ReplayLimits, RequestRates};
 use super::files::Files;
 use super::identity::Identity;
 use super::listener::{Listener, socket_address};
@@ -35,6 +35,8 @@ pub struct GatewayConfig {
     pub authentication: Authentication,
     /// How much is remembered of what was accepted.
     pub replay: ReplayLimits,
+    /// How many requests may be sent.
+    pub rates: RequestRates,
     /// One in so many evaluations of policies is done twice, the second time without any index.
     pub cross_check: Option<NonZeroU32>,
     /// Decision records.
@@ -118,6 +120,7 @@ impl GatewayConfig {
         let services = table.required("services", hint, |value| services(&value, &mut good));
         let authentication = table.or("authentication", Authentication::default(), |value| Authentication::decode(&value));
         let replay = table.or("replay", ReplayLimits::default(), |value| ReplayLimits::decode(&value));
+        let rates = table.or("rates", RequestRates::default(), |value| RequestRates::decode(&value));
         let cross_check = table.or("policy", None, |value| cross_check(&value));
         let record = table.or("record", RecordSettings::default(), |value| RecordSettings::decode(path, &value));
         let limits = table.or("limits", Limits::default(), |value| Limits::decode(&value));
@@ -141,6 +144,7 @@ impl GatewayConfig {
             services: good,
             authentication: authentication?,
             replay: replay?,
+            rates: rates?,
             cross_check: cross_check?,
             record: record?,
             limits: limits?,

@@ -14,7 +14,7 @@ pub mod secrets;
 pub mod service;
 pub mod sigv4;
 
-pub use abuse::{Authentication, ReplayLimits};
+pub use abuse::{Authentication, FailureLimits, ReplayLimits, RequestRate, RequestRates};
 pub use control::{ControlConfig, Endpoint, NamedSecret};
 pub use files::Files;
 pub use gateway::{GatewayConfig, Remains};

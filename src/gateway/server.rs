@@ -11,7 +11,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 
 use super::attributes::AttributeCache;
+use super::failures::Failures;
 use super::health;
+use super::rates::Rates;
 use super::replay::ReplayMemory;
 use super::state::State;
 use super::worker;
@@ -96,6 +98,10 @@ pub(super) struct Shared {
     pub(super) attributes: AttributeCache,
     /// What was accepted and must not be accepted again.
     pub(super) replay: ReplayMemory,
+    /// How often authentication failed.
+    pub(super) failures: Failures,
+    /// How many requests were sent.
+    pub(super) rates: Rates,
     /// When the gateway started, by the clock that never steps.
     pub(super) started: Instant,
     /// Indexes over all policies of those who hold many.
@@ -158,6 +164,8 @@ impl Gateway {
             stage,
             attributes: AttributeCache::default(),
             replay: ReplayMemory::default(),
+            failures: Failures::default(),
+            rates: Rates::default(),
             started: monotonic(),
             sets: Sets::default(),
         });

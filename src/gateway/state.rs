@@ -9,7 +9,7 @@ use http::HeaderValue;
 use super::upstream::Pool;
 use super::worker::Worker;
 use crate::access::{Denial, Entrance, Service, View};
-use crate::config::ReplayLimits;
+use crate::config::{FailureLimits, ReplayLimits, RequestRates};
 use crate::telemetry::{FeedStatus, ServiceCounters};
 use crate::types::{Reason, Revision, SigningKey, Timestamp};
 
@@ -27,6 +27,10 @@ pub struct State {
     pub upstreams: Arc<[UpstreamSettings]>,
     /// How much is remembered of what was accepted.
     pub replay: ReplayLimits,
+    /// How many failed authentications are answered in detail; `None` for all.
+    pub failures: Option<FailureLimits>,
+    /// How many requests may be sent.
+    pub rates: RequestRates,
     /// How the copy of a control plane's store is doing; `None` in file mode.
     pub feed: Option<Feed>,
 }

@@ -16,6 +16,8 @@ use tokio::task::spawn_local;
 use super::attributes::AttributeCache;
 use super::client::{self, Ended};
 use super::deadline::{Clock, Deadline, SWEEP_EVERY, TICK};
+use super::failures::Failures;
+use super::rates::Rates;
 use super::replay::{Moment, ReplayMemory};
 use super::server::{self, Shared, Stage};
 use super::state::{Bound, State};
@@ -191,9 +193,19 @@ impl Worker {
         &self.shared.replay
     }
 
+    /// How often authentication failed.
+    pub(super) fn failures(&self) -> &Failures {
+        &self.shared.failures
+    }
+
+    /// How many requests were sent.
+    pub(super) fn rates(&self) -> &Rates {
+        &self.shared.rates
+    }
+
     /// Forgets what has expired, so that it does not stay when nothing more comes.
     fn forget(&self, skew_ms: u64) {
-        let at = Moment { now: self.wall_clock(), monotonic_ms: self.monotonic_ms(), skew_ms };
+        let at = Moment { now: self.wall_clock(), monotonic_ms: self.monotonic_ns() / 1_000_000, skew_ms };
         self.counters.replay_forgotten.add(self.shared.replay.sweep(at));
     }
 
@@ -264,9 +276,9 @@ impl Worker {
         server::monotonic()
     }
 
-    /// The same as milliseconds, for what workers share.
-    pub(super) fn monotonic_ms(&self) -> u64 {
-        u64::try_from((self.monotonic() - self.shared.started).as_millis()).unwrap_or(u64::MAX)
+    /// The same in nanoseconds since the gateway started, for what workers share.
+    pub(super) fn monotonic_ns(&self) -> u64 {
+        u64::try_from((self.monotonic() - self.shared.started).as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// A time as text; the seconds are formatted once per second.

@@ -180,6 +180,8 @@ pub struct WorkerCounters {
     pub cross_check_mismatches: Counter,
     /// Times that all policies of a principal were begun to be indexed as one.
     pub policy_sets_indexed: Counter,
+    /// Authentications that failed.
+    pub authentication_failures: Counter,
     /// Requests remembered so that they are not accepted again.
     pub replay_claims: Counter,
     /// Of these, of all workers, those that were forgotten.

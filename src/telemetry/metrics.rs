@@ -189,6 +189,11 @@ impl Metrics {
                 "Indexes made over all policies of those who hold many and ask often.",
                 |worker| &worker.policy_sets_indexed,
             ),
+            total(
+                "portcullis_authentication_failures_total",
+                "Authentications that failed: a credential was presented and was not true.",
+                |worker| &worker.authentication_failures,
+            ),
             total("portcullis_replay_claims_total", "Requests remembered so that they are not accepted again.", |worker| {
                 &worker.replay_claims
             }),

@@ -56,6 +56,8 @@ timeouts: @timeouts@
 limits: @limits@
 policy: @policy@
 replay: @replay@
+rates: @rates@
+authentication: @authentication@
 ";
 
 const DEFINITIONS: &str = "
@@ -101,10 +103,12 @@ paths:
     get: {action: store:ListThings, access_level: List}
 ";
 
-const BLANKS: [(&str, &str); 6] = [
+const BLANKS: [(&str, &str); 8] = [
     ("workers", "1"),
     ("policy", "{}"),
     ("replay", "{}"),
+    ("rates", "{}"),
+    ("authentication", "{failures_per_minute: off}"),
     ("timeouts", "{drain_s: 2}"),
     ("limits", "{}"),
     ("record", "{path: decisions.jsonl}"),

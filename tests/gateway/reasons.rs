@@ -16,12 +16,12 @@ const NOT_YET: &[Reason] = &[
     Reason::ConsoleAddressRefused,
     Reason::InvalidPolicy,
     Reason::AttributeUnavailable,
-    Reason::TooManyFailures,
     Reason::StaleSnapshot,
     Reason::RevisionNotReached,
 ];
 /// Reached in a test of its own.
-const ELSEWHERE: &[Reason] = &[Reason::Replayed, Reason::TokenExpired, Reason::TooManyRequests, Reason::ReplayMemoryFull];
+const ELSEWHERE: &[Reason] =
+    &[Reason::Replayed, Reason::TokenExpired, Reason::TooManyFailures, Reason::TooManyRequests, Reason::ReplayMemoryFull];
 
 const DISABLED: Who = Who { key: "d15ab1ed000000000000000000000001", secret: "disabled-secret-0001" };
 const EXPIRED: Who = Who { key: "e4b14ed0000000000000000000000001", secret: "expired-secret-00001" };
