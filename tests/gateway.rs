@@ -14,6 +14,9 @@ mod client;
 mod harness;
 
 #[cfg(test)]
+#[path = "gateway/abuse.rs"]
+mod abuse;
+#[cfg(test)]
 #[path = "gateway/addresses.rs"]
 mod addresses;
 #[cfg(test)]
@@ -70,6 +73,9 @@ mod reasons;
 #[cfg(test)]
 #[path = "gateway/reload.rs"]
 mod reload;
+#[cfg(test)]
+#[path = "gateway/replay.rs"]
+mod replay;
 #[cfg(test)]
 #[path = "gateway/signatures.rs"]
 mod signatures;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use portcullis::access::{
-    AwsSignatures, CrossCheck, Denial, Entrance, ErrorProtocol, Facts, ForwardedHeader, Mode, Remembered, Request, ServiceSettings,
+    AwsSignatures, CrossCheck, Denial, Entrance, ErrorProtocol, Facts, ForwardedHeader, Mode, Remembered, Replay, Request, ServiceSettings,
     Services, Sets, View, identify,
 };
 use portcullis::authn::scp::{self, Signed};
@@ -79,6 +79,7 @@ impl World {
             error_protocol: ErrorProtocol::Scp,
             public_routes: Vec::new(),
             body_bytes_max: 1_024,
+            replay: Replay::All,
             sigv4: Some(AwsSignatures { service: "iam".into(), regions: None, profile: Profile::Generic, unsigned_payload: true }),
         };
         let services = Arc::new(Services::bind(&[settings], &snapshot));
@@ -108,6 +109,7 @@ impl World {
             target: TARGET,
             headers: &call.headers,
             body: None,
+            is_begun: false,
             fetched: &[],
             sets: &self.sets,
             remembered,

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue};
 use super::View;
 use super::decision::{Denial, Facts};
 use super::remembered::Remembered;
+use super::replay::{Family, Signature};
 use super::request::Request;
 use super::service::Service;
 use crate::authn::scp::{self, Credential, Signatures, Signed};
@@ -103,6 +104,7 @@ fn signature<'v>(
     let user = view.snapshot.user(key.user).ok_or(Denial::new(Reason::OwnerInactive))?;
     facts.user = Some(user);
     facts.authentication = key.authentication();
+    facts.signature = Some(Signature { family: Family::Scp, mac: credential.mac(), signed_at: credential.signed_at, covers_body: false });
     if presented.auth_token.is_some() {
         return Err(Denial::with(
             Reason::SessionTokenInvalid,

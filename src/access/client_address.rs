@@ -109,6 +109,7 @@ mod tests {
             target: "/",
             headers: &headers,
             body: None,
+            is_begun: false,
             fetched: &[],
             sets: &Sets::default(),
             remembered: &Remembered::new(0),

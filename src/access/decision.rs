@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::attributes::Wanted;
-use super::service::Service;
+use super::replay::{Claim, Signature};
+use super::service::{Mode, Service};
 use crate::policy::Action;
 use crate::snapshot::{Operation, User};
 use crate::types::{AccessKeyId, AuthenticationType, Reason};
@@ -33,6 +35,11 @@ pub enum Need {
         /// Most bytes of it.
         bytes_max: usize,
     },
+    /// The beginning of the body, or all of it: what tells the request from another one with the same signature. It is allowed.
+    Beginning {
+        /// So many bytes are enough.
+        bytes_max: usize,
+    },
     /// Tags and attributes of resources.
     Attributes(Vec<Wanted>),
 }
@@ -44,19 +51,21 @@ pub struct Denial {
     pub reason: Reason,
     /// What exactly, where that tells a stranger nothing.
     pub detail: Option<Cow<'static, str>>,
+    /// How long it will be refused, where that is known.
+    pub retry_after: Option<Duration>,
 }
 
 impl Denial {
     /// A denial that its reason explains.
     #[must_use]
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, detail: None }
+        Self { reason, detail: None, retry_after: None }
     }
 
     /// A denial with a detail.
     #[must_use]
     pub fn with(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: Some(detail.into()) }
+        Self { reason, detail: Some(detail.into()), retry_after: None }
     }
 }
 
@@ -84,6 +93,8 @@ pub struct Facts<'v> {
     pub credential_usable: bool,
     /// How the caller proved who they are.
     pub authentication: AuthenticationType,
+    /// The caller's signature, if it is one that may be good for one request only.
+    pub signature: Option<Signature>,
     /// SHA-256 of the body, as the caller signed it. Whoever passes the body on must not end it if it is another.
     pub body_sha256: Option<[u8; 32]>,
     /// The operation.
@@ -109,6 +120,7 @@ impl Default for Facts<'_> {
             user: None,
             credential_usable: false,
             authentication: AuthenticationType::Anonymous,
+            signature: None,
             body_sha256: None,
             operation: None,
             action: None,
@@ -125,15 +137,16 @@ impl Default for Facts<'_> {
 pub struct Permit<'v> {
     facts: Facts<'v>,
     observed: Option<Denial>,
+    claim: Option<Claim>,
 }
 
 impl<'v> Permit<'v> {
-    pub(super) const fn granted(facts: Facts<'v>) -> Self {
-        Self { facts, observed: None }
+    pub(super) const fn granted(facts: Facts<'v>, claim: Option<Claim>) -> Self {
+        Self { facts, observed: None, claim }
     }
 
     pub(super) const fn observed(facts: Facts<'v>, denial: Denial) -> Self {
-        Self { facts, observed: Some(denial) }
+        Self { facts, observed: Some(denial), claim: None }
     }
 
     /// What was found on the way.
@@ -146,5 +159,66 @@ impl<'v> Permit<'v> {
     #[must_use]
     pub fn would_deny(&self) -> Option<&Denial> {
         self.observed.as_ref()
+    }
+
+    /// The claim that has to be good before anything is forwarded. INVARIANT: nobody forwards a permit that still has one.
+    #[must_use]
+    pub fn claim(&self) -> Option<&Claim> {
+        self.claim.as_ref()
+    }
+}
+
+impl<'v> Decision<'v> {
+    /// Why authentication failed, if it did, and what was presented. Who presented nothing has not failed, and what is refused after a
+    /// signature was verified is no failure either.
+    #[must_use]
+    pub fn failed_authentication(&self) -> Option<(Reason, &Facts<'v>)> {
+        let (reason, facts) = match self {
+            Self::Permit(permit) => (permit.would_deny()?.reason, permit.facts()),
+            Self::Denied(denied) => (denied.denial.reason, &denied.facts),
+            Self::Needs(_) => return None,
+        };
+        let failed = matches!(reason, Reason::CredentialMalformed | Reason::ClockSkew | Reason::SignatureMismatch | Reason::TokenInvalid);
+        (failed && facts.user.is_none()).then_some((reason, facts))
+    }
+
+    /// The caller, if it is one whose credential is proved and may be used.
+    #[must_use]
+    pub fn caller(&self) -> Option<(&'v User, AccessKeyId)> {
+        let facts = match self {
+            Self::Permit(permit) => permit.facts(),
+            Self::Denied(denied) => &denied.facts,
+            Self::Needs(_) => return None,
+        };
+        facts.user.filter(|_| facts.credential_usable).zip(facts.access_key)
+    }
+
+    /// Makes the claim of a permit, if it has one.
+    #[must_use]
+    pub fn settled(self, make: impl FnOnce(&Claim) -> Result<(), Denial>) -> Self {
+        match self {
+            Self::Permit(Permit { facts, observed, claim: Some(claim) }) => match make(&claim) {
+                Ok(()) => Self::Permit(Permit { facts, observed, claim: None }),
+                Err(denial) => refuse(facts, denial),
+            },
+            other @ (Self::Permit(_) | Self::Denied(_) | Self::Needs(_)) => other,
+        }
+    }
+
+    /// Refuses for another reason, which the shell knows. What is asked for first stays to be asked for.
+    #[must_use]
+    pub fn overruled(self, denial: Denial) -> Self {
+        match self {
+            Self::Permit(Permit { facts, .. }) | Self::Denied(Denied { facts, .. }) => refuse(facts, denial),
+            needs @ Self::Needs(_) => needs,
+        }
+    }
+}
+
+/// The refusal; in observe mode a permit that remembers it.
+pub(super) fn refuse(facts: Facts<'_>, denial: Denial) -> Decision<'_> {
+    match facts.service {
+        Some(service) if service.mode == Mode::Observe => Decision::Permit(Permit::observed(facts, denial)),
+        Some(_) | None => Decision::Denied(Denied { denial, facts }),
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod decision;
 pub mod proxy_protocol;
+pub mod replay;
 pub mod request;
 
 pub mod attributes;
@@ -30,6 +31,7 @@ pub use authenticate::other_body;
 pub use decision::{Decision, Denial, Denied, Facts, Need, Permit};
 pub use issuers::{Issuer, IssuerSettings};
 pub use remembered::Remembered;
+pub use replay::{Claim, Family, Replay};
 pub use request::{CrossCheck, Entrance, ForwardedHeader, Request};
 pub use service::{AwsSignatures, ErrorProtocol, Mode, Service, ServiceSettings, Services};
 pub use sets::Sets;
@@ -62,12 +64,13 @@ pub struct View {
 pub fn decide<'v>(view: &'v View, request: &Request<'_>, now: Timestamp) -> Decision<'v> {
     let mut facts = Facts::default();
     let outcome = stages(view, request, now, &mut facts);
-    let observed = facts.service.is_some_and(|service| service.mode == Mode::Observe);
     match outcome {
-        Ok(Outcome::Allowed) => Decision::Permit(Permit::granted(facts)),
+        Ok(Outcome::Allowed) => match Claim::of(&facts, request) {
+            Some(claim) if claim.lacks_body(&facts, request) => Decision::Needs(Need::Beginning { bytes_max: replay::BODY_BYTES_MAX }),
+            claim => Decision::Permit(Permit::granted(facts, claim)),
+        },
         Ok(Outcome::Needs(need)) => Decision::Needs(need),
-        Err(denial) if observed => Decision::Permit(Permit::observed(facts, denial)),
-        Err(denial) => Decision::Denied(Denied { denial, facts }),
+        Err(denial) => decision::refuse(facts, denial),
     }
 }
 
@@ -76,10 +79,7 @@ pub fn decide<'v>(view: &'v View, request: &Request<'_>, now: Timestamp) -> Deci
 pub fn deny<'v>(view: &'v View, request: &Request<'_>, denial: Denial) -> Decision<'v> {
     let mut facts = Facts { client_address: client_address::find(request), ..Facts::default() };
     facts.service = view.services.find(request.host).map(|found| found.service);
-    match facts.service {
-        Some(service) if service.mode == Mode::Observe => Decision::Permit(Permit::observed(facts, denial)),
-        Some(_) | None => Decision::Denied(Denied { denial, facts }),
-    }
+    decision::refuse(facts, denial)
 }
 
 enum Outcome {

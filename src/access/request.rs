@@ -52,6 +52,8 @@ pub struct Request<'a> {
     pub headers: &'a HeaderMap,
     /// The body, once it was asked for.
     pub body: Option<&'a [u8]>,
+    /// Whether as much of the body is kept as was asked for to tell the request from others.
+    pub is_begun: bool,
     /// What was asked of the backends, once it was needed.
     pub fetched: &'a [Fetched],
     /// What finds the statements of those who hold many policies.

@@ -8,6 +8,7 @@ use fnv::FnvHashMap;
 use http::Method;
 use smallvec::SmallVec;
 
+use super::replay::Replay;
 use crate::authn::sigv4;
 use crate::snapshot::routes::Parameters;
 use crate::snapshot::{Operation, ServiceDefinition, Snapshot};
@@ -59,6 +60,8 @@ pub struct ServiceSettings {
     pub public_routes: Vec<(Method, String)>,
     /// Most bytes of a body that a decision reads.
     pub body_bytes_max: usize,
+    /// Which requests it takes once only.
+    pub replay: Replay,
     /// AWS signatures, if it takes them.
     pub sigv4: Option<AwsSignatures>,
 }
@@ -76,6 +79,8 @@ pub struct Service {
     pub error_protocol: ErrorProtocol,
     /// Most bytes of a body that a decision reads.
     pub body_bytes_max: usize,
+    /// Which requests it takes once only.
+    pub replay: Replay,
     /// AWS signatures, if it takes them.
     pub sigv4: Option<AwsSignatures>,
     definitions: Vec<Arc<ServiceDefinition>>,
@@ -158,6 +163,7 @@ impl Services {
                 mode: service.mode,
                 error_protocol: service.error_protocol,
                 body_bytes_max: service.body_bytes_max,
+                replay: service.replay,
                 sigv4: service.sigv4.clone(),
                 definitions: service.definitions.iter().filter_map(|name| snapshot.definition(name).cloned()).collect(),
                 public_routes: service.public_routes.iter().cloned().collect(),
@@ -252,6 +258,7 @@ mod tests {
                     mode: Mode::Enforce,
                     error_protocol: ErrorProtocol::Scp,
                     body_bytes_max: 0,
+                    replay: Replay::Changing,
                     sigv4: None,
                     definitions: Vec::new(),
                     public_routes: HashSet::new(),

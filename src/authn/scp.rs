@@ -274,6 +274,12 @@ impl<'a> Credential<'a> {
         let mac = string_to_sign_mac(key, signed, self.timestamp, self.access_key, self.scope, self.dialect);
         verify_slices_are_equal(&mac, &self.signature).is_ok()
     }
+
+    /// The MAC as it was sent; once verified, the MAC of the request.
+    #[must_use]
+    pub const fn mac(&self) -> [u8; 32] {
+        self.signature
+    }
 }
 
 /// Signs a request: the value of `Scp-Signature`. For clients; `signed_at` goes into `Scp-Timestamp`.

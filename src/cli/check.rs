@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::load::{Configured, configure};
 use super::{Ended, counted, summed_up};
 use crate::config::listener::ForwardedBy;
-use crate::config::{Identity, RecordPath, Service};
+use crate::config::{GatewayConfig, Identity, RecordPath, Replay, Service};
 use crate::source::{Report, Severity};
 use crate::types::Network;
 
@@ -85,6 +85,7 @@ fn summarize(configured: &Configured, out: &mut dyn Write) -> anyhow::Result<()>
         }
     }
     writeln!(out, "metrics on {}", config.metrics)?;
+    summarize_limits(config, out)?;
     match &config.record.path {
         RecordPath::Off => writeln!(out, "DECISIONS ARE NOT RECORDED")?,
         RecordPath::StandardOutput => writeln!(out, "decisions are recorded on standard output")?,
@@ -101,6 +102,19 @@ fn summarize(configured: &Configured, out: &mut dyn Write) -> anyhow::Result<()>
     Ok(())
 }
 
+/// What is remembered of who fails and who sends much.
+fn summarize_limits(config: &GatewayConfig, out: &mut dyn Write) -> anyhow::Result<()> {
+    if config.authentication.failures.is_none() {
+        writeln!(out, "FAILED AUTHENTICATIONS ARE NOT LIMITED")?;
+    }
+    for (whose, rate) in [("an account", config.rates.account), ("a key", config.rates.key)] {
+        if let Some(rate) = rate {
+            writeln!(out, "{whose} sends at most {} requests in a second, and {} at once", rate.requests_per_s, rate.burst)?;
+        }
+    }
+    Ok(())
+}
+
 fn describe(service: &Service, operations: &str, out: &mut dyn Write) -> anyhow::Result<()> {
     let (hosts, upstream) = (service.hosts.join(", "), &service.upstream.authority);
     writeln!(out, "service `{}` on {hosts}: {operations}, upstream {upstream}", service.name)?;
@@ -109,6 +123,11 @@ fn describe(service: &Service, operations: &str, out: &mut dyn Write) -> anyhow:
     }
     if service.upstream.keep_credentials {
         writeln!(out, "  CREDENTIALS PASS: the backend sees the clients' credentials")?;
+    }
+    match service.replay {
+        Replay::Changing => {}
+        Replay::All => writeln!(out, "  every signed request is taken once only")?,
+        Replay::Off => writeln!(out, "  REPLAYS PASS: a signed request is taken as often as it comes")?,
     }
     for route in &service.public_routes {
         writeln!(out, "  PUBLIC, no credential asked: {} {}", route.method, route.template)?;

@@ -244,7 +244,7 @@ fn example(config: &GatewayConfig, state: &State) -> Option<String> {
     let signed = Signed { method: "GET", scheme: listener.public_scheme, host: &host, target: &example.path };
     let now = system_time();
     let signature = scp::sign(&key.secret.signing_key(), example.access_key, &signed, now);
-    let minutes = config.clock_skew_ms / 60_000;
+    let minutes = config.authentication.clock_skew_ms / 60_000;
     Some(format!(
         "\nA request signed for `{}`; it is good for {minutes} minutes. Paste it into another terminal:\n\n  \
          curl -i http://{host}{} \\\n    -H 'Scp-Accesskey: {}' \\\n    -H 'Scp-Timestamp: {}' \\\n    -H 'Scp-ClientType: Openapi' \\\n    \

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::access::{
-    AwsSignatures, Entrance, ErrorProtocol, ForwardedHeader, Issuer, IssuerSettings, Mode, ServiceSettings, Services, View,
+    AwsSignatures, Entrance, ErrorProtocol, ForwardedHeader, Issuer, IssuerSettings, Mode, Replay, ServiceSettings, Services, View,
 };
 use crate::authn::sigv4::Profile;
 use crate::config::listener::ForwardedBy;
-use crate::config::{FeedIdentity, Files, GatewayConfig, Identity, Listener, Service, TokenIssuer};
+use crate::config::{self, FeedIdentity, Files, GatewayConfig, Identity, Listener, Service, TokenIssuer};
 use crate::gateway::{Feed, State, UpstreamSettings, system_time};
 use crate::snapshot::{Roster, Snapshot};
 use crate::source::Report;
@@ -61,9 +61,22 @@ fn state(config: &GatewayConfig, snapshot: Snapshot, identity_keys: &[Secret], f
     let services = Arc::new(bind(config, &snapshot));
     let upstreams = config.services.iter().zip(identity_keys).map(|(service, key)| upstream(service, key)).collect();
     let issuers = config.token_issuers.iter().map(issuer).collect();
-    let view =
-        View { snapshot: Arc::new(snapshot), services, issuers, clock_skew_ms: config.clock_skew_ms, cross_check: config.cross_check };
-    State { view, entrances: config.listeners.iter().map(entrance).collect(), upstreams, feed }
+    let view = View {
+        snapshot: Arc::new(snapshot),
+        services,
+        issuers,
+        clock_skew_ms: config.authentication.clock_skew_ms,
+        cross_check: config.cross_check,
+    };
+    State {
+        view,
+        entrances: config.listeners.iter().map(entrance).collect(),
+        upstreams,
+        replay: config.replay,
+        failures: config.authentication.failures,
+        rates: config.rates,
+        feed,
+    }
 }
 
 /// What a gateway that follows a feed has, from its disk copy.
@@ -109,6 +122,11 @@ fn settings(service: &Service) -> ServiceSettings {
         error_protocol: ErrorProtocol::Scp,
         public_routes: service.public_routes.iter().map(|route| (route.method.clone(), route.template.clone())).collect(),
         body_bytes_max: service.body_bytes_max,
+        replay: match service.replay {
+            config::Replay::Off => Replay::Off,
+            config::Replay::Changing => Replay::Changing,
+            config::Replay::All => Replay::All,
+        },
         sigv4: service.sigv4.as_ref().map(|sigv4| AwsSignatures {
             service: sigv4.service.as_str().into(),
             regions: sigv4.regions.clone(),

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use super::abuse::{Authentication, ReplayLimits, RequestRates};
 use super::files::Files;
 use super::identity::Identity;
 use super::issuer::{TokenIssuer, token_issuers};
 use super::listener::{Listener, socket_address};
 use super::operation::{Limits, RecordSettings, Timeouts};
 use super::service::{ANY_HOST, Claims, SERVICES_MAX, Service};
-use crate::source::{Cursor, Report, Source, Span, Table};
+use crate::source::{Cursor, Report, Source, Span};
 use crate::types::{AccessKeyId, Offering};
 
 /// The gateway's configuration.
@@ -33,8 +34,12 @@ pub struct GatewayConfig {
     pub services: Vec<Service>,
     /// Identity providers of others whose tokens count.
     pub token_issuers: Vec<TokenIssuer>,
-    /// How far a signature's timestamp may be off, in milliseconds.
-    pub clock_skew_ms: u64,
+    /// How signatures are verified.
+    pub authentication: Authentication,
+    /// How much is remembered of what was accepted.
+    pub replay: ReplayLimits,
+    /// How many requests may be sent.
+    pub rates: RequestRates,
     /// One in so many evaluations of policies is done twice, the second time without any index.
     pub cross_check: Option<NonZeroU32>,
     /// Decision records.
@@ -117,7 +122,9 @@ impl GatewayConfig {
         let hint = "write `services:`, below it a name, and below that `hosts` and `upstream`";
         let services = table.required("services", hint, |value| services(&value, &mut good));
         let token_issuers = table.or("token_issuers", Vec::new(), |value| token_issuers(&value));
-        let clock_skew_ms = clock_skew(&table);
+        let authentication = table.or("authentication", Authentication::default(), |value| Authentication::decode(&value));
+        let replay = table.or("replay", ReplayLimits::default(), |value| ReplayLimits::decode(&value));
+        let rates = table.or("rates", RequestRates::default(), |value| RequestRates::decode(&value));
         let cross_check = table.or("policy", None, |value| cross_check(&value));
         let record = table.or("record", RecordSettings::default(), |value| RecordSettings::decode(path, &value));
         let limits = table.or("limits", Limits::default(), |value| Limits::decode(&value));
@@ -140,7 +147,9 @@ impl GatewayConfig {
             identity: identity?,
             services: good,
             token_issuers: token_issuers?,
-            clock_skew_ms: clock_skew_ms?,
+            authentication: authentication?,
+            replay: replay?,
+            rates: rates?,
             cross_check: cross_check?,
             record: record?,
             limits: limits?,
@@ -178,15 +187,6 @@ fn listeners(cursor: &Cursor<'_>, sockets: &mut HashSet<SocketAddr>) -> Option<V
         return None;
     }
     Some(listeners)
-}
-
-fn clock_skew(table: &Table<'_>) -> Option<u64> {
-    table.or("authentication", 300_000, |value| {
-        let authentication = value.table()?;
-        let skew = authentication.or("clock_skew_s", 300, |value| value.integer(1..=3_600, "seconds"));
-        authentication.finish()?;
-        Some(skew? * 1_000)
-    })
 }
 
 fn cross_check(cursor: &Cursor<'_>) -> Option<Option<NonZeroU32>> {

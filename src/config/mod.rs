@@ -3,6 +3,7 @@
 //! It says where to listen, which hosts are which services, and where their upstreams are. It never says who may
 //! do what: that is records and policies.
 
+pub mod abuse;
 pub mod control;
 pub mod files;
 pub mod gateway;
@@ -14,6 +15,7 @@ pub mod secrets;
 pub mod service;
 pub mod sigv4;
 
+pub use abuse::{Authentication, FailureLimits, ReplayLimits, RequestRate, RequestRates};
 pub use control::{ControlConfig, Endpoint, NamedSecret, Passcodes};
 pub use files::Files;
 pub use gateway::{GatewayConfig, Remains};
@@ -22,5 +24,5 @@ pub use issuer::TokenIssuer;
 pub use listener::Listener;
 pub use operation::{Limits, OnFull, RecordPath, RecordSettings, Timeouts};
 pub use secrets::Secrets;
-pub use service::{ANY_HOST, PublicRoute, Service, Upstream};
+pub use service::{ANY_HOST, PublicRoute, Replay, Service, Upstream};
 pub use sigv4::Sigv4;

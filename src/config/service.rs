@@ -29,6 +29,8 @@ pub struct Service {
     pub public_routes: Vec<PublicRoute>,
     /// Most bytes of a body that a decision reads.
     pub body_bytes_max: usize,
+    /// Which requests it takes once only.
+    pub replay: Replay,
     /// AWS signatures, if it takes them.
     pub sigv4: Option<Sigv4>,
     /// Its backend.
@@ -37,6 +39,17 @@ pub struct Service {
     pub source: Source,
     /// Where in the file.
     pub span: Span,
+}
+
+/// Which requests a service takes once only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replay {
+    /// None.
+    Off,
+    /// POST and PATCH.
+    Changing,
+    /// All.
+    All,
 }
 
 /// A route that needs no credential, if its definition says so too.
@@ -123,6 +136,9 @@ impl Service {
         let error_protocol = table.optional("error_protocol", |value| value.one_of(&[("scp", ())]));
         let public_routes = table.or("public_routes", Vec::new(), |value| value.list(|route| public_route(&route)));
         let body_bytes_max = table.or("body_bytes_max", 64 * 1024, |value| value.integer(0..=64 * 1024 * 1024, "bytes"));
+        let replay = table.or("replay", Replay::Changing, |value| {
+            value.one_of(&[("changing", Replay::Changing), ("all", Replay::All), ("off", Replay::Off)])
+        });
         let sigv4 = table.optional("sigv4", |value| Sigv4::decode(&value));
         let hint = "write `upstream: {url: http://127.0.0.1:9000, identity_key: {file: upstream.key}}`";
         let upstream = table.required("upstream", hint, |value| Upstream::decode(&value, observe));
@@ -137,6 +153,7 @@ impl Service {
             observe: observe?,
             public_routes: public_routes?,
             body_bytes_max: usize::try_from(body_bytes_max?).ok()?,
+            replay: replay?,
             sigv4: sigv4?,
             upstream: upstream?,
             source: cursor.source().clone(),

@@ -131,6 +131,12 @@ impl RequestBody {
         }
     }
 
+    /// As much of the body as was read by now, but no more than this.
+    pub(super) fn beginning(&self, bytes_max: usize) -> &[u8] {
+        let head = self.head.as_deref().unwrap_or_default();
+        head.get(..bytes_max).unwrap_or(head)
+    }
+
     /// The next piece as the client sent it.
     fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(head) = self.head.take()

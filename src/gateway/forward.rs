@@ -11,7 +11,7 @@ use super::deadline::Phase;
 use super::exchange::Exchange;
 use super::state::{Bound, BoundService, BoundUpstream};
 use super::upstream::UpstreamError;
-use super::{headers, identity, refuse};
+use super::{headers, identity, refuse, restrain};
 use crate::access::{self, Denial, Denied, Facts, Mode, Permit};
 use crate::authn::sigv4;
 use crate::types::Reason;
@@ -34,6 +34,10 @@ pub(super) async fn forward(
 ) -> Response<ResponseBody> {
     let facts = permit.facts();
     let service: &Rc<BoundService> = bound.service(facts.service);
+    if permit.claim().is_some() {
+        exchange.failed(Reason::ReplayMemoryFull);
+        return refuse::refuse(bound, &failed(Denial::with(Reason::ReplayMemoryFull, "nothing was claimed"), facts), exchange);
+    }
     let Some(upstream) = &service.upstream else {
         exchange.failed(Reason::UpstreamUnavailable);
         return refuse::refuse(bound, &failed(Denial::new(Reason::UpstreamUnavailable), facts), exchange);
@@ -77,6 +81,7 @@ pub(super) async fn forward(
         Ok(_switched) => Reason::UpstreamUnavailable,
         Err(_) if is_other_body.is_some_and(|is_other| is_other.get()) => {
             let denial = access::other_body();
+            restrain::release(client, permit.facts());
             exchange.failed(denial.reason);
             return refuse::refuse(bound, &failed(denial, permit.facts()), exchange);
         }

@@ -1,4 +1,4 @@
-//! The straight line of a request: read, decide, forward or refuse, record.
+//! The straight line of a request: read, decide, restrain, forward or refuse, record.
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -11,8 +11,8 @@ use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::state::Bound;
-use super::{forward, needs, read, refuse, revision};
-use crate::access::{self, Decision, Denial, Denied, Facts, Fetched, Need};
+use super::{forward, needs, read, refuse, restrain, revision};
+use crate::access::{self, Decision, Denial, Denied, Facts, Need};
 use crate::types::{Reason, Timestamp};
 
 /// Serves one request. Whatever happens, its exchange leaves one record and one count.
@@ -52,6 +52,7 @@ pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Re
         }
         decision @ (Decision::Permit(_) | Decision::Denied(_)) => (&*early, decision),
     };
+    let decision = restrain::restrain(&client, bound, decision, &body, now);
     exchange.decided(bound, &parts, &decision, started.elapsed());
     Ok(finish(&client, bound, decision, parts, body, exchange).await)
 }
@@ -82,7 +83,7 @@ fn decide<'b>(client: &Client, bound: &'b Bound, parts: &mut Parts, body: &Reque
     let Some(entrance) = bound.state.entrances.get(client.listener).filter(|_| !client.worker.records_must_be_refused()) else {
         return overloaded();
     };
-    let found: (Option<&[u8]>, &[Fetched]) = (body.whole(), &[]);
+    let found = read::Found { body: Some(body), fetched: &[] };
     let request = read::canonical_target(parts, entrance).and_then(|()| read::request(parts, entrance, client, &bound.state, found));
     match request {
         Ok(request) => decide_unless_stale(bound, &request, now),
@@ -101,7 +102,7 @@ pub(super) fn decide_unless_stale<'b>(bound: &'b Bound, request: &access::Reques
 /// What the shell found out by itself, in the same frame.
 fn deny<'b>(client: &Client, bound: &'b Bound, parts: &Parts, denial: Denial) -> Decision<'b> {
     let Some(entrance) = bound.state.entrances.get(client.listener) else { return refused(denial) };
-    match read::request(parts, entrance, client, &bound.state, (None, &[])) {
+    match read::request(parts, entrance, client, &bound.state, read::Found::default()) {
         Ok(request) => access::deny(&bound.state.view, &request, denial),
         Err(_) => refused(denial),
     }

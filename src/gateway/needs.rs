@@ -39,6 +39,17 @@ pub(super) async fn gather(
             // What was read once is kept; nothing is there to be read twice.
             Need::Body { .. } | Need::SignedBody { .. } if gathered.body.is_some() => break,
             Need::Body { bytes_max } | Need::SignedBody { bytes_max } => gathered.body = Some((body.collect(*bytes_max).await, *bytes_max)),
+            Need::Beginning { bytes_max } => {
+                // However long the body is: the rest of it is passed on as it comes.
+                if matches!(body.collect(*bytes_max).await, Collected::Broken) {
+                    gathered.body = Some((Collected::Broken, *bytes_max));
+                }
+                let newest = client.worker.bound();
+                if Rc::ptr_eq(&newest, &gathered.bound) {
+                    // It was all that the decision waited for.
+                    break;
+                }
+            }
             Need::Attributes(wanted) => {
                 let found = attributes::fetch(client, &gathered.bound, wanted, now).await;
                 gathered.fetched.extend(found);
@@ -62,7 +73,7 @@ impl Gathered {
             decision @ (Decision::Permit(_) | Decision::Denied(_)) => return decision,
         };
         let denial = match need {
-            Need::Body { .. } | Need::SignedBody { .. } => unreadable_body(),
+            Need::Body { .. } | Need::SignedBody { .. } | Need::Beginning { .. } => unreadable_body(),
             Need::Attributes(_) => Denial::new(Reason::AttributeUnavailable),
         };
         self.with_request(client, parts, body, |request| access::deny(&self.bound.state.view, request, denial))
@@ -86,7 +97,7 @@ impl Gathered {
         use_it: impl FnOnce(&access::Request<'_>) -> Decision<'b>,
     ) -> Decision<'b> {
         let Some(entrance) = self.bound.state.entrances.get(client.listener) else { return overloaded() };
-        match read::request(parts, entrance, client, &self.bound.state, (body.whole(), &self.fetched)) {
+        match read::request(parts, entrance, client, &self.bound.state, read::Found { body: Some(body), fetched: &self.fetched }) {
             Ok(request) => use_it(&request),
             Err(denial) => refused(denial),
         }

@@ -4,8 +4,10 @@ use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, Version, header};
 
+use super::body::RequestBody;
 use super::client::Client;
 use super::state::State;
+use crate::access::replay::BODY_BYTES_MAX;
 use crate::access::{Denial, Entrance, Fetched, Request};
 use crate::types::Reason;
 
@@ -33,21 +35,32 @@ pub(super) fn canonical_target(parts: &mut Parts, entrance: &Entrance) -> Result
     Ok(())
 }
 
+/// What was found out about a request beside its head.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Found<'a> {
+    /// Its body, as far as it was read.
+    pub(super) body: Option<&'a RequestBody>,
+    /// What the backends told.
+    pub(super) fetched: &'a [Fetched],
+}
+
 /// The request as decisions see it, with the body and what was fetched, as far as they were needed.
 pub(super) fn request<'a>(
     parts: &'a Parts,
     entrance: &'a Entrance,
     client: &'a Client,
     state: &State,
-    found: (Option<&'a [u8]>, &'a [Fetched]),
+    found: Found<'a>,
 ) -> Result<Request<'a>, Denial> {
     let target = parts.uri.path_and_query().map(PathAndQuery::as_str);
     let target = target.ok_or(Denial::with(Reason::MalformedRequest, "the request target is not a path"))?;
     let host = host(&parts.headers)?;
-    let (method, headers, (body, fetched)) = (&parts.method, &parts.headers, found);
+    let (method, headers, fetched) = (&parts.method, &parts.headers, found.fetched);
+    let body = found.body.and_then(RequestBody::whole);
+    let is_begun = found.body.is_some_and(|body| body.beginning(BODY_BYTES_MAX).len() == BODY_BYTES_MAX);
     let (worker, peer) = (&client.worker, client.source);
     let (sets, remembered, cross_check) = (worker.sets(), worker.remembered(), worker.cross_check(state));
-    Ok(Request { entrance, peer, method, host, target, headers, body, fetched, sets, remembered, cross_check })
+    Ok(Request { entrance, peer, method, host, target, headers, body, is_begun, fetched, sets, remembered, cross_check })
 }
 
 /// The one Host of a request, its bytes as sent.

@@ -1,6 +1,8 @@
 //! From denials to answers: the one table of statuses, and the error body of the Samsung Cloud Platform
 //! (wire-formats 1.6, contracts C13).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
@@ -13,7 +15,7 @@ use crate::access::{Denied, ErrorProtocol};
 use crate::telemetry::record::escape_into;
 use crate::types::Reason;
 
-/// Seconds a client should wait before it tries again.
+/// Seconds a client should wait before it tries again, where nothing more is known.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// RFC 9110 section 11.6.1 wants a challenge with every 401.
@@ -72,12 +74,17 @@ pub(super) fn refuse(bound: &Bound, denied: &Denied<'_>, mut exchange: Exchange)
         headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);
     }
     if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        headers.insert(header::RETRY_AFTER, denied.denial.retry_after.map_or(RETRY_AFTER, whole_seconds));
     }
     let mut response = Response::new(ResponseBody::text(Bytes::from(body), exchange));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+/// So many seconds, and one that has begun: who waits for them has waited long enough.
+fn whole_seconds(time: Duration) -> HeaderValue {
+    HeaderValue::from(time.as_nanos().div_ceil(1_000_000_000).clamp(1, u128::from(u32::MAX)) as u64)
 }
 
 /// Tells the client the request's id.

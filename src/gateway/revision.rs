@@ -38,7 +38,7 @@ pub(super) fn counts(decision: &Decision<'_>) -> bool {
         Decision::Denied(denied) => denied.facts.user.is_some(),
         Decision::Needs(Need::SignedBody { .. }) => false,
         // Nothing else is asked for before.
-        Decision::Needs(Need::Body { .. } | Need::Attributes(_)) => true,
+        Decision::Needs(Need::Body { .. } | Need::Beginning { .. } | Need::Attributes(_)) => true,
     }
 }
 

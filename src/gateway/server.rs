@@ -4,14 +4,17 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 
 use super::attributes::AttributeCache;
+use super::failures::Failures;
 use super::health;
+use super::rates::Rates;
+use super::replay::ReplayMemory;
 use super::state::State;
 use super::worker;
 use crate::access::Sets;
@@ -52,6 +55,12 @@ pub fn system_time() -> Timestamp {
     Timestamp::from_milliseconds(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// The clock that never steps.
+#[expect(clippy::disallowed_methods, reason = "the shell is where time is read; the core gets it as an argument")]
+pub(super) fn monotonic() -> Instant {
+    Instant::now()
+}
+
 /// Why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -87,6 +96,14 @@ pub(super) struct Shared {
     pub(super) published: watch::Sender<Revision>,
     /// What backends told about resources.
     pub(super) attributes: AttributeCache,
+    /// What was accepted and must not be accepted again.
+    pub(super) replay: ReplayMemory,
+    /// How often authentication failed.
+    pub(super) failures: Failures,
+    /// How many requests were sent.
+    pub(super) rates: Rates,
+    /// When the gateway started, by the clock that never steps.
+    pub(super) started: Instant,
     /// Indexes over all policies of those who hold many.
     pub(super) sets: Sets,
 }
@@ -146,6 +163,10 @@ impl Gateway {
             wall_clock: options.wall_clock,
             stage,
             attributes: AttributeCache::default(),
+            replay: ReplayMemory::default(),
+            failures: Failures::default(),
+            rates: Rates::default(),
+            started: monotonic(),
             sets: Sets::default(),
         });
         let mut workers = Vec::new();

@@ -9,6 +9,7 @@ use http::HeaderValue;
 use super::upstream::Pool;
 use super::worker::Worker;
 use crate::access::{Denial, Entrance, Service, View};
+use crate::config::{FailureLimits, ReplayLimits, RequestRates};
 use crate::telemetry::{FeedStatus, ServiceCounters};
 use crate::types::{Reason, Revision, SigningKey, Timestamp};
 
@@ -24,6 +25,12 @@ pub struct State {
     pub entrances: Arc<[Entrance]>,
     /// The upstreams, in the order of the services.
     pub upstreams: Arc<[UpstreamSettings]>,
+    /// How much is remembered of what was accepted.
+    pub replay: ReplayLimits,
+    /// How many failed authentications are answered in detail; `None` for all.
+    pub failures: Option<FailureLimits>,
+    /// How many requests may be sent.
+    pub rates: RequestRates,
     /// How the copy of a control plane's store is doing; `None` in file mode.
     pub feed: Option<Feed>,
 }

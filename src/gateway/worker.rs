@@ -16,7 +16,10 @@ use tokio::task::spawn_local;
 use super::attributes::AttributeCache;
 use super::client::{self, Ended};
 use super::deadline::{Clock, Deadline, SWEEP_EVERY, TICK};
-use super::server::{Shared, Stage};
+use super::failures::Failures;
+use super::rates::Rates;
+use super::replay::{Moment, ReplayMemory};
+use super::server::{self, Shared, Stage};
 use super::state::{Bound, State};
 use super::upstream::Pool;
 use crate::access::{CrossCheck, Remembered, Sets};
@@ -120,8 +123,9 @@ async fn tick(worker: Rc<Worker>) {
                 pool.sweep();
             }
             // An idle worker must let go of a state that is no longer in force.
-            worker.bound();
+            let bound = worker.bound();
             worker.index_policies();
+            worker.forget(bound.state.view.clock_skew_ms);
         }
     }
 }
@@ -191,6 +195,27 @@ impl Worker {
         CrossCheck { every: state.view.cross_check, left: &self.next_check }
     }
 
+    /// What was accepted and must not be accepted again.
+    pub(super) fn replay(&self) -> &ReplayMemory {
+        &self.shared.replay
+    }
+
+    /// How often authentication failed.
+    pub(super) fn failures(&self) -> &Failures {
+        &self.shared.failures
+    }
+
+    /// How many requests were sent.
+    pub(super) fn rates(&self) -> &Rates {
+        &self.shared.rates
+    }
+
+    /// Forgets what has expired, so that it does not stay when nothing more comes.
+    fn forget(&self, skew_ms: u64) {
+        let at = Moment { now: self.wall_clock(), monotonic_ms: self.monotonic_ns() / 1_000_000, skew_ms };
+        self.counters.replay_forgotten.add(self.shared.replay.sweep(at));
+    }
+
     /// What backends told about resources.
     pub(super) fn attributes(&self) -> &AttributeCache {
         &self.shared.attributes
@@ -253,10 +278,14 @@ impl Worker {
     }
 
     /// A monotonic reading, at a stage's border.
-    #[expect(clippy::disallowed_methods, reason = "the shell is where time is read; the core gets it as an argument")]
     #[expect(clippy::unused_self, reason = "only workers may read clocks")]
     pub(super) fn monotonic(&self) -> Instant {
-        Instant::now()
+        server::monotonic()
+    }
+
+    /// The same in nanoseconds since the gateway started, for what workers share.
+    pub(super) fn monotonic_ns(&self) -> u64 {
+        u64::try_from((self.monotonic() - self.shared.started).as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// A time as text; the seconds are formatted once per second.

@@ -180,6 +180,12 @@ pub struct WorkerCounters {
     pub cross_check_mismatches: Counter,
     /// Times that all policies of a principal were begun to be indexed as one.
     pub policy_sets_indexed: Counter,
+    /// Authentications that failed.
+    pub authentication_failures: Counter,
+    /// Requests remembered so that they are not accepted again.
+    pub replay_claims: Counter,
+    /// Of these, of all workers, those that were forgotten.
+    pub replay_forgotten: Counter,
     /// Decision records written.
     pub records: Counter,
     /// Decision records dropped because writing could not keep up.

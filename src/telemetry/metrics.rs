@@ -197,6 +197,15 @@ impl Metrics {
                 "Indexes made over all policies of those who hold many and ask often.",
                 |worker| &worker.policy_sets_indexed,
             ),
+            total(
+                "portcullis_authentication_failures_total",
+                "Authentications that failed: a credential was presented and was not true.",
+                |worker| &worker.authentication_failures,
+            ),
+            total("portcullis_replay_claims_total", "Requests remembered so that they are not accepted again.", |worker| {
+                &worker.replay_claims
+            }),
+            total("portcullis_replay_forgotten_total", "Of these, those whose signatures have expired.", |worker| &worker.replay_forgotten),
             total("portcullis_records_total", "Decision records written.", |worker| &worker.records),
             total("portcullis_records_dropped_total", "Decision records dropped because writing could not keep up.", |worker| {
                 &worker.records_dropped

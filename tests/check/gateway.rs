@@ -47,6 +47,22 @@ fn aws_signatures_that_nobody_could_send() {
 }
 
 #[test]
+fn memories_of_replays_that_cannot_be() {
+    let more = "replay: {claims_per_account_max: 5000, claims_max: 2000, window_s: 60}\n";
+    let hosts = "    hosts: [billing.example.com]";
+    assert_text!(Copy::new().append("gateway.yaml", more).edit("gateway.yaml", hosts, &format!("{hosts}\n    replay: never")).refused());
+    assert_text!(Copy::new().append("gateway.yaml", "replay: {claims_per_account_max: 0, claims_max: 10}\n").refused());
+}
+
+#[test]
+fn limits_of_failures_and_rates_that_cannot_be() {
+    let failures = ["authentication: {failures_per_minute: none}\n", "authentication: {failures_per_minute: {adress: 1, key: 0}}\n"];
+    for more in failures.into_iter().chain(["rates: {key: 100, account: {burst: 5}, user: {requests_per_s: 1}}\n"]) {
+        assert_text!(Copy::new().append("gateway.yaml", more).refused());
+    }
+}
+
+#[test]
 fn a_port_out_of_range() {
     assert_text!(spoilt("gateway.yaml", "127.0.0.1:8080", "127.0.0.1:80800"));
 }

@@ -24,6 +24,19 @@ fn observing_passing_credentials_and_public_routes_are_loud() {
 }
 
 #[test]
+fn replays_that_pass_are_loud() {
+    let copy = Copy::new().edit("gateway.yaml", "hosts: [billing.example.com]", "hosts: [billing.example.com]\n    replay: off");
+    assert_text!(copy.accepted());
+}
+
+#[test]
+fn rates_are_said_and_failures_without_a_limit_are_loud() {
+    let more =
+        "rates: {account: {requests_per_s: 100, burst: 300}, key: {requests_per_s: 50}}\nauthentication: {failures_per_minute: off}\n";
+    assert_text!(Copy::new().append("gateway.yaml", more).accepted());
+}
+
+#[test]
 fn warnings_are_printed_and_do_not_fail() {
     let copy = Copy::new().edit("gateway.yaml", "    public_routes: [\"GET /v1/versions\"]\n", "");
     let copy = copy.edit("policies/run-servers.json", "compute:DeleteServer", "compute:DeletServer");

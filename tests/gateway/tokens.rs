@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis::access::{ErrorProtocol, Mode, ServiceSettings, Services};
+use portcullis::access::{ErrorProtocol, Mode, Replay, ServiceSettings, Services};
 use portcullis::authn::token::{Claims, Signer};
 use portcullis::snapshot::Roster;
 use portcullis::snapshot::wire::{Change, read_json, seal_owner};
@@ -86,6 +86,7 @@ fn follow(world: &World, changes: &[Change], epoch: u64) {
         error_protocol: ErrorProtocol::Scp,
         public_routes: vec![(http::Method::GET, "/v1/public".to_owned())],
         body_bytes_max: 1024,
+        replay: Replay::Changing,
         sigv4: None,
     };
     let mut state = world.changed(|setup| setup);

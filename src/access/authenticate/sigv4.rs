@@ -7,6 +7,7 @@ use http::header::AUTHORIZATION;
 use super::ACCEPTED;
 use crate::access::View;
 use crate::access::decision::{Denial, Facts};
+use crate::access::replay::{Family, Signature};
 use crate::access::request::Request;
 use crate::access::service::{AwsSignatures, Service};
 use crate::authn::sigv4::{self, Credential, Payload, Signed};
@@ -91,6 +92,11 @@ pub(super) fn authenticate<'v>(
     let user = view.snapshot.user(key.user).ok_or(Denial::new(Reason::OwnerInactive))?;
     facts.user = Some(user);
     facts.authentication = key.authentication();
+    // A presigned request is made to be sent more than once.
+    if credential.expires_s.is_none() {
+        let covers_body = credential.payload != Payload::Unsigned;
+        facts.signature = Some(Signature { family: Family::Aws, mac: credential.mac(), signed_at: credential.signed_at, covers_body });
+    }
     if credential.has_session_token {
         let detail = "an `X-Amz-Security-Token` stands beside the signature of a key that has no session";
         return Err(Denial::with(Reason::SessionTokenInvalid, detail));

@@ -244,6 +244,12 @@ impl<'a> Credential<'a> {
         claim.check(headers, profile, Carrier::Query)
     }
 
+    /// The MAC as it was sent; once verified, the MAC of the request.
+    #[must_use]
+    pub const fn mac(&self) -> [u8; 32] {
+        self.signature
+    }
+
     /// The names of the signed headers.
     pub(super) fn signed_headers(&self) -> impl Iterator<Item = &str> {
         self.signed_headers.split(';')
