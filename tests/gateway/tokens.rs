@@ -254,6 +254,41 @@ fn a_token_is_checked_again_with_every_snapshot() {
 }
 
 #[test]
+fn a_token_loses_what_a_group_gave_with_the_group() {
+    let (_backend, world) = following();
+    let line = format!("X-Auth-Token: {}", token());
+    let group = "96000000000000000000000000000001";
+    let by_group = records(|kind, record| {
+        if kind == "attachment" {
+            record.as_object_mut().unwrap().remove("user");
+            record["group"] = json!(group);
+        }
+        true
+    });
+    let with = |more: &[Json]| {
+        let more = more.iter().map(|record| {
+            let record = record.to_string();
+            Change::Put { key: read_json(&record).unwrap().key().to_string(), record }
+        });
+        by_group.iter().cloned().chain(more).collect::<Vec<_>>()
+    };
+    let whole = [
+        json!({"kind": "group", "id": group, "account": ACCOUNT, "name": "all"}),
+        json!({"kind": "membership", "group": group, "user": USER}),
+    ];
+    for (what, more, expected) in [
+        ("a member of the group", &whole[..], (200, "allow")),
+        ("no member any more", &whole[..1], (403, "implicit_deny")),
+        ("a member again", &whole, (200, "allow")),
+        // What belongs to nothing is not overlooked: there may have been a Deny behind it.
+        ("a group that is gone before what names it", &whole[1..], (403, "invalid_policy")),
+    ] {
+        follow(&world, &with(more), EPOCH);
+        assert_eq!(ask(&world, &[&line]).verdict(), expected, "{what}");
+    }
+}
+
+#[test]
 fn an_unknown_token_key_and_a_wrong_signature_get_the_same_answer() {
     let (_backend, world) = following();
     let unknown = token_by(&signer(&"0".repeat(32), 1), &claims());
