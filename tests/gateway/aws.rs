@@ -39,7 +39,7 @@ fn amz_date(at_ms: i64) -> String {
 
 /// A request to be signed by a signer of these tests' own.
 #[derive(Debug, Clone)]
-struct Aws {
+pub(super) struct Aws {
     who: Who,
     method: &'static str,
     host: &'static str,
@@ -57,7 +57,7 @@ struct Aws {
 }
 
 impl Aws {
-    fn new(method: &'static str, path: &str) -> Self {
+    pub(super) fn new(method: &'static str, path: &str) -> Self {
         Self {
             who: ADMIN,
             method,
@@ -78,12 +78,12 @@ impl Aws {
         Self::new("GET", path)
     }
 
-    fn query(mut self, query: &str) -> Self {
+    pub(super) fn query(mut self, query: &str) -> Self {
         self.query = query.into();
         self
     }
 
-    fn header(mut self, name: &'static str, value: &str) -> Self {
+    pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.into()));
         self
     }
@@ -146,7 +146,7 @@ impl Aws {
     }
 
     /// Signed in the header.
-    fn signed(&self) -> Vec<u8> {
+    pub(super) fn signed(&self) -> Vec<u8> {
         let headers = self.all_headers(true);
         let signature = self.signature(&self.query, &headers, &self.payload());
         let credential = format!("{}/{}", self.who.key, self.scope());
@@ -159,7 +159,7 @@ impl Aws {
     }
 
     /// Signed in the query, to live for so many seconds.
-    fn presigned(&self, expires_s: &str) -> Vec<u8> {
+    pub(super) fn presigned(&self, expires_s: &str) -> Vec<u8> {
         let headers = self.all_headers(false);
         let credential = encoded(&format!("{}/{}", self.who.key, self.scope()), "");
         let names = encoded(&names(&headers), "");

@@ -41,7 +41,7 @@ fn token_by(signer: &Signer, claims: &Claims) -> String {
     String::from_utf8(signer.sign(claims).unwrap().expose().to_vec()).unwrap()
 }
 
-fn token() -> String {
+pub(super) fn token() -> String {
     token_by(&signer(TOKEN_KEY, 1), &claims())
 }
 
@@ -99,7 +99,7 @@ fn whole() -> Vec<Change> {
 }
 
 /// A gateway that follows a feed, and its backend.
-fn following() -> (Backend, World) {
+pub(super) fn following() -> (Backend, World) {
     let backend = Backend::start();
     let world = Setup::new().start(&backend);
     follow(&world, &whole(), EPOCH);
