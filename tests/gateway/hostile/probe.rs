@@ -7,6 +7,8 @@ use crate::harness::{ADMIN, READER};
 
 /// May see the group `g1` and those whose ids begin with `a-`, and nothing else.
 pub(super) const NARROW: Who = Who { key: "4a220000000000000000000000000001", secret: "narrow-secret-0000001" };
+/// May see all groups, unless the header `X-Env` says `prod`.
+pub(super) const CAUTIOUS: Who = Who { key: "ca070000000000000000000000000001", secret: "cautious-secret-00001" };
 /// Has an allowlist, in gateways that are about allowlists.
 pub(super) const LISTED: Who = Who { key: "115ed000000000000000000000000001", secret: "listed-secret-0000001" };
 
@@ -53,6 +55,7 @@ impl Probe {
                 "nobody" => probe.who = None,
                 "reader" => probe.who = Some(READER),
                 "narrow" => probe.who = Some(NARROW),
+                "cautious" => probe.who = Some(CAUTIOUS),
                 "signs" => probe.signs = Some(how),
                 "body" => probe.body = plain(how),
                 "aws" => probe.aws = Some(AwsForm::Over(how.split(" & ").filter_map(|pair| pair.split_once('=')).collect())),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use portcullis::cli::configure;
 use portcullis::source::Report;
 
-use super::probe::{LISTED, NARROW, Probe};
+use super::probe::{CAUTIOUS, LISTED, NARROW, Probe};
 use super::table::Row;
 use super::token::Draft;
 use crate::backend::{Backend, Seen};
@@ -124,6 +124,11 @@ impl Trial {
         let narrow_id = "4a220000000000000000000000000002";
         let files = Setup::new().paths(search).set("service", "sigv4: {service: iam}");
         let files = files.user("narrow", &NARROW, narrow_id, ACCOUNT).policy(ACCOUNT, narrow_id, narrow);
+        let cautious = r#"{"Effect": "Allow", "Action": ["iam:ShowGroup"], "Resource": ["*"]},
+            {"Effect": "Deny", "Action": ["iam:ShowGroup"], "Resource": ["*"],
+             "Condition": {"StringEquals": {"scp:RequestAttribute/header['X-Env']": "prod"}}}"#;
+        let cautious_id = "ca070000000000000000000000000002";
+        let files = files.user("cautious", &CAUTIOUS, cautious_id, ACCOUNT).policy(ACCOUNT, cautious_id, cautious);
         let (backend, world) = tokens::following();
         let good = Draft::good().text();
         let mut secrets: Vec<String> = good.split('.').skip(1).map(str::to_owned).collect();
