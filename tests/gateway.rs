@@ -47,6 +47,9 @@ mod forwarding;
 #[path = "gateway/framing.rs"]
 mod framing;
 #[cfg(test)]
+#[path = "gateway/hostile/mod.rs"]
+mod hostile;
+#[cfg(test)]
 #[path = "gateway/limits.rs"]
 mod limits;
 #[cfg(test)]

@@ -98,9 +98,7 @@ impl<'a> Target<'a> {
             match template {
                 ResourceTemplate::Typed { kind, id } => {
                     for id in id.evaluate(&inputs).map_err(missing)? {
-                        if id.is_empty() {
-                            return Err(Denial::with(Reason::MalformedRequest, "a resource id is empty"));
-                        }
+                        check_id(&id)?;
                         resources.push(Named { kind: *kind, account: account.clone(), region: region.clone(), id });
                     }
                 }
@@ -119,12 +117,24 @@ fn missing(error: AccessError) -> Denial {
     Denial::with(Reason::MalformedRequest, format!("{error} in the request"))
 }
 
+/// SECURITY: paths have no control characters, and ids from elsewhere must not either: readers cut or drop them, and would find another
+/// resource than the one that was decided on. Test: `every_input_has_the_verdict_of_the_table_and_leaves_no_trace_on_its_connection`.
+fn check_id(id: &str) -> Result<(), Denial> {
+    let detail = match id {
+        "" => "a resource id is empty",
+        id if id.contains(|character: char| character.is_ascii_control()) => "a resource id has a control character",
+        _ => return Ok(()),
+    };
+    Err(Denial::with(Reason::MalformedRequest, detail))
+}
+
 fn named_by_srn<'a>(catalogue: &Catalogue, text: &str) -> Result<Named<'a>, Denial> {
     let refuse = |detail: String| Denial::with(Reason::MalformedRequest, detail);
     let srn = Srn::parse(text).map_err(|error| refuse(error.to_string()))?;
     if srn.offering != catalogue.offering().as_str() {
         return Err(refuse(format!("`{}` is not the offering of this cloud", srn.offering)));
     }
+    check_id(srn.resource_id)?;
     let kind = catalogue.find_resource_type(srn.service_type, srn.resource_type);
     let kind = kind.ok_or_else(|| refuse("the SRN names a resource type that no definition knows".to_owned()))?;
     Ok(Named {

@@ -229,7 +229,8 @@ impl HostPattern {
             match label {
                 Ok(fixed) if **fixed == *text => {}
                 Ok(_) => return None,
-                Err(_) if text.is_empty() => return None,
+                // With a colon or bracket in it, it is a name and a port to some readers: to them it would be another label.
+                Err(_) if text.is_empty() || text.contains([':', '[', ']']) => return None,
                 Err(name) => found.push((name.clone(), text.into())),
             }
         }
@@ -277,6 +278,9 @@ mod tests {
             ("kr-west1.iam.example:443", Some("{region}.iam.example")),
             (".iam.example", None),
             ("a.b.iam.example", None),
+            ("kr-west1:0.iam.example", None),
+            ("kr-west1:.iam.example", None),
+            ("[kr-west1].iam.example", None),
             ("[::1]:8080", Some("[::1]:8080")),
             ("evil", None),
             ("", None),

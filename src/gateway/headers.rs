@@ -134,8 +134,31 @@ fn is_credential(name: &str) -> bool {
     }
 }
 
+/// What proxies, gateways and authenticating middlewares put into requests, and backends behind them believe: who calls, from where,
+/// over which certificate, and which method and path are meant.
 fn is_identity(name: &str) -> bool {
-    const PREFIXES: [&str; 18] = [
+    match name.as_bytes().first() {
+        Some(b'x') => is_extended_identity(name),
+        Some(b'p') => name.starts_with("portcullis-") || matches!(name, "proxy" | "proxy-client-ip" | "path-info"),
+        Some(b'f') => matches!(name, "forwarded" | "fastly-client-ip" | "front-end-https"),
+        Some(b'r') => name.starts_with("remote-"),
+        Some(b's') => name.starts_with("ssl-client-") || name == "script-name",
+        Some(b't') => name == "true-client-ip" || name.starts_with("tailscale-user-"),
+        Some(b'c') => {
+            name.starts_with("cf-connecting-")
+                || name.starts_with("cf-access-")
+                || matches!(name, "client-ip" | "client-cert" | "client-cert-chain")
+        }
+        Some(b'g') => name == "gap-auth",
+        Some(b'o') => name == "openstack-system-scope",
+        Some(b'w') => name == "wl-proxy-client-ip",
+        Some(_) | None => false,
+    }
+}
+
+/// Those that begin with `x`.
+fn is_extended_identity(name: &str) -> bool {
+    const PREFIXES: [&str; 25] = [
         "x-portcullis-",
         "x-forwarded-",
         "x-original-",
@@ -146,61 +169,84 @@ fn is_identity(name: &str) -> bool {
         "x-tenant-",
         "x-domain-",
         "x-user-domain-",
-        "x-ssl-client-",
-        "x-service-identity-",
+        "x-service-",
+        "x-ssl-",
+        "x-tls-client-",
         "x-webauth-",
         "x-consumer-",
+        "x-credential-",
         "x-authenticated-",
+        "x-authentik-",
+        "x-pomerium-",
+        "x-hasura-",
+        "x-appengine-",
         "x-ms-client-principal",
         "x-amzn-oidc-",
         "x-goog-authenticated-",
+        "x-goog-iap-",
     ];
-    match name.as_bytes().first() {
-        Some(b'x') => {
-            PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-                || (name.starts_with("x-auth-") && name != "x-auth-token")
-                || (name.starts_with("x-cmp-") && name != "x-cmp-language" && !is_credential(name))
-                || matches!(
-                    name,
-                    "x-real-ip"
-                        | "x-client-ip"
-                        | "x-cluster-client-ip"
-                        | "x-http-method"
-                        | "x-http-method-override"
-                        | "x-method-override"
-                        | "x-user"
-                        | "x-user-id"
-                        | "x-user-name"
-                        | "x-user-email"
-                        | "x-user-roles"
-                        | "x-user-groups"
-                        | "x-role"
-                        | "x-roles"
-                        | "x-groups"
-                        | "x-tenant"
-                        | "x-identity-status"
-                        | "x-is-admin-project"
-                        | "x-service-catalog"
-                        | "x-service-roles"
-                        | "x-service-user-id"
-                        | "x-account-id"
-                        | "x-auth"
-                        | "x-username"
-                        | "x-email"
-                        | "x-scope-orgid"
-                        | "x-forwarded"
-                        | "x-host"
-                        | "x-http-path-override"
-                )
-        }
-        Some(b'p') => name.starts_with("portcullis-") || name == "proxy",
-        Some(b'f') => name == "forwarded",
-        Some(b'r') => name.starts_with("remote-"),
-        Some(b's') => name.starts_with("ssl-client-"),
-        Some(b't') => name == "true-client-ip",
-        Some(b'c') => name == "cf-connecting-ip" || name == "client-ip",
-        Some(_) | None => false,
-    }
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || (name.starts_with("x-auth-") && name != "x-auth-token")
+        || (name.starts_with("x-cmp-") && name != "x-cmp-language" && !is_credential(name))
+        || is_identity_of_a_caller(name)
+        || is_identity_of_a_place(name)
+}
+
+fn is_identity_of_a_caller(name: &str) -> bool {
+    matches!(
+        name,
+        "x-user"
+            | "x-user-id"
+            | "x-user-name"
+            | "x-user-email"
+            | "x-user-roles"
+            | "x-user-groups"
+            | "x-userinfo"
+            | "x-username"
+            | "x-email"
+            | "x-role"
+            | "x-roles"
+            | "x-groups"
+            | "x-tenant"
+            | "x-identity-status"
+            | "x-is-admin-project"
+            | "x-account-id"
+            | "x-auth"
+            | "x-scope-orgid"
+            | "x-access-token"
+            | "x-id-token"
+            | "x-anonymous-consumer"
+            | "x-endpoint-api-userinfo"
+            | "x-apigateway-api-userinfo"
+            | "x-client-cert"
+            | "x-client-verify"
+            | "x-client-dn"
+    )
+}
+
+fn is_identity_of_a_place(name: &str) -> bool {
+    matches!(
+        name,
+        "x-real-ip"
+            | "x-client-ip"
+            | "x-cluster-client-ip"
+            | "x-originating-ip"
+            | "x-proxyuser-ip"
+            | "x-azure-clientip"
+            | "x-azure-socketip"
+            | "x-forwarded"
+            | "x-host"
+            | "x-scheme"
+            | "x-url-scheme"
+            | "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
+            | "x-http-path-override"
+            | "x-http-host-override"
+            | "x-override-url"
+            | "x-script-name"
+            | "x-path-info"
+    )
 }
 
 #[cfg(test)]
@@ -249,6 +295,12 @@ mod tests {
             "X-Envoy-Original-Path",
             "X-Cmp-UserId",
             "Ssl-Client-Cert",
+            "X-Service-User-Name",
+            "OpenStack-System-Scope",
+            "SCRIPT_NAME",
+            "Path-Info",
+            "Cf-Access-Jwt-Assertion",
+            "Client-Cert",
         ] {
             assert_eq!(stripped(&[(name, "root"), ("accept", "*/*")], false), ["accept"], "{name}");
             assert_eq!(stripped(&[(name, "root"), ("accept", "*/*")], true), ["accept"], "{name}");

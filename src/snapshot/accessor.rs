@@ -75,6 +75,9 @@ pub enum AccessError {
     /// Not the Base64 it should be.
     #[error("{0} is not Base64 of a text")]
     Base64(String),
+    /// A query with a name that not everybody decodes alike.
+    #[error("the query has a name that is not UTF-8 in plain percent-encoding, so {0} may have another reading")]
+    Name(String),
     /// A query that can be cut in two ways.
     #[error("the query has a raw `;`, which some readers take for `&`: send it as `%3B`, so {0} has one reading")]
     Separator(String),
@@ -338,23 +341,60 @@ fn shown(steps: &[Step]) -> String {
     format!("`body{path}`")
 }
 
-/// The value of a query parameter, form-decoded. Twice the same name is refused: readers disagree on which counts.
+/// The value of a query parameter, form-decoded. Twice the same name is refused: readers disagree on which counts. So is another
+/// name that some reader takes for this one, or that not every reader can decode.
 fn query_value<'a>(query: &'a str, name: &str) -> Result<Cow<'a, str>, AccessError> {
     let what = || format!("`query['{name}']`");
     if query.contains(';') {
         return Err(AccessError::Separator(what()));
     }
+    let generous = Generous::new(name);
     let mut found = None;
     for pair in query.split('&') {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if form_decode(key).is_some_and(|key| key == name) {
-            if found.is_some() {
+        let key = form_decode(key).ok_or_else(|| AccessError::Name(what()))?;
+        if key != name {
+            if generous.is(&key) {
                 return Err(AccessError::Repeated(what()));
             }
-            found = Some(form_decode(value).ok_or_else(|| AccessError::NotText(what()))?);
+            continue;
         }
+        if found.is_some() {
+            return Err(AccessError::Repeated(what()));
+        }
+        let value = form_decode(value).filter(|value| !value.contains(|character: char| character.is_ascii_control()));
+        found = Some(value.ok_or_else(|| AccessError::NotText(what()))?);
     }
     found.ok_or_else(|| AccessError::Missing(what()))
+}
+
+/// The name of a query parameter as the most generous reader takes it: without letter case; without spaces around it; `a.b` and `a b`
+/// as `a_b`; up to a NUL, or up to the bracket of `a[]`.
+struct Generous {
+    name: String,
+    ends: &'static [char],
+}
+
+impl Generous {
+    fn new(name: &str) -> Self {
+        let ends: &[char] = if name.contains('[') { &['\0'] } else { &['\0', '['] };
+        Self { name: Self::read(cut(name, ends)), ends }
+    }
+
+    fn read(name: &str) -> String {
+        folded(name).replace(['.', ' '], "_")
+    }
+
+    /// Whether such a reader takes `key` for this name.
+    fn is(&self, key: &str) -> bool {
+        let key = cut(key, self.ends);
+        // Most names are another one at a glance.
+        if key.is_ascii() && key.len() != self.name.len() { false } else { Self::read(key) == self.name }
+    }
+}
+
+fn cut<'t>(name: &'t str, ends: &[char]) -> &'t str {
+    name.split(ends).next().unwrap_or_default().trim()
 }
 
 fn form_decode(text: &str) -> Option<Cow<'_, str>> {
@@ -498,6 +538,7 @@ mod tests {
             ("body['deep']['id']", &["7"]),
             ("base64(path['srn'])", &["srn"]),
             ("\"text\"", &["text"]),
+            ("query['f[a]'] ?? 'none'", &["none"]),
         ] {
             assert_eq!(values(expression, "q=a+b", r#"{"ids": [1, "x"], "deep": {"id": "7"}}"#).unwrap(), expected, "{expression}");
         }
@@ -512,13 +553,21 @@ mod tests {
         headers.append("x-two", "1".parse().unwrap());
         headers.append("x-two", "2".parse().unwrap());
         let parameters = ["u1"];
-        let inputs =
-            Inputs { parameters: &parameters, query: "q=a+b&r=1&r=2", headers: &headers, body: Some(&body), host: &[], account: "acct" };
+        let inputs = Inputs {
+            parameters: &parameters,
+            query: "q=a+b&r=1&r=2&S=1&t=1%00",
+            headers: &headers,
+            body: Some(&body),
+            host: &[],
+            account: "acct",
+        };
         for (text, expected) in [
             ("path['user_id']", "u1"),
             ("path['other']", ""),
             ("query['q']", "a b"),
             ("query['r']", "?"),
+            ("query['s']", "?"),
+            ("query['t']", "?"),
             ("query['none']", ""),
             ("header['X-One']", "1"),
             ("header['x-two']", "?"),
@@ -559,6 +608,18 @@ mod tests {
             ("query['q']", "q=%zz", "{}", "not a text"),
             ("query['q']", "q=1;q=2", "{}", "raw `;`"),
             ("query['q']", "", "{}", "missing"),
+            ("query['q']", "q=1&Q=2", "{}", "more than once"),
+            ("query['q']", "Q=2", "{}", "more than once"),
+            ("query['q']", "q=1&q[]=2", "{}", "more than once"),
+            ("query['q']", "q=1&%20q%5B0%5D=2", "{}", "more than once"),
+            ("query['q']", "q=1&q%00x=2", "{}", "more than once"),
+            ("query['a_b']", "a_b=1&a.b=2", "{}", "more than once"),
+            ("query['a_b']", "a_b=1&A+B=2", "{}", "more than once"),
+            ("query['f[a]']", "f[a]=1&F%5BA%5D=2", "{}", "more than once"),
+            ("query['q']", "q=1&%u0071=2", "{}", "another reading"),
+            ("query['q']", "q=1&q%ff=2", "{}", "another reading"),
+            ("query['q']", "q=1%00", "{}", "not a text"),
+            ("query['q']", "q=1%0a", "{}", "not a text"),
             ("body['ids'][*]", "", "{\"ids\": []}", "missing"),
             ("body['ids'][*]", "", "{\"ids\": [null]}", "not a text"),
             ("body['ids'][*]", "", "{\"ids\": 1}", "not a text"),

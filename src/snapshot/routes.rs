@@ -136,6 +136,8 @@ fn search<'r, 'p, T>(
 }
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -1,5 +1,7 @@
 //! The client's address: the peer's, or what trusted proxies say; and what allowlists make of it.
 
+use std::net::SocketAddr;
+
 use super::backend::Backend;
 use super::client::{Ask, Client, Who};
 use super::harness::{ACCOUNT, Setup, World, text};
@@ -121,6 +123,7 @@ fn forwarded_is_read_where_it_is_configured() {
         ("127.0.0.2", &["Forwarded: for=203.0.113.5"], &LISTED, ALLOWED, "203.0.113.5"),
         ("127.0.0.2", &["Forwarded: for=6.6.6.6, For=\"203.0.113.5:80\";proto=https;by=10.0.0.1"], &LISTED, ALLOWED, "203.0.113.5"),
         ("127.0.0.2", &["Forwarded: for=\"[2001:db8::7]:80\", for=10.0.0.1"], &LISTED, ALLOWED, "2001:db8::7"),
+        ("127.0.0.2", &["Forwarded: for=\"[::1]:80\""], &LISTED, REFUSED, "::1"),
         ("127.0.0.2", &["Forwarded: for=203.0.113.5", "Forwarded: for=6.6.6.6"], &LISTED, REFUSED, "6.6.6.6"),
         ("127.0.0.2", &["Forwarded: for=unknown"], &LISTED, REFUSED, "unknown"),
         ("127.0.0.2", &["Forwarded: for=_hidden"], &LISTED, REFUSED, "unknown"),
@@ -155,5 +158,26 @@ fn behind_so_many_proxies_the_outermost_ones_entry_counts_whatever_the_addresses
     ];
     for row in rows {
         check(&world, &backend, *row);
+    }
+}
+
+#[test]
+fn a_peer_in_ipv6_clothing_is_its_ipv4_address() {
+    let backend = Backend::start();
+    let trusted = "trusted_proxies: {networks: [127.0.0.2]}";
+    // A socket of both families: it sees IPv4 peers as `::ffff:127.0.0.3`.
+    let world = start_with(&backend, &format!("{trusted}\n  - address: '[::]:0'\n    {trusted}"));
+    let both = world.addresses[1];
+    assert!(both.is_ipv6());
+    for (from, line, expected, address) in [
+        ("127.0.0.3", "X: y", ALLOWED, "127.0.0.3"),
+        ("127.0.0.1", "X: y", REFUSED, "127.0.0.1"),
+        ("127.0.0.2", "X-Forwarded-For: 203.0.113.5", ALLOWED, "203.0.113.5"),
+        ("127.0.0.3", "X-Forwarded-For: 6.6.6.6", ALLOWED, "127.0.0.3"),
+    ] {
+        let to = SocketAddr::new([127, 0, 0, 1].into(), both.port());
+        let answer = Client::open_from(from, to).ask(Ask::get("/v1/groups/g1").line(line).by(&LISTED));
+        assert_eq!(answer.verdict(), expected, "{from} {line}");
+        assert_eq!(text(&world.record(answer.request_id()), "client_address"), Some(address), "{from} {line}");
     }
 }

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::backend::{Backend, Then, Turn};
-use super::client::{Ask, Who};
-use super::harness::{ACCOUNT, Setup, World, pause, wait};
+use super::client::{Ask, NOW_MS, Who};
+use super::harness::{ACCOUNT, ADMIN, Setup, World, pause, wait};
+use super::signatures::{CLASSIC, Parts};
 
 const KEEPER: Who = Who { key: "4ee9e400000000000000000000000001", secret: "keeper-secret-000001" };
 const KEEPER_ID: &str = "4ee90000000000000000000000000001";
@@ -250,6 +251,37 @@ fn a_thousand_requests_at_once_ask_once() {
     assert_eq!(people.asked(), 1, "one question, for both attributes, for all workers");
     assert_eq!(world.metric("portcullis_attributes_asked_total"), 1);
     assert_eq!(world.metric("portcullis_attributes_failed_total"), 0);
+}
+
+#[test]
+fn who_asks_at_once_shares_the_question_and_not_the_decision() {
+    let people = People::start(Duration::from_millis(400));
+    let is_kim = r#"{"StringEquals": {"iam:userLastname": "Kim"}}"#;
+    let deny = format!(r#"{{"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {is_kim}}}"#);
+    let world = Setup::new()
+        .definitions(DEFINITIONS)
+        .set("workers", "2")
+        .set("upstream", "attribute_ttl_ms: 60000")
+        .user("keeper", &KEEPER, KEEPER_ID, ACCOUNT)
+        .policy(ACCOUNT, KEEPER_ID, &allow(is_kim))
+        .policy(ACCOUNT, "ad000000000000000000000000000001", &deny)
+        .start(&people.backend);
+    let stranger = Who { secret: "not-the-secret-of-it", ..KEEPER };
+    let classic = Parts::signed(&CLASSIC, "GET", "/v1/users/u1", "", NOW_MS).bytes();
+    let asked = Ask::get("/v1/users/u1");
+    let mut turns = Vec::new();
+    for _ in 0..50 {
+        let requests = [(show("u1"), ALLOWED), (classic.clone(), DENIED), (asked.by(&ADMIN), DENIED)];
+        for (request, expected) in requests.into_iter().chain([(asked.by(&stranger), (401, "signature_mismatch"))]) {
+            let mut client = world.connect();
+            client.send(request);
+            turns.push((client, expected));
+        }
+    }
+    for (client, expected) in &mut turns {
+        assert_eq!(client.answer().verdict(), *expected);
+    }
+    assert_eq!(people.asked(), 1);
 }
 
 #[test]

@@ -217,15 +217,16 @@ impl Trial<'_> {
 
     /// A good request on the same connection gets its own answer, or none because the connection is closed.
     fn ask_after(&self, client: &mut super::client::Client, expected: Verdict) -> Result<(), String> {
-        client.send(Ask::get("/v1/groups/after").by(&READER));
+        let mark = format!("/v1/groups/after-{}", self.number);
+        client.send(Ask::get(&mark).by(&READER));
         match client.outcome("GET") {
-            Ok(answer) if answer.text() == "/v1/groups/after" => return Ok(()),
+            Ok(answer) if answer.text() == mark => return Ok(()),
             Ok(answer) if matches!(expected, OneThenRefuse(_) | Refuse) && (400..500).contains(&answer.status) => {}
             Err(Broken::Closed) if !matches!(expected, One(_)) => {}
             other => return Err(format!("the request after it got {other:?}")),
         }
-        let fresh = self.world.ask(Ask::get("/v1/groups/after").by(&READER));
-        if fresh.text() == "/v1/groups/after" { Ok(()) } else { Err(format!("a request on a new connection got {fresh:?}")) }
+        let fresh = self.world.ask(Ask::get(&mark).by(&READER));
+        if fresh.text() == mark { Ok(()) } else { Err(format!("a request on a new connection got {fresh:?}")) }
     }
 }
 
@@ -237,7 +238,7 @@ impl Drop for Trial<'_> {
 
 /// The targets of all probes, and of the requests after them.
 fn is_ours(target: &str) -> bool {
-    target == "/v1/groups/after" || target.starts_with("/v1/groups/probe-")
+    target.starts_with("/v1/groups/after-") || target.starts_with("/v1/groups/probe-")
 }
 
 /// 502 counts here: what matters in these tables is that nobody reads a second request. That a client's broken body is the

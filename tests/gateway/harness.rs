@@ -240,8 +240,8 @@ impl Setup {
             wall_clock: self.wall_clock,
         };
         let gateway = Gateway::start(options, state).unwrap();
-        let (address, metrics_address) = (gateway.addresses()[0], gateway.metrics_address());
-        World { folder, address, metrics_address, backend, setup: self, gateway: Some(gateway) }
+        let (addresses, metrics_address) = (gateway.addresses().to_vec(), gateway.metrics_address());
+        World { folder, address: addresses[0], addresses, metrics_address, backend, setup: self, gateway: Some(gateway) }
     }
 }
 
@@ -257,7 +257,9 @@ fn load(folder: &Path) -> Configured {
 /// A running gateway and everything around it.
 pub(crate) struct World {
     folder: tempfile::TempDir,
+    /// The first listener's.
     pub(crate) address: SocketAddr,
+    pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) metrics_address: SocketAddr,
     backend: SocketAddr,
     setup: Setup,

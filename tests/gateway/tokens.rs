@@ -41,7 +41,7 @@ fn token_by(signer: &Signer, claims: &Claims) -> String {
     String::from_utf8(signer.sign(claims).unwrap().expose().to_vec()).unwrap()
 }
 
-fn token() -> String {
+pub(super) fn token() -> String {
     token_by(&signer(TOKEN_KEY, 1), &claims())
 }
 
@@ -100,7 +100,7 @@ fn whole() -> Vec<Change> {
 }
 
 /// A gateway that follows a feed, and its backend.
-fn following() -> (Backend, World) {
+pub(super) fn following() -> (Backend, World) {
     let backend = Backend::start();
     let world = Setup::new().start(&backend);
     follow(&world, &whole(), EPOCH);
@@ -251,6 +251,41 @@ fn a_token_is_checked_again_with_every_snapshot() {
         assert_eq!(backend.count() - before, usize::from(expected == allowed), "{what}");
         follow(&world, &whole(), EPOCH);
         assert_eq!(ask(&world, &[&line]).verdict(), allowed, "after {what}");
+    }
+}
+
+#[test]
+fn a_token_loses_what_a_group_gave_with_the_group() {
+    let (_backend, world) = following();
+    let line = format!("X-Auth-Token: {}", token());
+    let group = "96000000000000000000000000000001";
+    let by_group = records(|kind, record| {
+        if kind == "attachment" {
+            record.as_object_mut().unwrap().remove("user");
+            record["group"] = json!(group);
+        }
+        true
+    });
+    let with = |more: &[Json]| {
+        let more = more.iter().map(|record| {
+            let record = record.to_string();
+            Change::Put { key: read_json(&record).unwrap().key().to_string(), record }
+        });
+        by_group.iter().cloned().chain(more).collect::<Vec<_>>()
+    };
+    let whole = [
+        json!({"kind": "group", "id": group, "account": ACCOUNT, "name": "all"}),
+        json!({"kind": "membership", "group": group, "user": USER}),
+    ];
+    for (what, more, expected) in [
+        ("a member of the group", &whole[..], (200, "allow")),
+        ("no member any more", &whole[..1], (403, "implicit_deny")),
+        ("a member again", &whole, (200, "allow")),
+        // What belongs to nothing is not overlooked: there may have been a Deny behind it.
+        ("a group that is gone before what names it", &whole[1..], (403, "invalid_policy")),
+    ] {
+        follow(&world, &with(more), EPOCH);
+        assert_eq!(ask(&world, &[&line]).verdict(), expected, "{what}");
     }
 }
 

@@ -1,0 +1,63 @@
+//! Hostile inputs, blocks A to D: path and authority, identity headers, source address, tokens and signatures.
+//!
+//! `list.txt` is what was collected, `inputs.tsv` says of each input where it is tested and what has to come of it. What the table calls
+//! `here` is sent from here, byte for byte, and after each probe somebody else asks for something and must get the answer to that.
+
+mod probe;
+mod table;
+mod token;
+mod trial;
+
+use std::collections::BTreeMap;
+
+use table::{Row, Tested};
+use trial::Trial;
+
+/// Inputs that wait for a part of the product, by that part. This list only shrinks.
+const OWED: &[(&str, usize)] = &[
+    ("address lists of a region or offering", 3),
+    ("bodies in signed chunks", 4),
+    ("external issuers", 8),
+    ("replay", 4),
+    ("temporary keys and sessions", 5),
+];
+/// Inputs that need HTTP/2, TLS or the upstream's side. This number only shrinks.
+const DATA_PLANE: usize = 4;
+
+#[test]
+fn every_input_of_the_list_stands_once_in_the_table() {
+    let rows = table::rows();
+    let gap = table::gap(rows.iter().filter(|row| row.is_first).map(|row| row.input));
+    assert_eq!(gap, None);
+}
+
+#[test]
+fn every_input_is_tested_where_the_table_says_or_waits_for_something_by_name() {
+    let rows = table::rows();
+    let (mut wrong, mut owed, mut data_plane) = (Vec::new(), BTreeMap::<&str, usize>::new(), 0);
+    for Row { line, sent, tested, .. } in &rows {
+        match tested {
+            Tested::Here => {}
+            Tested::Elsewhere { file, name } => {
+                wrong.extend(table::wrong_pointer(file, name, sent).map(|problem| format!("inputs.tsv:{line}: {problem}")));
+            }
+            Tested::DataPlane => data_plane += 1,
+            Tested::Owed(part) => *owed.entry(part).or_default() += 1,
+            Tested::NotHere(why) => assert!(why.len() > 20, "inputs.tsv:{line}: why?"),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!((owed.into_iter().collect::<Vec<_>>(), data_plane), (OWED.to_vec(), DATA_PLANE));
+}
+
+#[test]
+fn every_input_has_the_verdict_of_the_table_and_leaves_no_trace_on_its_connection() {
+    let mut trial = Trial::start();
+    let mut wrong = Vec::new();
+    for row in table::rows().iter().filter(|row| row.tested == Tested::Here) {
+        let problems = trial.run(row);
+        wrong.extend(problems.into_iter().map(|problem| format!("inputs.tsv:{}: {}: {problem}", row.line, row.input)));
+    }
+    wrong.extend(trial.end());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
