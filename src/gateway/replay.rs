@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
-use crate::access::{Claim, Family};
+use crate::access::Claim;
+use crate::access::replay::Signature;
 use crate::config::ReplayLimits;
 use crate::types::{AccountId, Timestamp};
 
@@ -26,8 +28,10 @@ const SIBLINGS_WITHIN_MS: u64 = 2_000;
 /// With how many other bodies.
 const SIBLINGS_MAX: usize = 16;
 
-/// 15 bytes of a MAC and its family. Whoever looks for two requests with the same can only find some of their own.
-type Key = [u8; 16];
+/// What a signature is remembered by: a hash that nobody else can compute, and 8 bytes of the MAC.
+type Key = (u64, u64);
+/// SECURITY: enough for these keys only because of that hash: nobody can choose requests that fall together.
+type Claims = HashMap<Key, Claimed, FixedState>;
 
 /// When a claim is made, by all that time is told by.
 #[derive(Debug, Clone, Copy)]
@@ -78,8 +82,8 @@ struct Stripe {
 /// The claims to signatures that were made within the same few seconds.
 #[derive(Default)]
 struct Batch {
-    claims: HashMap<Key, Claimed>,
-    shares: HashMap<AccountId, Share>,
+    claims: Claims,
+    shares: HashMap<AccountId, Share, FixedState>,
 }
 
 /// A signature that was accepted.
@@ -143,8 +147,8 @@ impl ReplayMemory {
     }
 
     fn try_claim(&self, claim: &Claim, body: u64, limits: &ReplayLimits, at: Moment) -> Result<(), Refusal> {
-        let (key, number) = place(claim);
-        let Some(stripe) = self.stripe(&key) else { return Err(Refusal::Full(None)) };
+        let (key, number) = self.place(claim);
+        let Some(stripe) = self.stripe(key) else { return Err(Refusal::Full(None)) };
         let mut stripe = lock(stripe);
         let stripe = &mut *stripe;
         self.forget(stripe, at);
@@ -171,8 +175,8 @@ impl ReplayMemory {
 
     /// Takes a claim back: what was claimed turned out to be another request than the one that was signed.
     pub(super) fn release(&self, claim: &Claim, body: u64) {
-        let (key, number) = place(claim);
-        let Some(stripe) = self.stripe(&key) else { return };
+        let (key, number) = self.place(claim);
+        let Some(stripe) = self.stripe(key) else { return };
         let mut stripe = lock(stripe);
         let Some(batch) = stripe.batches.get_mut(&number) else { return };
         let Entry::Occupied(mut known) = batch.claims.entry(key) else { return };
@@ -229,8 +233,17 @@ impl ReplayMemory {
         Arc::clone(accounts.claims.entry(account).or_default())
     }
 
-    fn stripe(&self, key: &Key) -> Option<&Mutex<Stripe>> {
-        self.stripes.get(usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).unwrap_or(0))
+    /// What a claim is remembered by, and in which batch.
+    fn place(&self, claim: &Claim) -> (Key, i64) {
+        let Signature { family, mac, signed_at, .. } = &claim.signature;
+        let mut start = [0; 8];
+        start.iter_mut().zip(mac).for_each(|(byte, mac)| *byte = *mac);
+        let key = (self.hasher.hash_one((family, mac)), u64::from_be_bytes(start));
+        (key, signed_at.milliseconds().div_euclid(BATCH_MS))
+    }
+
+    fn stripe(&self, (hash, _): Key) -> Option<&Mutex<Stripe>> {
+        self.stripes.get(usize::try_from(hash % STRIPES as u64).unwrap_or(0))
     }
 }
 
@@ -254,19 +267,6 @@ impl Claimed {
         }
         if self.bodies.len() > SIBLINGS_MAX { Err(Refusal::TooMany) } else { Ok(()) }
     }
-}
-
-/// What a claim is remembered by, and in which batch.
-fn place(claim: &Claim) -> (Key, i64) {
-    let family = match claim.signature.family {
-        Family::Scp => 0,
-        Family::Aws => 1,
-    };
-    let mut key = [family; 16];
-    for (byte, mac) in key.iter_mut().zip(&claim.signature.mac).take(15) {
-        *byte = *mac;
-    }
-    (key, claim.signature.signed_at.milliseconds().div_euclid(BATCH_MS))
 }
 
 /// How long the last signature of a batch is still good; negative when it is not.

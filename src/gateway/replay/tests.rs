@@ -1,7 +1,7 @@
 //! The memory of what was accepted, with a clock of the tests' own.
 
 use super::*;
-use crate::access::replay::Signature;
+use crate::access::Family;
 
 const SKEW_MS: u64 = 300_000;
 const NOW_MS: i64 = 1_795_213_785_000;
@@ -35,6 +35,12 @@ fn count(memory: &ReplayMemory) -> usize {
         claims
     });
     stripes.sum()
+}
+
+fn sweep_all(memory: &ReplayMemory, at: Moment) {
+    for _ in 0..STRIPES {
+        memory.sweep(at);
+    }
 }
 
 #[test]
@@ -82,15 +88,11 @@ fn nothing_is_forgotten_while_its_signature_is_good() {
     for (number, signed_ms) in [(1, -skew), (2, 0), (3, skew)] {
         assert_eq!(memory.claim(&claim(number, signed_ms), 0, &LIMITS, at(0)), Ok(()));
         for now_ms in [0, 1, signed_ms + skew - 1, signed_ms + skew] {
-            for _ in 0..STRIPES {
-                memory.sweep(at(now_ms));
-            }
+            sweep_all(&memory, at(now_ms));
             assert_eq!(memory.claim(&claim(number, signed_ms), 0, &LIMITS, at(now_ms)), Err(Refusal::Replayed), "{number} at {now_ms}");
         }
     }
-    for _ in 0..STRIPES {
-        memory.sweep(at(2 * skew + BATCH_MS));
-    }
+    sweep_all(&memory, at(2 * skew + BATCH_MS));
     assert_eq!(count(&memory), 0, "and everything is when it is not");
 }
 
@@ -110,9 +112,7 @@ fn what_was_forgotten_is_never_taken_for_new() {
     let memory = ReplayMemory::default();
     memory.claim(&claim(1, 0), 0, &LIMITS, at(0)).unwrap();
     let later = SKEW_MS.cast_signed() + BATCH_MS;
-    for _ in 0..STRIPES {
-        memory.sweep(at(later));
-    }
+    sweep_all(&memory, at(later));
     assert_eq!(count(&memory), 0);
     // A clock that was put back, or a request that came in time and whose body did not.
     assert_eq!(memory.claim(&claim(1, 0), 0, &LIMITS, at(1)), Err(Refusal::Forgotten));
@@ -140,6 +140,7 @@ fn an_account_has_its_bound_and_no_other_feels_it() {
     let last = NOW_MS.div_euclid(BATCH_MS) * BATCH_MS + (BATCH_MS - 1) + SKEW_MS.cast_signed() - NOW_MS;
     let Err(Refusal::Full(_)) = memory.claim(&claim(12, last), 0, &limits, at(last)) else { panic!() };
     assert_eq!(memory.claim(&claim(12, last), 0, &limits, at(last + 1)), Ok(()));
+    sweep_all(&memory, at(last + 1));
     assert_eq!(count(&memory), 1);
 }
 
