@@ -17,9 +17,9 @@ use trial::Trial;
 const OWED: &[(&str, usize)] = &[
     ("address lists of a region or offering", 3),
     ("bodies in signed chunks", 4),
-    ("external issuers", 8),
+    ("external issuers", 5),
     ("replay", 4),
-    ("temporary keys and sessions", 5),
+    ("sessions", 3),
 ];
 /// Inputs that need HTTP/2, TLS or the upstream's side. This number only shrinks.
 const DATA_PLANE: usize = 4;
