@@ -47,8 +47,10 @@ fn strip(headers: &mut HeaderMap, is_removed: impl Fn(&str, &str) -> bool) {
             if matches!(token, "close" | "keep-alive") {
                 continue;
             }
+            // SECURITY: how a body was read for the decision is how it has to be read behind us.
+            // Test: `connection_cannot_take_away_how_a_body_is_to_be_read`.
             if let Ok(name) = HeaderName::from_bytes(token.as_bytes())
-                && !matches!(name, header::HOST | header::CONTENT_LENGTH)
+                && !is_framing(name.as_str())
             {
                 removed.push(name);
             }

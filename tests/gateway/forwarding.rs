@@ -200,6 +200,22 @@ fn hop_by_hop_headers_stay_on_their_hop_and_connection_cannot_take_ours_away() {
 }
 
 #[test]
+fn connection_cannot_take_away_how_a_body_is_to_be_read() {
+    let backend = Backend::start();
+    let world = Setup::new().start(&backend);
+    // The decision has read this body as JSON.
+    let body = r#"{"ids": ["p1"]}"#;
+    let ask = Ask::new("DELETE", "/v1/policies/bulk").line("Content-Type: application/json").line("X-Named: 1");
+    let answer = world.ask(ask.line("Connection: content-type, Content-Encoding, X-Named").body(body).by(&ADMIN));
+    assert_eq!(answer.verdict(), (200, "allow"), "{}", answer.text());
+    let seen = backend.last();
+    assert_eq!((seen.header("content-type").as_deref(), seen.header("x-named")), (Some("application/json"), None));
+    let ask = Ask::new("PUT", "/v1/groups/g1").line("Content-Encoding: gzip").line("Connection: content-encoding");
+    assert_eq!(world.ask(ask.body("body").by(&ADMIN)).status, 200);
+    assert_eq!(backend.last().header("content-encoding").as_deref(), Some("gzip"));
+}
+
+#[test]
 fn a_connection_header_that_is_not_text_still_names_the_headers_beside_it() {
     let backend = Backend::start();
     let world = Setup::new().start(&backend);
