@@ -16,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{BatchSize, Criterion};
 use portcullis::access::Remembered;
+use portcullis::gateway::replay::ReplayMemory;
 use portcullis::types::{Network, NetworkSet};
 
 use world::{Call, World};
@@ -30,6 +31,14 @@ fn schemes(criterion: &mut Criterion) {
         world.identify(&call).expect("a good request");
         criterion.bench_function(name, |bencher| bencher.iter(|| world.identify(black_box(&call))));
     }
+    let call = Call::scp();
+    let (memory, mut number) = (ReplayMemory::default(), 0_u64);
+    criterion.bench_function("authn/scp/claimed", |bencher| {
+        bencher.iter(|| {
+            number += 1;
+            world.claim(&memory, world.identify(black_box(&call)), number)
+        });
+    });
     let call = Call::token();
     criterion.bench_function("authn/token/new", |bencher| {
         bencher.iter_batched_ref(|| Remembered::new(2), |fresh| drop(world.identify_with(black_box(&call), fresh)), BatchSize::SmallInput);

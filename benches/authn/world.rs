@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use portcullis::access::{
-    AwsSignatures, CrossCheck, Denial, Entrance, ErrorProtocol, Facts, ForwardedHeader, Mode, Remembered, Replay, Request, ServiceSettings,
-    Services, Sets, View, identify,
+    AwsSignatures, Claim, CrossCheck, Denial, Entrance, ErrorProtocol, Facts, ForwardedHeader, Mode, Remembered, Replay, Request,
+    ServiceSettings, Services, Sets, View, identify,
 };
 use portcullis::authn::scp::{self, Signed};
 use portcullis::authn::sigv4::Profile;
 use portcullis::authn::token::{Claims, Signer};
+use portcullis::config::ReplayLimits;
+use portcullis::gateway::replay::{Moment, ReplayMemory};
 use portcullis::snapshot::Roster;
 use portcullis::snapshot::wire::{Change, read_json, seal_owner};
 use portcullis::types::{Network, Revision, SealingKey, Secret, SigningKey, Timestamp};
@@ -30,6 +32,8 @@ const TARGET: &str = "/v1/groups?name=a%20b&page=0&size=20&sort=created_at%3Ades
 const DEFINITION: &str = "kind: scp-iam:action-definition\nservice: iam\nservice_type: scp-iam\npaths:\n  /v1/groups:\n    get: {action: iam:ListGroups, access_level: List}\n";
 /// 2026-11-20T22:29:45Z.
 const NOW: Timestamp = Timestamp::from_milliseconds(1_795_213_785_000);
+
+const LIMITS: ReplayLimits = ReplayLimits { claims_per_account_max: 4_000_000, claims_max: 4_000_000 };
 
 /// What requests are judged by.
 pub(crate) struct World {
@@ -116,6 +120,18 @@ impl World {
             cross_check: CrossCheck { every: None, left: &self.left },
         };
         identify(&self.view, &request, NOW)
+    }
+
+    /// Claims the signature of who was identified, as if it were a new one each millisecond: six hundred thousand are remembered.
+    pub(crate) fn claim(&self, memory: &ReplayMemory, identified: Result<Option<Facts<'_>>, Denial>, number: u64) {
+        let facts = identified.ok().flatten().expect("a good request");
+        let (mut signature, user) = facts.signature.zip(facts.user).expect("a signature");
+        let at = Timestamp::from_milliseconds(NOW.milliseconds() + i64::try_from(number).expect("a number"));
+        signature.signed_at = at;
+        signature.mac[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
+        let claim = Claim { account: user.principal.account, signature };
+        let moment = Moment { now: at, monotonic_ms: number, skew_ms: self.view.clock_skew_ms };
+        memory.claim(&claim, memory.hash(b""), &LIMITS, moment).expect("room");
     }
 
     /// What a gateway would do that refuses unknown keys at once.

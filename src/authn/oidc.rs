@@ -179,7 +179,7 @@ impl<'a> Token<'a> {
     pub fn claimed_issuer(&self) -> Option<String> {
         match object(self.claims)?.remove("iss")? {
             Value::String(issuer) => Some(issuer),
-            _ => None,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
         }
     }
 
@@ -206,7 +206,7 @@ impl<'a> Token<'a> {
                 list.iter().all(Value::is_string)
                     && list.iter().any(|one| one.as_str().is_some_and(|one| audiences.iter().any(|ours| ours == one)))
             }
-            _ => false,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
         };
         let expires_at = time(all.get("exp")?)?;
         let begun = |name: &str| match all.get(name) {

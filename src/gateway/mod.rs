@@ -22,7 +22,7 @@ mod rate;
 mod rates;
 mod read;
 mod refuse;
-mod replay;
+pub mod replay;
 mod restrain;
 mod revision;
 mod server;

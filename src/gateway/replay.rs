@@ -35,18 +35,18 @@ type Claims = HashMap<Key, Claimed, FixedState>;
 
 /// When a claim is made, by all that time is told by.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
+pub struct Moment {
     /// By the wall clock, which signatures are made and expire by.
-    pub(super) now: Timestamp,
+    pub now: Timestamp,
     /// By a clock that never steps.
-    pub(super) monotonic_ms: u64,
+    pub monotonic_ms: u64,
     /// How far a signature's time may be from now.
-    pub(super) skew_ms: u64,
+    pub skew_ms: u64,
 }
 
 /// Why a claim is not good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub enum Refusal {
     /// This very request was accepted before.
     Replayed,
     /// The signature was accepted before, with another body and too long ago.
@@ -60,7 +60,7 @@ pub(super) enum Refusal {
 }
 
 /// The memory.
-pub(super) struct ReplayMemory {
+pub struct ReplayMemory {
     stripes: Box<[Mutex<Stripe>]>,
     accounts: Box<[Mutex<Accounts>]>,
     /// SECURITY: nobody knows which requests share a stripe, so nobody can fill one with theirs.
@@ -120,7 +120,7 @@ impl Default for ReplayMemory {
 
 impl ReplayMemory {
     /// A hash of what is known of a body.
-    pub(super) fn hash(&self, body: &[u8]) -> u64 {
+    pub fn hash(&self, body: &[u8]) -> u64 {
         self.hasher.hash_one(body)
     }
 
@@ -128,7 +128,7 @@ impl ReplayMemory {
     ///
     /// # Errors
     /// Why it is not good. Then nothing has changed.
-    pub(super) fn claim(&self, claim: &Claim, body: u64, limits: &ReplayLimits, at: Moment) -> Result<(), Refusal> {
+    pub fn claim(&self, claim: &Claim, body: u64, limits: &ReplayLimits, at: Moment) -> Result<(), Refusal> {
         let full = |made: &Result<(), Refusal>| matches!(made, Err(Refusal::Full(_)));
         let mut made = self.try_claim(claim, body, limits, at);
         if full(&made) {
