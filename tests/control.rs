@@ -18,6 +18,9 @@ mod audit;
 #[path = "control/bindings.rs"]
 mod bindings;
 #[cfg(test)]
+#[path = "control/console.rs"]
+mod console;
+#[cfg(test)]
 #[path = "control/definitions.rs"]
 mod definitions;
 #[cfg(test)]

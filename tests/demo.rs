@@ -4,6 +4,9 @@
 #[path = "demo/aws.rs"]
 mod aws;
 #[cfg(test)]
+#[path = "demo/console.rs"]
+mod console;
+#[cfg(test)]
 #[path = "demo/definitions.rs"]
 mod definitions;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
 use super::View;
+use super::credential::Proof;
 use super::decision::{Denial, Facts};
 use super::remembered::Remembered;
 use super::replay::{Family, Signature};
@@ -17,7 +18,7 @@ use super::request::Request;
 use super::service::Service;
 use crate::authn::scp::{self, Credential, Signatures, Signed};
 use crate::authn::token::{Claims, Token};
-use crate::snapshot::{AccessKey, Snapshot, User};
+use crate::snapshot::{Snapshot, User};
 use crate::types::{AuthenticationType, Reason, Revision, Timestamp, TokenKeyId};
 
 /// What this service takes, for who sends something else.
@@ -31,7 +32,7 @@ pub(super) fn authenticate<'v>(
     request: &Request<'_>,
     now: Timestamp,
     facts: &mut Facts<'v>,
-) -> Result<Option<(&'v AccessKey, &'v User)>, Denial> {
+) -> Result<Option<(Proof<'v>, &'v User)>, Denial> {
     match sigv4::Carrier::find(request)? {
         Some(carrier) => sigv4::authenticate(view, service, request, carrier, now, facts),
         None => match by_headers(view, request, now, facts) {
@@ -44,12 +45,7 @@ pub(super) fn authenticate<'v>(
 }
 
 /// The schemes of signatures and tokens that are headers of their own.
-fn by_headers<'v>(
-    view: &'v View,
-    request: &Request<'_>,
-    now: Timestamp,
-    facts: &mut Facts<'v>,
-) -> Result<(&'v AccessKey, &'v User), Denial> {
+fn by_headers<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut Facts<'v>) -> Result<(Proof<'v>, &'v User), Denial> {
     let presented = Presented::find(request.headers);
     match presented.scp.presented() {
         scp::Presented::One(headers) => return signature(view, request, (&presented, &headers), now, facts),
@@ -77,7 +73,7 @@ fn signature<'v>(
     (presented, headers): (&Presented<'_>, &scp::Headers<'_>),
     now: Timestamp,
     facts: &mut Facts<'v>,
-) -> Result<(&'v AccessKey, &'v User), Denial> {
+) -> Result<(Proof<'v>, &'v User), Denial> {
     if presented.authorization.is_some() {
         let names = headers.dialect().names();
         return Err(Denial::with(Reason::SeveralCredentials, format!("`{AUTHORIZATION}` stands beside an `{names}` signature")));
@@ -114,7 +110,7 @@ fn signature<'v>(
     if credential.account_id.is_some_and(|account| account != user.principal.account) {
         return Err(Denial::new(Reason::AccountMismatch));
     }
-    Ok((key, user))
+    Ok((Proof::Key(key), user))
 }
 
 /// The scheme of tokens that our control plane issued.
@@ -127,16 +123,22 @@ fn verify_token<'v>(
     text: &[u8],
     now: Timestamp,
     facts: &mut Facts<'v>,
-) -> Result<(&'v AccessKey, &'v User), Denial> {
+) -> Result<(Proof<'v>, &'v User), Denial> {
     let invalid = || Denial::new(Reason::TokenInvalid);
     let claims = claims_of(snapshot, remembered, text, now).ok_or_else(invalid)?;
-    facts.access_key = Some(claims.access_key);
+    facts.access_key = claims.access_key;
     if now >= claims.expires_at {
         return Err(Denial::new(Reason::TokenExpired));
     }
     let user = snapshot.user(claims.user).ok_or(Denial::new(Reason::OwnerInactive))?;
-    // A key that is gone takes its tokens with it.
-    let access_key = snapshot.key(claims.access_key).filter(|key| key.user == claims.user).ok_or_else(invalid)?;
+    let (proof, authentication) = match claims.access_key {
+        // A key that is gone takes its tokens with it.
+        Some(key) => {
+            let key = snapshot.key(key).filter(|key| key.user == claims.user).ok_or_else(invalid)?;
+            (Proof::Key(key), AuthenticationType::ApiToken)
+        }
+        None => (Proof::Console, AuthenticationType::ConsoleLogin),
+    };
     if *claims.subject != *user.principal.srn || claims.account != user.principal.account {
         return Err(invalid());
     }
@@ -145,8 +147,8 @@ fn verify_token<'v>(
         return Err(Denial::with(Reason::TokenInvalid, "the user's tokens were ended after it was issued"));
     }
     facts.user = Some(user);
-    facts.authentication = AuthenticationType::ApiToken;
-    Ok((access_key, user))
+    facts.authentication = authentication;
+    Ok((proof, user))
 }
 
 /// What a token says that was signed with a key of this snapshot.

@@ -6,8 +6,33 @@ use super::decision::Denial;
 use crate::snapshot::{AccessKey, Authentication, Operation, Snapshot, Unusable, User};
 use crate::types::{Reason, Timestamp};
 
-/// Checks the key's state, its owner's, which kind of key the owner's setting permits, and the allowlist.
+/// What a caller has proved that they hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Proof<'v> {
+    /// An access key, which signed the request or which a token came from.
+    Key(&'v AccessKey),
+    /// The token of a console login.
+    Console,
+}
+
+/// Checks what was proved, its owner, and from where it may be used.
 pub(super) fn check(
+    snapshot: &Snapshot,
+    (proof, user): (Proof<'_>, &User),
+    operation: Option<&Operation>,
+    client_address: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<(), Denial> {
+    match proof {
+        Proof::Key(key) => check_key(snapshot, (key, user), operation, client_address, now),
+        Proof::Console if !snapshot.is_active(user) => Err(Denial::new(Reason::OwnerInactive)),
+        Proof::Console if !snapshot.console_allows(user, client_address) => Err(Denial::new(Reason::ConsoleAddressRefused)),
+        Proof::Console => Ok(()),
+    }
+}
+
+/// The key's state, its owner's, which kind of key the owner's setting permits, and the allowlist of keys.
+fn check_key(
     snapshot: &Snapshot,
     (key, user): (&AccessKey, &User),
     operation: Option<&Operation>,

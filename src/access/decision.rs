@@ -182,7 +182,7 @@ impl<'v> Decision<'v> {
         (failed && facts.user.is_none()).then_some((reason, facts))
     }
 
-    /// The caller, if it is one whose credential is proved and may be used.
+    /// The caller, if it is one whose credential is proved and may be used; for a console login the user's id stands for the key.
     #[must_use]
     pub fn caller(&self) -> Option<(&'v User, AccessKeyId)> {
         let facts = match self {
@@ -190,7 +190,8 @@ impl<'v> Decision<'v> {
             Self::Denied(denied) => &denied.facts,
             Self::Needs(_) => return None,
         };
-        facts.user.filter(|_| facts.credential_usable).zip(facts.access_key)
+        let user = facts.user.filter(|_| facts.credential_usable)?;
+        Some((user, facts.access_key.unwrap_or_else(|| AccessKeyId::from_bytes(*user.principal.user.as_bytes()))))
     }
 
     /// Makes the claim of a permit, if it has one.

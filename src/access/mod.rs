@@ -107,8 +107,8 @@ fn caller<'v>(
     now: Timestamp,
     facts: &mut Facts<'v>,
 ) -> Result<Option<&'v User>, Denial> {
-    let Some((key, user)) = authenticate::authenticate(view, service, request, now, facts)? else { return Ok(None) };
-    credential::check(&view.snapshot, (key, user), operation, facts.client_address, now)?;
+    let Some((proof, user)) = authenticate::authenticate(view, service, request, now, facts)? else { return Ok(None) };
+    credential::check(&view.snapshot, (proof, user), operation, facts.client_address, now)?;
     facts.credential_usable = true;
     Ok(Some(user))
 }

@@ -23,6 +23,8 @@ pub const SEED_BYTES: usize = 32;
 
 /// For whom our tokens are.
 const AUDIENCE: &str = "portcullis";
+/// What stands where the access key would stand in the token of a console login. No key is written so.
+const CONSOLE: &str = "console";
 /// The `typ` of a header.
 const TYPE: &str = "JWT";
 /// The `alg` of a header.
@@ -39,8 +41,8 @@ pub struct Claims {
     pub user: UserId,
     /// The same user's account.
     pub account: AccountId,
-    /// The access key that asked for it. The token ends with it.
-    pub access_key: AccessKeyId,
+    /// The access key that asked for it, with which the token ends; `None` for a console login.
+    pub access_key: Option<AccessKeyId>,
     /// The token's own id.
     pub id: TokenId,
     /// When it was issued, in whole seconds.
@@ -100,7 +102,7 @@ impl Claims {
             iat: seconds(*issued_at),
             exp: seconds(*expires_at),
             account: account.to_string(),
-            key: access_key.to_string(),
+            key: access_key.map_or_else(|| CONSOLE.to_owned(), |key| key.to_string()),
             revision: Revision::Store { epoch: *epoch, sequence: *sequence }.to_string(),
         }
     }
@@ -115,7 +117,7 @@ impl Claims {
             user: srn.resource_id.parse().ok()?,
             account: body.account.parse().ok()?,
             subject: body.sub,
-            access_key: body.key.parse().ok()?,
+            access_key: if body.key == CONSOLE { None } else { Some(body.key.parse().ok()?) },
             id: body.jti.parse().ok()?,
             issued_at: time(body.iat)?,
             expires_at: time(body.exp)?,

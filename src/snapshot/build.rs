@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::attached::Attached;
 use super::shards::Shards;
-use super::view::{AccessKey, Allowlist, Group, Holdings, Link, Snapshot, User};
+use super::view::{AccessKey, Account, Allowlist, Group, Holdings, Link, Snapshot, User};
 use super::wire::{self, Identity, Place};
 use super::world::WorldBuilder;
 use crate::authn::sigv4;
@@ -153,7 +153,11 @@ impl<'r> Builder<'r> {
         if self.report.has_errors() || !whole {
             return None;
         }
-        let accounts = self.accounts.iter().map(|(id, (account, _))| (*id, account.active)).collect();
+        let accounts = self
+            .accounts
+            .iter()
+            .map(|(id, (account, _))| (*id, Arc::new(Account { active: account.active, console: Allowlist::NotUsed })))
+            .collect();
         let mut snapshot = Snapshot::empty(revision, world);
         snapshot.accounts = accounts;
         snapshot.users = users;
@@ -311,6 +315,7 @@ impl<'r> Builder<'r> {
                 policies: distinct(held.users.remove(id)),
                 allowed_addresses,
                 key_method,
+                console: Allowlist::NotUsed,
                 tokens_valid_from: 0,
             };
             users.insert(*id, Arc::new(User { holds, ..User::new(user, &self.offering) }));

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use fnv::FnvHashMap;
 
 use super::attached::Attached;
-use super::view::{AccessKey, Allowlist, Group, Holdings, Link, Snapshot, TokenKey, User};
-use super::wire::{self, Change, Definition, Digest, DocumentRef, Identity, Record, RecordKey};
+use super::view::{AccessKey, Account, Allowlist, Group, Holdings, Link, Snapshot, TokenKey, User};
+use super::wire::{self, Change, ConsoleOf, Definition, Digest, DocumentRef, Identity, Record, RecordKey};
 use super::world::{World, WorldBuilder};
 use crate::authn::sigv4;
 use crate::policy::{Catalogue, Owner, Policy, ResourcePolicy};
@@ -180,7 +180,7 @@ impl Roster {
     fn put(&mut self, record: Record) {
         let snapshot = &mut self.snapshot;
         match record {
-            Record::Account(account) => snapshot.accounts.insert(account.id, account.active),
+            Record::Account(account) => self.change_account(account.id, |found| found.active = account.active),
             Record::User(user) => {
                 let holds = self.take_user(user.id);
                 self.snapshot.users.insert(user.id, Arc::new(User { holds, ..User::new(&user, &self.offering) }));
@@ -225,6 +225,7 @@ impl Roster {
                 self.definitions.insert(service, document.into());
                 self.world_is_old = true;
             }
+            Record::ConsoleAccess { of, allowed_addresses } => self.allow_console(of, allowed_addresses.into()),
             Record::TokensValidFrom { user, sequence } => self.change_user(user, |holds| holds.tokens_valid_from = sequence),
             Record::TokenKey(wire::TokenKey { id, public_key, not_after }) => {
                 Arc::make_mut(&mut snapshot.token_keys).insert(id, TokenKey { public_key, not_after });
@@ -236,7 +237,7 @@ impl Roster {
     fn put_unreadable(&mut self, key: RecordKey, why: String) {
         self.unreadable.push(Unreadable { key: key.to_string(), why });
         match key {
-            RecordKey::Account(account) => self.snapshot.accounts.insert(account, false),
+            RecordKey::Account(account) => self.change_account(account, |found| found.active = false),
             RecordKey::Group(group) => self.change_group(group, |group| group.known = false),
             RecordKey::Membership(group, user) => {
                 self.change_user(user, |holds| add(&mut holds.groups, Link { id: group, readable: false }))
@@ -252,6 +253,7 @@ impl Roster {
                 self.attached.insert(srn, None);
             }
             RecordKey::KeySecurity(user) => self.secure(user, KeyMethod::Any, Allowlist::nobody()),
+            RecordKey::ConsoleAccess(of) => self.allow_console(of, Allowlist::nobody()),
             // Which of them were ended is not known.
             RecordKey::TokensValidFrom(user) => self.change_user(user, |holds| holds.tokens_valid_from = u64::MAX),
             key @ (RecordKey::User(_) | RecordKey::AccessKey(_) | RecordKey::Definition(_) | RecordKey::TokenKey(_)) => self.delete(key),
@@ -260,9 +262,7 @@ impl Roster {
 
     fn delete(&mut self, key: RecordKey) {
         match key {
-            RecordKey::Account(account) => {
-                self.snapshot.accounts.remove(&account);
-            }
+            RecordKey::Account(account) => self.change_account(account, |found| found.active = false),
             RecordKey::User(user) => {
                 let holds = self.take_user(user);
                 if holds != Holdings::default() {
@@ -292,6 +292,7 @@ impl Roster {
                 self.definitions.remove(&service);
                 self.world_is_old = true;
             }
+            RecordKey::ConsoleAccess(of) => self.allow_console(of, Allowlist::NotUsed),
             RecordKey::TokensValidFrom(user) => self.change_user(user, |holds| holds.tokens_valid_from = 0),
             RecordKey::TokenKey(key) => {
                 Arc::make_mut(&mut self.snapshot.token_keys).remove(&key);
@@ -316,6 +317,24 @@ impl Roster {
 
     fn secure(&mut self, user: UserId, method: KeyMethod, allowlist: Allowlist) {
         self.change_user(user, |holds| (holds.key_method, holds.allowed_addresses) = (method, allowlist));
+    }
+
+    fn allow_console(&mut self, of: ConsoleOf, allowlist: Allowlist) {
+        match of {
+            ConsoleOf::User(user) => self.change_user(user, |holds| holds.console = allowlist),
+            ConsoleOf::Account(account) => self.change_account(account, |found| found.console = allowlist),
+        }
+    }
+
+    /// Changes an account, whether or not there is a record of it.
+    fn change_account(&mut self, id: AccountId, change: impl FnOnce(&mut Account)) {
+        let mut account = self.snapshot.accounts.get(&id).map(|found| Account::clone(found)).unwrap_or_default();
+        change(&mut account);
+        if account == Account::default() {
+            self.snapshot.accounts.remove(&id);
+        } else {
+            self.snapshot.accounts.insert(id, Arc::new(account));
+        }
     }
 
     /// Changes what a user holds, whether or not there is a record of the user.

@@ -80,8 +80,19 @@ pub struct Holdings {
     pub allowed_addresses: Allowlist,
     /// Which kind of key they may use.
     pub key_method: KeyMethod,
+    /// From where they may use the console.
+    pub console: Allowlist,
     /// From which sequence of the store on their tokens count; 0 where none was ever ended.
     pub tokens_valid_from: u64,
+}
+
+/// An account: what it says about everybody in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Account {
+    /// Whether it is active, and there is a readable record of it.
+    pub(super) active: bool,
+    /// From where the console may be used.
+    pub(super) console: Allowlist,
 }
 
 /// A group: what it gives to its members.
@@ -237,8 +248,7 @@ pub struct TokenKey {
 pub struct Snapshot {
     pub(super) revision: Revision,
     pub(super) world: Arc<World>,
-    /// Whether the account is active.
-    pub(super) accounts: Shards<AccountId, bool>,
+    pub(super) accounts: Shards<AccountId, Arc<Account>>,
     pub(super) users: Shards<UserId, Arc<User>>,
     pub(super) groups: Shards<GroupId, Arc<Group>>,
     pub(super) policies: Shards<PolicyId, Arc<Policy>>,
@@ -344,7 +354,14 @@ impl Snapshot {
     /// Whether a user and their account are active.
     #[must_use]
     pub fn is_active(&self, user: &User) -> bool {
-        user.active && self.accounts.get(&user.principal.account).is_some_and(|active| *active)
+        user.active && self.accounts.get(&user.principal.account).is_some_and(|account| account.active)
+    }
+
+    /// Whether a user may use the console from this address: by their own list, and by that of their account.
+    #[must_use]
+    pub fn console_allows(&self, user: &User, address: Option<IpAddr>) -> bool {
+        let account = self.accounts.get(&user.principal.account);
+        user.holds.console.contains(address) && account.is_some_and(|account| account.console.contains(address))
     }
 
     /// The policies that count for a user, their own and those of their groups, each once. What should be there and is not, or

@@ -13,6 +13,8 @@ pub enum AuthenticationType {
     TemporaryKey,
     /// A token that was asked for with an access key.
     ApiToken,
+    /// A token that was asked for with a name and a password.
+    ConsoleLogin,
     /// Nobody: a public route.
     Anonymous,
 }
@@ -25,6 +27,7 @@ impl AuthenticationType {
             Self::AuthenticationKey => "AuthenticationKey",
             Self::TemporaryKey => "TemporaryKey",
             Self::ApiToken => "ApiToken",
+            Self::ConsoleLogin => "ConsoleLogin",
             Self::Anonymous => "Anonymous",
         }
     }

@@ -111,8 +111,13 @@ async fn console_access_is_set_for_a_user_and_for_an_account() {
     let names = ["account_id", "allowed_addresses", "allowlist_enabled", "modified_at", "modified_by"];
     assert_eq!(members(&control.call(&root, "GET", &users, None).await.json(200)), [&names[..], &["user_id", "warnings"]].concat());
     assert_eq!(members(&control.call(&root, "GET", &accounts, None).await.json(200)), [&names[..], &["warnings"]].concat());
-    // No gateway needs it: consoles ask for it at the login.
-    assert_eq!(control.records().await, before);
+    // Gateways are told, and told that they are not used any more.
+    for key in [format!("console_access/user/{user}"), format!("console_access/account/{}", root.account)] {
+        assert_eq!(record(&control, &key).await.unwrap()["allowed_addresses"], json!("not_used"));
+    }
+    assert_eq!(control.records().await.len(), before.len() + 2);
+    assert_eq!(control.call(&root, "PUT", &users, list(true, json!(["10.0.0.0/8"]))).await.status, 200);
+    assert_eq!(record(&control, &format!("console_access/user/{user}")).await.unwrap()["allowed_addresses"], json!(["10.0.0.0/8"]));
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ async fn a_token_says_whose_it_is_and_until_when() {
         subject: admin.srn.clone(),
         user: control.first.administrator,
         account: control.first.account,
-        access_key: control.first.access_key,
+        access_key: Some(control.first.access_key),
         id: said.id,
         issued_at: Timestamp::from_milliseconds(NOW_MS),
         expires_at: Timestamp::from_milliseconds(NOW_MS + 3_600_000),

@@ -11,16 +11,16 @@ use super::client::{Answer, Ask, NOW_MS, Who};
 use super::harness::{ACCOUNT, ADMIN, OTHER_ACCOUNT, READER, Setup, World, members, number, parse, text, timed, wait};
 
 /// Reasons that nothing in this version can lead to over HTTP. This list only shrinks.
-const NOT_YET: &[Reason] = &[
-    Reason::ConsoleAddressRefused,
-    Reason::InvalidPolicy,
-    Reason::AttributeUnavailable,
-    Reason::StaleSnapshot,
-    Reason::RevisionNotReached,
-];
+const NOT_YET: &[Reason] = &[Reason::InvalidPolicy, Reason::AttributeUnavailable, Reason::StaleSnapshot, Reason::RevisionNotReached];
 /// Reached in a test of its own.
-const ELSEWHERE: &[Reason] =
-    &[Reason::Replayed, Reason::TokenExpired, Reason::TooManyFailures, Reason::TooManyRequests, Reason::ReplayMemoryFull];
+const ELSEWHERE: &[Reason] = &[
+    Reason::Replayed,
+    Reason::TokenExpired,
+    Reason::ConsoleAddressRefused,
+    Reason::TooManyFailures,
+    Reason::TooManyRequests,
+    Reason::ReplayMemoryFull,
+];
 
 const DISABLED: Who = Who { key: "d15ab1ed000000000000000000000001", secret: "disabled-secret-0001" };
 const EXPIRED: Who = Who { key: "e4b14ed0000000000000000000000001", secret: "expired-secret-00001" };

@@ -28,7 +28,7 @@ fn claims() -> Claims {
         subject: format!("srn:e::{ACCOUNT}:::scp-iam:user/{USER}"),
         user: USER.parse().unwrap(),
         account: ACCOUNT.parse().unwrap(),
-        access_key: ADMIN.key.parse().unwrap(),
+        access_key: ADMIN.key.parse().ok(),
         id: "1d000000000000000000000000000001".parse().unwrap(),
         issued_at: Timestamp::from_milliseconds(NOW_MS - 60_000),
         expires_at: Timestamp::from_milliseconds(NOW_MS + 1_000),
@@ -61,6 +61,7 @@ fn records(change: impl Fn(&str, &mut Json) -> bool) -> Vec<Change> {
         json!({"kind": "token_key", "id": TOKEN_KEY, "public_key": signer(TOKEN_KEY, 1).public_key().to_string()}),
         json!({"kind": "definition", "service": "iam", "document": DEFINITION}),
         json!({"kind": "tokens_valid_from", "user": USER, "sequence": 3}),
+        json!({"kind": "console_access", "user": USER, "allowed_addresses": "not_used"}),
     ];
     let changed = all.into_iter().filter_map(|mut record| {
         let kind = record["kind"].as_str().unwrap().to_owned();
@@ -325,4 +326,58 @@ fn nobody_issues_tokens_in_file_mode() {
         }
     }
     assert_eq!(backend.count(), 0);
+}
+
+#[test]
+fn the_token_of_a_console_login_is_used_from_allowed_addresses_only_whatever_the_keys_may() {
+    let (backend, world) = following();
+    let console = Claims { access_key: None, ..claims() };
+    let line = format!("X-Auth-Token: {}", token_by(&signer(TOKEN_KEY, 1), &console));
+    let refused = (403, "console_address_refused");
+    let allowed = (200, "allow");
+    let with = |kind: &'static str, member: &'static str, value: Json| {
+        records(move |found, record| {
+            if found == kind {
+                record[member] = value.clone();
+            }
+            true
+        })
+    };
+    let of_account = |addresses: Json| {
+        let mut changes = whole();
+        let record = json!({"kind": "console_access", "account": ACCOUNT, "allowed_addresses": addresses}).to_string();
+        changes.push(Change::Put { key: format!("console_access/account/{ACCOUNT}"), record });
+        changes
+    };
+    for (what, changes, expected) in [
+        ("not used", whole(), allowed),
+        ("this address", with("console_access", "allowed_addresses", json!(["10.0.0.0/8", "127.0.0.0/8"])), allowed),
+        ("another address", with("console_access", "allowed_addresses", json!(["10.0.0.0/8"])), refused),
+        ("used and empty", with("console_access", "allowed_addresses", json!([])), refused),
+        ("the account's, this address", of_account(json!(["127.0.0.1"])), allowed),
+        ("the account's, another address", of_account(json!(["127.0.0.2"])), refused),
+        ("the account's, used and empty", of_account(json!([])), refused),
+        // What holds for keys holds for keys.
+        ("no address for keys", with("key_security", "allowed_addresses", json!([])), allowed),
+        ("temporary keys only", with("key_security", "authentication_method", json!("TemporaryKey")), allowed),
+        ("no key", records(|found, _| found != "access_key"), allowed),
+        ("ended", with("tokens_valid_from", "sequence", json!(4)), (401, "token_invalid")),
+        ("an inactive user", with("user", "active", json!(false)), (401, "owner_inactive")),
+        ("an inactive account", with("account", "active", json!(false)), (401, "owner_inactive")),
+        ("no rights", records(|found, _| found != "attachment"), (403, "implicit_deny")),
+    ] {
+        follow(&world, &changes, EPOCH);
+        let before = backend.count();
+        let answer = ask(&world, &[&line]);
+        assert_eq!(answer.verdict(), expected, "{what}: {}", answer.text());
+        assert_eq!(backend.count() - before, usize::from(expected == allowed), "{what}");
+        if expected == allowed {
+            let assertion = backend.last().header("portcullis-assertion").unwrap();
+            assert!(assertion.contains(";type=ConsoleLogin;key=;mfa=false;"), "{assertion}");
+        }
+    }
+    // Tokens of keys do not ask for the console's list, and a signature does not either.
+    follow(&world, &with("console_access", "allowed_addresses", json!([])), EPOCH);
+    assert_eq!(ask(&world, &[&format!("X-Auth-Token: {}", token())]).verdict(), allowed);
+    assert_eq!(world.ask(Ask::get("/v1/groups").by(&ADMIN)).verdict(), allowed);
 }

@@ -6,12 +6,13 @@ use http::header::AUTHORIZATION;
 
 use super::ACCEPTED;
 use crate::access::View;
+use crate::access::credential::Proof;
 use crate::access::decision::{Denial, Facts};
 use crate::access::replay::{Family, Signature};
 use crate::access::request::Request;
 use crate::access::service::{AwsSignatures, Service};
 use crate::authn::sigv4::{self, Credential, Payload, Signed};
-use crate::snapshot::{AccessKey, User};
+use crate::snapshot::User;
 use crate::types::{AccessKeyId, Reason, Timestamp};
 
 /// What carries the one credential of a request.
@@ -60,7 +61,7 @@ pub(super) fn authenticate<'v>(
     carrier: Carrier<'_>,
     now: Timestamp,
     facts: &mut Facts<'v>,
-) -> Result<Option<(&'v AccessKey, &'v User)>, Denial> {
+) -> Result<Option<(Proof<'v>, &'v User)>, Denial> {
     let Some(taken) = &service.sigv4 else { return Err(Denial::with(Reason::NoCredential, ACCEPTED)) };
     let malformed = |error: sigv4::Malformed| Denial::with(Reason::CredentialMalformed, error.to_string());
     let credential = match carrier {
@@ -108,7 +109,7 @@ pub(super) fn authenticate<'v>(
             None => facts.body_sha256 = Some(hash),
         }
     }
-    Ok(Some((key, user)))
+    Ok(Some((Proof::Key(key), user)))
 }
 
 /// The body is not the one that was signed; also for who compares it only while it passes.

@@ -19,7 +19,7 @@ fn claims() -> Claims {
         subject: "srn:e::f39c460fade34fecb05ede8f904b24b7:::scp-iam:user/efda56a968cd45b2873d9bf5fab58e95".to_owned(),
         user: "efda56a968cd45b2873d9bf5fab58e95".parse().unwrap(),
         account: "f39c460fade34fecb05ede8f904b24b7".parse().unwrap(),
-        access_key: "b754b12b39da4ce29a40c5e324650bd0".parse().unwrap(),
+        access_key: "b754b12b39da4ce29a40c5e324650bd0".parse().ok(),
         id: "0b51c3e2a4974f0d8f1c2d3e4f5a6b7c".parse().unwrap(),
         issued_at: Timestamp::from_milliseconds(1_795_213_785_000),
         expires_at: Timestamp::from_milliseconds(1_795_217_385_000),
@@ -211,4 +211,11 @@ fn debug_shows_neither_token_nor_key() {
     let token = good();
     let shown = format!("{:?} {:?}", Token::parse(token.as_bytes()).unwrap(), signer());
     assert_eq!(shown, format!("Token(.. under {KEY}) Signer({KEY})"));
+}
+
+#[test]
+fn a_token_of_a_console_login_names_no_key() {
+    let console = Claims { access_key: None, ..claims() };
+    let token = String::from_utf8(signer().sign(&console).unwrap().expose().to_vec()).unwrap();
+    assert_eq!(verify(&token), Some(console));
 }

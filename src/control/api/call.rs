@@ -12,6 +12,8 @@ use super::Means;
 use super::body::{self, Whole};
 use super::error::{self, ApiError};
 use super::query::Query;
+use crate::control::service::login::Visitor;
+use crate::control::service::throttle::Throttle;
 use crate::control::service::{Accepted, Caller, Precondition, ServiceError};
 use crate::control::store::Store;
 use crate::source::Cursor;
@@ -33,6 +35,26 @@ pub(super) struct Call {
     pub(super) query: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+}
+
+/// A request of somebody of whom nothing is known yet.
+pub(super) struct Visit {
+    /// The store.
+    pub(super) store: Store,
+    /// How soon who may try again.
+    pub(super) throttle: Arc<Throttle>,
+    /// From where they ask.
+    pub(super) visitor: Visitor,
+    /// The time of the call.
+    pub(super) now: Timestamp,
+    pub(super) body: Bytes,
+}
+
+impl Visit {
+    /// The body, decoded.
+    pub(super) fn decode<T>(&self, decode: impl FnOnce(&Cursor<'_>) -> Option<T>) -> Result<T, ApiError> {
+        Ok(body::decode(&self.body, decode)?)
+    }
 }
 
 impl Call {

@@ -40,7 +40,7 @@ fn print(service: &Service) -> String {
         let method = route.method.as_str().to_lowercase();
         let _ = write!(text, "    {method}: {{action: {}, access_level: {}", route.action, route.level);
         text.push_str(match route.audience {
-            Audience::Public(_) => ", authentication: none",
+            Audience::Public(_) | Audience::Login(_) => ", authentication: none",
             Audience::AnyKey(_) => ", authentication: any_key",
             Audience::Everybody(_) | Audience::Operator(_) => "",
         });

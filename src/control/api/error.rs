@@ -90,6 +90,7 @@ impl ApiError {
                 }
                 ServiceError::OfSystem(_) | ServiceError::Escalation(_) | ServiceError::NoToken(_) => (StatusCode::FORBIDDEN, "Forbidden"),
                 ServiceError::Changed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
+                ServiceError::WrongLogin => (StatusCode::UNAUTHORIZED, "Unauthorized"),
                 ServiceError::TooOften(_) => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
                 ServiceError::NotSent(_) => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
                 ServiceError::Store(StoreError::TooMuch) => (StatusCode::PAYLOAD_TOO_LARGE, "LimitExceeded"),

@@ -1,11 +1,16 @@
 //! Who calls: what a gateway vouches for, verified, and then looked up in the store (contracts C9).
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use http::request::Parts;
 use hyper::header::HeaderName;
 
 use super::Api;
+use super::call::Visit;
 use super::error::ApiError;
 use crate::authn::assertion::{Presented, RequestLine};
+use crate::control::service::login::Visitor;
 use crate::control::service::{Caller, ServiceError};
 use crate::control::store::{accounts, users};
 use crate::types::{AccessKeyId, AccountId, AuthenticationType, Srn, Timestamp, UserId};
@@ -87,6 +92,13 @@ impl Api {
             access_key: presented.access_key.parse().ok(),
             request_id: request_id.to_owned(),
         })
+    }
+
+    /// Somebody of whom nothing is known yet.
+    pub(super) fn visit(&self, vouched: &Vouched, action: &'static str, body: Bytes, now: Timestamp) -> Visit {
+        let visitor =
+            Visitor { address: vouched.address.clone(), request_id: vouched.request_id.clone(), escalation: self.escalation, action };
+        Visit { store: self.store.clone(), throttle: Arc::clone(&self.throttle), visitor, now, body }
     }
 
     /// The caller as the store knows it now: a user that is gone or switched off calls nothing, whatever a gateway still believes.

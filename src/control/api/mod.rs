@@ -29,6 +29,8 @@ use std::sync::Arc;
 use super::delivery::Delivery;
 use super::service::definitions::publish;
 pub use super::service::escalation::Escalation;
+use super::service::settings::publish_console;
+use super::service::throttle::Throttle;
 use super::service::tokens::prepare;
 use super::store::{Store, StoreError};
 use crate::config::Endpoint;
@@ -43,6 +45,7 @@ pub struct Api {
     identity_keys: Vec<SigningKey>,
     router: Router,
     means: Arc<Means>,
+    throttle: Arc<Throttle>,
     escalation: Escalation,
     clock: fn() -> Timestamp,
 }
@@ -91,6 +94,7 @@ impl Api {
         let router = Router::new()?;
         publish(&store, &definitions::print_all(), clock()).await?;
         prepare(&store, clock()).await?;
-        Ok(Arc::new(Self { store, identity_keys, router, means: Arc::new(means), escalation, clock }))
+        publish_console(&store, clock()).await?;
+        Ok(Arc::new(Self { store, identity_keys, router, means: Arc::new(means), throttle: Arc::default(), escalation, clock }))
     }
 }

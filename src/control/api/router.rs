@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use http::Method;
 
-use super::call::{Answer, Call};
+use super::call::{Answer, Call, Visit};
 use super::error::ApiError;
 use super::{access_keys, accounts, audit, bindings, catalogue, endpoints, groups, policies, settings, tokens, users};
 use crate::config::Endpoint;
@@ -24,6 +24,8 @@ type Handler = fn(Call) -> Handled;
 pub(super) enum Audience {
     /// Everybody, also without a credential. The handler knows the configuration and nothing else.
     Public(fn(&[Endpoint]) -> Answer),
+    /// Everybody, also without a credential: the handler finds out who it is.
+    Login(fn(Visit) -> Handled),
     /// Every user, in their own account.
     Everybody(Handler),
     /// The same with either kind of access key, whatever their security setting says; the handler looks at that.
@@ -229,6 +231,7 @@ pub(super) static ROUTES: &[Route] = &[
         |call| Box::pin(settings::set_account_console(call)),
     ),
     // Tokens.
+    login(Method::POST, "/portcullis/v1/console-tokens", "iam:CreateConsoleToken", |visit| Box::pin(tokens::log_in(visit))),
     route(Method::POST, "/portcullis/v1/tokens", "iam:CreateToken", Create, &[], |call| Box::pin(tokens::create(call))),
     route(Method::DELETE, "/portcullis/v1/users/{user_id}/tokens", "iam:DeleteUserTokens", Permission, &[USER], |call| {
         Box::pin(tokens::end_all(call))
@@ -266,6 +269,11 @@ const fn operator(
 /// A route that asks for no credential; test `the_public_routes_are_these` names all of them.
 const fn public(method: Method, template: &'static str, action: &'static str, handler: fn(&[Endpoint]) -> Answer) -> Route {
     Route { method, template, action, level: List, resources: &[], audience: Audience::Public(handler) }
+}
+
+/// A route that asks for no credential because it gives one; the same test names it.
+const fn login(method: Method, template: &'static str, action: &'static str, handler: fn(Visit) -> Handled) -> Route {
+    Route { method, template, action, level: Create, resources: &[], audience: Audience::Login(handler) }
 }
 
 /// The table, ready for finding.
@@ -311,9 +319,9 @@ mod tests {
 
     #[test]
     fn the_public_routes_are_these() {
-        let public = ROUTES.iter().filter(|route| matches!(route.audience, Audience::Public(_)));
+        let public = ROUTES.iter().filter(|route| matches!(route.audience, Audience::Public(_) | Audience::Login(_)));
         let named: Vec<String> = public.map(|route| format!("{} {}", route.method, route.template)).collect();
-        assert_eq!(named, ["GET /"]);
+        assert_eq!(named, ["GET /", "POST /portcullis/v1/console-tokens"]);
     }
 
     #[test]

@@ -125,6 +125,10 @@ impl Api {
         let (route, parameters) = self.router.find(&parts.method, parts.uri.path())?;
         let (handler, operator_only) = match route.audience {
             Audience::Public(handler) => return Ok(handler(&self.means.endpoints)),
+            Audience::Login(handler) => {
+                let body = body::read(body).await?;
+                return handler(self.visit(vouched, route.action, body, now)).await;
+            }
             Audience::Everybody(handler) | Audience::AnyKey(handler) => (handler, false),
             Audience::Operator(handler) => (handler, true),
         };

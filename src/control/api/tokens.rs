@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::call::{Answer, Call};
+use super::call::{Answer, Call, Visit};
 use super::error::ApiError;
-use crate::control::service::tokens::{self, Create};
+use crate::control::service::tokens::{self, Create, Issued};
+use crate::control::service::{Accepted, login};
 
 /// The only answer that holds a token.
 #[derive(Serialize)]
@@ -22,7 +23,17 @@ pub(super) async fn end_all(call: Call) -> Result<Answer, ApiError> {
 /// `POST /portcullis/v1/tokens`
 pub(super) async fn create(call: Call) -> Result<Answer, ApiError> {
     let new = call.decode(Create::decode)?;
-    let (accepted, issued) = tokens::create(&call.store, &call.caller, new, call.now).await?.split();
+    Ok(issued(tokens::create(&call.store, &call.caller, new, call.now).await?))
+}
+
+/// `POST /portcullis/v1/console-tokens`
+pub(super) async fn log_in(visit: Visit) -> Result<Answer, ApiError> {
+    let asked = visit.decode(login::Create::decode)?;
+    Ok(issued(login::create(&visit.store, &visit.throttle, &visit.visitor, asked, visit.now).await?))
+}
+
+fn issued(accepted: Accepted<Issued>) -> Answer {
+    let (accepted, issued) = accepted.split();
     let token = std::str::from_utf8(issued.token.expose()).unwrap_or_default();
-    Ok(Answer::created(&IssuedBody { token, expires_at: issued.expires_at.to_string() }).committed(&accepted))
+    Answer::created(&IssuedBody { token, expires_at: issued.expires_at.to_string() }).committed(&accepted)
 }

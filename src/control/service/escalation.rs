@@ -11,7 +11,7 @@ use super::{Caller, ServiceError};
 use crate::control::store::{Pending, Write};
 use crate::policy::{Owner, Policy, Work};
 use crate::snapshot::Snapshot;
-use crate::snapshot::wire::{DocumentRef, Identity, Record, RecordKey};
+use crate::snapshot::wire::{ConsoleOf, DocumentRef, Identity, Record, RecordKey};
 use crate::source::{Report, Source};
 use crate::types::{GroupId, PolicyId, Timestamp, UserId};
 use rules::{Asker, Circumstances, Refusal};
@@ -137,7 +137,9 @@ impl<'a> Judge<'a> {
                 rules::may_change(snapshot, asker, policy.id, &new.ok_or(Refusal::UnknownPolicy(policy.id))?)
             }
             Record::AccessKey(key) if key.user != caller && key.enabled => rules::may_act_for(snapshot, asker, key.user),
-            Record::KeySecurity { user, .. } if *user != caller => rules::may_act_for(snapshot, asker, *user),
+            Record::KeySecurity { user, .. } | Record::ConsoleAccess { of: ConsoleOf::User(user), .. } if *user != caller => {
+                rules::may_act_for(snapshot, asker, *user)
+            }
             Record::User(user) => match snapshot.user(user.id) {
                 None if user.root => Err(Refusal::ActsForRoot),
                 None => Ok(()),
@@ -150,7 +152,7 @@ impl<'a> Judge<'a> {
                 }
             },
             // It takes, and gives nothing.
-            Record::TokensValidFrom { .. } => Ok(()),
+            Record::TokensValidFrom { .. } | Record::ConsoleAccess { .. } => Ok(()),
             // Whoever has it is everybody; no route writes it.
             Record::TokenKey(_) => Err(Refusal::ActsForRoot),
             // No route writes policies of resources; they may give anything to anybody.
@@ -175,13 +177,14 @@ impl<'a> Judge<'a> {
                 rules::may_leave(snapshot, asker, *group, *user)
             }
             RecordKey::Policy(policy) => rules::may_delete(snapshot, asker, *policy),
-            RecordKey::KeySecurity(user) | RecordKey::TokensValidFrom(user)
+            RecordKey::KeySecurity(user) | RecordKey::TokensValidFrom(user) | RecordKey::ConsoleAccess(ConsoleOf::User(user))
                 if *user != caller && !self.coming.users_gone.contains(user) =>
             {
                 rules::may_act_for(snapshot, asker, *user)
             }
             RecordKey::KeySecurity(_)
             | RecordKey::TokensValidFrom(_)
+            | RecordKey::ConsoleAccess(_)
             | RecordKey::Account(_)
             | RecordKey::User(_)
             | RecordKey::Group(_)

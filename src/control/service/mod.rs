@@ -15,12 +15,14 @@ pub(crate) mod duration;
 pub(crate) mod escalation;
 pub(crate) mod fields;
 pub(crate) mod groups;
+pub(crate) mod login;
 mod operator;
 pub(crate) mod passcodes;
 pub(crate) mod password;
 pub(crate) mod policies;
 pub(crate) mod recover;
 pub(crate) mod settings;
+pub(crate) mod throttle;
 pub(crate) mod tokens;
 pub(crate) mod users;
 
@@ -173,6 +175,9 @@ pub(crate) enum ServiceError {
     /// Not for this caller: a token begets nothing that outlives it.
     #[error("{0}")]
     NoToken(&'static str),
+    /// A name or a password that is not right; not told which.
+    #[error("account, name and password do not belong together")]
+    WrongLogin,
     /// Asked for more often than is good.
     #[error("{0}")]
     TooOften(&'static str),

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::fields;
 use crate::control::random::{self, NoRandom};
-use crate::source::Cursor;
+use crate::source::{Cursor, Value};
 use crate::types::Secret;
 
 /// Characters of a password (seed 003, L286).
@@ -32,6 +32,8 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
+/// Longest text that is compared with passwords at all: one of 20 characters, as Base64.
+const ATTEMPT_BYTES_MAX: usize = 128;
 
 static HASHERS: Semaphore = Semaphore::const_new(HASHERS_MAX);
 
@@ -50,6 +52,44 @@ pub(crate) enum HashError {
     Failed,
 }
 
+/// What somebody says is a password: kept by no rule, never printed, wiped when dropped.
+#[derive(Debug)]
+pub(crate) struct Attempt(Secret);
+
+impl Attempt {
+    /// Reads it, in clear or as Base64, as a password is set.
+    pub(crate) fn decode(cursor: &Cursor<'_>) -> Option<Self> {
+        let Value::String(sent) = &cursor.node().value else {
+            cursor.sensitive_error("this is no password", "write it as a text");
+            return None;
+        };
+        if sent.len() > ATTEMPT_BYTES_MAX {
+            cursor.sensitive_error("this is no password", "write at most 20 characters");
+            return None;
+        }
+        Some(Self(Secret::new(clear(sent).as_bytes())))
+    }
+
+    /// Whether the hash is of it. Without a hash it is not, and takes as long.
+    pub(crate) async fn verify(self, hash: Option<String>) -> Result<bool, HashError> {
+        let place = HASHERS.acquire().await.map_err(|_| HashError::Failed)?;
+        let work = move || {
+            let _place = place;
+            match hash {
+                Some(known) => fits(self.0.expose(), &known),
+                None => derive(self.0.expose(), &[0; SALT_BYTES], (MEMORY_KIB, PASSES, LANES)).map(|_| false),
+            }
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| HashError::Failed)?
+    }
+}
+
+/// What was meant, in clear: Base64 has no mark, and every password has one.
+fn clear(sent: &str) -> Zeroizing<String> {
+    let decoded = STANDARD.decode(sent.as_bytes()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.map_or_else(|| Zeroizing::new(sent.to_owned()), Zeroizing::new)
+}
+
 impl Password {
     /// Reads a password, in clear or, as the vendor's clients send it, as Base64. The two cannot be confused: a password needs a
     /// mark, and Base64 has none of them.
@@ -57,7 +97,7 @@ impl Password {
     /// SECURITY: nothing of it is repeated in a complaint.
     pub(crate) fn decode(cursor: &Cursor<'_>) -> Option<Self> {
         let sent = Zeroizing::new(fields::text(cursor, "write a password of 9 to 20 characters")?);
-        let clear = STANDARD.decode(sent.as_bytes()).ok().and_then(|bytes| String::from_utf8(bytes).ok()).map_or(sent, Zeroizing::new);
+        let clear = clear(&sent);
         let problems = problems(&clear);
         for problem in &problems {
             cursor.sensitive_error(problem, "choose another one");
@@ -78,7 +118,7 @@ impl Password {
             // Held to the end of the work, also when nobody waits for it any more.
             let _place = place;
             for known in &previous {
-                if self.fits(known)? {
+                if fits(self.0.expose(), known)? {
                     return Ok(None);
                 }
             }
@@ -88,13 +128,13 @@ impl Password {
         };
         tokio::task::spawn_blocking(work).await.map_err(|_| HashError::Failed)?
     }
+}
 
-    /// Whether the hash is of this password.
-    fn fits(&self, phc: &str) -> Result<bool, HashError> {
-        let (costs, salt, hash) = parse(phc).ok_or(HashError::Failed)?;
-        let own = derive(self.0.expose(), &salt, costs)?;
-        Ok(verify_slices_are_equal(own.as_slice(), &hash).is_ok())
-    }
+/// Whether the hash is of this password.
+fn fits(password: &[u8], phc: &str) -> Result<bool, HashError> {
+    let (costs, salt, hash) = parse(phc).ok_or(HashError::Failed)?;
+    let own = derive(password, &salt, costs)?;
+    Ok(verify_slices_are_equal(own.as_slice(), &hash).is_ok())
 }
 
 type Costs = (u32, u32, u32);
@@ -151,7 +191,7 @@ fn is_guessed(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Node, Report, Source, Span, Value};
+    use crate::source::{Node, Report, Source, Span};
 
     fn read(text: &str) -> (Option<Password>, String) {
         let node = Node { value: Value::String(text.into()), span: Span::default() };

@@ -8,7 +8,7 @@ use super::srn;
 use crate::control::store::accounts::{self, Account};
 use crate::control::store::authorship::Stamp;
 use crate::control::store::{Store, StoreError, access_keys, audit, settings, users};
-use crate::snapshot::wire::{self, Record, RecordKey};
+use crate::snapshot::wire::{self, ConsoleOf, Record, RecordKey};
 use crate::types::{AccessKeyId, AccountId, Secret, Timestamp, UserId};
 
 /// What is to be done for a user.
@@ -80,6 +80,9 @@ pub(crate) async fn recover(store: &Store, recovery: Recovery, now: Timestamp) -
     settings::delete_of(&mut write, id).await?;
     settings::set_console_access(&mut write, (account, settings::Whose::Account), (false, &[]), sequence, stamp).await?;
     write.delete(RecordKey::KeySecurity(id));
+    for of in [ConsoleOf::User(id), ConsoleOf::Account(account)] {
+        write.delete(RecordKey::ConsoleAccess(of));
+    }
     let mut keys = access_keys::of_users(&mut write, account, &[id]).await?.remove(&id).unwrap_or_default();
     if let Some(replaced) = recovery.replaced {
         let place = keys.iter().position(|key| key.id == replaced).ok_or(RecoverError::NoKey(replaced))?;

@@ -10,8 +10,8 @@ use crate::control::delivery::Delivery;
 use crate::control::store::connection::Connection;
 use crate::control::store::settings::{self, Allowlist, KeySecurity, Whose};
 use crate::control::store::users::{self, User};
-use crate::control::store::{Store, Write};
-use crate::snapshot::wire::{ALLOWED_ADDRESSES_MAX, Record};
+use crate::control::store::{Store, StoreError, Write};
+use crate::snapshot::wire::{ALLOWED_ADDRESSES_MAX, ConsoleOf, Record};
 use crate::source::Cursor;
 use crate::types::{AccountId, KeyMethod, Network, NetworkSet, Timestamp, UserId};
 
@@ -223,11 +223,34 @@ async fn set_console(
 ) -> Result<Accepted<Allowlist>, ServiceError> {
     let before = settings::console_access(&mut write, account, whose).await?.unwrap_or_default();
     precondition.check(write.store().revision(before.revision))?;
+    let of = match whose {
+        Whose::User(user) => ConsoleOf::User(user),
+        Whose::Account => ConsoleOf::Account(account),
+    };
+    write.put(Record::ConsoleAccess { of, allowed_addresses: set.enabled.then(|| set.addresses.clone()) });
     let sequence = write.sequence();
     settings::set_console_access(&mut write, (account, whose), (set.enabled, &set.texts()), sequence, caller.stamp(now)).await?;
     write.audit(caller.entry(resource, Some(shown(&before)), Some(set.shown())));
     let after = settings::console_access(&mut write, account, whose).await?.unwrap_or_default();
     accept(write, caller, after, now).await
+}
+
+/// Tells gateways of the lists that were set before there was anybody to be told.
+pub(crate) async fn publish_console(store: &Store, now: Timestamp) -> Result<(), StoreError> {
+    let mut write = store.write().await?;
+    let mut missing = false;
+    for (account, user, addresses) in settings::console_lists(&mut write).await? {
+        let of = user.map_or(ConsoleOf::Account(account), ConsoleOf::User);
+        let record = Record::ConsoleAccess { of, allowed_addresses: Some(addresses) };
+        if !write.was_there(&record.key()).await? {
+            missing = true;
+            write.put(record);
+        }
+    }
+    if missing {
+        write.commit(now).await?;
+    }
+    Ok(())
 }
 
 async fn found(connection: &mut Connection, caller: &Caller, user: UserId) -> Result<User, ServiceError> {

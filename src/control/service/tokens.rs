@@ -107,7 +107,7 @@ fn claims(write: &Write, access_key: AccessKeyId, duration_s: u64, now: Timestam
         subject: user.principal.srn.to_string(),
         user: key.user,
         account: user.principal.account,
-        access_key,
+        access_key: Some(access_key),
         id: TokenId::from_bytes(random::bytes()?),
         issued_at,
         expires_at,
@@ -118,7 +118,30 @@ fn claims(write: &Write, access_key: AccessKeyId, duration_s: u64, now: Timestam
 
 /// A token in the audit log.
 fn shown(claims: &Claims) -> Json {
-    json!({ "jti": claims.id.to_string(), "access_key": claims.access_key.to_string(), "expires_at": claims.expires_at.to_string() })
+    json!({ "jti": claims.id.to_string(), "access_key": claims.access_key.map(|key| key.to_string()), "expires_at": claims.expires_at.to_string() })
+}
+
+/// A token for who has logged in, and what the audit log shows of it.
+pub(super) async fn for_console(
+    write: &mut Write,
+    caller: &Caller,
+    duration_s: u64,
+    now: Timestamp,
+) -> Result<(Issued, Json), ServiceError> {
+    let (issued_at, expires_at) = lifetime(now, duration_s, None);
+    let claims = Claims {
+        subject: caller.srn.clone(),
+        user: caller.user,
+        account: caller.account,
+        access_key: None,
+        id: TokenId::from_bytes(random::bytes()?),
+        issued_at,
+        expires_at,
+        epoch: write.store().epoch(),
+        sequence: write.sequence(),
+    };
+    let token = signer(write).await?.sign(&claims).map_err(StoreError::from)?;
+    Ok((Issued { token, expires_at }, shown(&claims)))
 }
 
 /// Ends all tokens of a user.

@@ -14,7 +14,7 @@ use crate::control::store::select::Page;
 use crate::control::store::tags::{self, Tag, Tagged};
 use crate::control::store::users::{self, Fields, Filter, Named, NewPassword, Profile, User};
 use crate::control::store::{Store, StoreError, Write, groups, passcodes, policies, settings};
-use crate::snapshot::wire::{self, Identity, Record, RecordKey};
+use crate::snapshot::wire::{self, ConsoleOf, Identity, Record, RecordKey};
 use crate::source::{Cursor, Value};
 use crate::types::{AccountId, GroupId, PolicyId, Timestamp, UserId};
 
@@ -320,17 +320,9 @@ pub(crate) async fn set_password(
     caller.has_signed()?;
     caller.owns(account)?;
     let mut read = store.read().await?;
-    let profile = users::find_profile(&mut read, account, id).await?.ok_or_else(|| not_found(id))?;
-    let kept = profile.password_reuse_count.max(REUSE_COUNT);
-    let previous = users::last_passwords(&mut read, id, kept).await?;
+    let user = users::find(&mut read, account, id).await?.ok_or_else(|| not_found(id))?;
     drop(read);
-    if new.password.is(&profile.user.name) {
-        return Err(ServiceError::Invalid(vec!["`password`: it is the user's name; choose another one".to_owned()]));
-    }
-    let Some(hash) = new.password.hash(previous.clone()).await? else {
-        let sentence = format!("`password`: it is one of the last {kept}; choose another one");
-        return Err(ServiceError::Invalid(vec![sentence]));
-    };
+    let Fresh { hash, kept, previous } = fresh_password(store, &user, new.password).await?;
     let mut write = store.write().await?;
     found(&mut write, caller, (account, id), &Precondition::None).await?;
     escalation::may_act_for(&write, caller, id)?;
@@ -345,6 +337,33 @@ pub(crate) async fn set_password(
     let after = json!({ "password": "another one", "temporary_password": new.temporary });
     write.audit(caller.entry(srn(store, account, WHAT, id), None, Some(after)));
     accept(write, caller, (), now).await
+}
+
+/// A new password, hashed.
+pub(super) struct Fresh {
+    /// Its hash.
+    pub(super) hash: String,
+    /// How many of the last ones are kept.
+    pub(super) kept: u64,
+    /// With what it was compared.
+    previous: Vec<String>,
+}
+
+/// Hashes a new password of a user: not their name, and none of their last ones.
+pub(super) async fn fresh_password(store: &Store, user: &User, password: Password) -> Result<Fresh, ServiceError> {
+    let mut read = store.read().await?;
+    let profile = users::find_profile(&mut read, user.account, user.id).await?.ok_or_else(|| not_found(user.id))?;
+    let kept = profile.password_reuse_count.max(REUSE_COUNT);
+    let previous = users::last_passwords(&mut read, user.id, kept).await?;
+    drop(read);
+    if password.is(&user.name) {
+        return Err(ServiceError::Invalid(vec!["`password`: it is the user's name; choose another one".to_owned()]));
+    }
+    let Some(hash) = password.hash(previous.clone()).await? else {
+        let sentence = format!("`password`: it is one of the last {kept}; choose another one");
+        return Err(ServiceError::Invalid(vec![sentence]));
+    };
+    Ok(Fresh { hash, kept, previous })
 }
 
 /// What a user may still do is only the root user's to change when it is the root user itself.
@@ -391,6 +410,7 @@ async fn remove(write: &mut Write, caller: &Caller, profile: Profile) -> Result<
         write.delete(RecordKey::AccessKey(key.id));
     }
     write.delete(RecordKey::TokensValidFrom(id));
+    write.delete(RecordKey::ConsoleAccess(ConsoleOf::User(id)));
     if settings::delete_of(write, id).await? {
         write.delete(RecordKey::KeySecurity(id));
     }

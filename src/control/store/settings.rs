@@ -4,7 +4,7 @@ use super::StoreError;
 use super::authorship::Stamp;
 use super::connection::Connection;
 use super::value::{Row, Value};
-use crate::types::{AccountId, KeyMethod, Timestamp, UserId};
+use crate::types::{AccountId, KeyMethod, Network, Timestamp, UserId};
 
 /// An allowlist, and who set it when.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -94,6 +94,21 @@ pub(crate) async fn console_access(connection: &mut Connection, account: Account
     let sql = "SELECT allowlist_enabled, allowed_addresses, revision, modified_at, modified_by FROM console_access
                WHERE account_id = $1 AND COALESCE(user_id, '') = $2";
     connection.first(sql, &[account.into(), whose.text()]).await?.map(allowlist).transpose()
+}
+
+/// The lists that are used: of which account, of which user if it is not the whole account's.
+pub(crate) async fn console_lists(connection: &mut Connection) -> Result<Vec<(AccountId, Option<UserId>, Vec<Network>)>, StoreError> {
+    let broken = || StoreError::Column("a list of addresses");
+    let sql = "SELECT account_id, user_id, allowed_addresses FROM console_access WHERE allowlist_enabled = 1";
+    let mut lists = Vec::new();
+    for mut row in connection.query(sql, &[]).await? {
+        let account = row.parsed()?;
+        let user = row.optional_text()?.map(|text| text.parse().map_err(|_| StoreError::Column("a user"))).transpose()?;
+        let texts: Vec<String> = serde_json::from_str(&row.text()?).map_err(|_| broken())?;
+        let addresses = texts.iter().map(|text| text.parse().map_err(|_| broken())).collect::<Result<_, _>>()?;
+        lists.push((account, user, addresses));
+    }
+    Ok(lists)
 }
 
 /// Sets from where the console may be used.

@@ -203,6 +203,33 @@ pub(crate) async fn last_passwords(connection: &mut Connection, id: UserId, most
     connection.query(sql, &[id.into(), most.into()]).await?.into_iter().map(|mut row| row.text()).collect()
 }
 
+/// What a login is compared with.
+#[derive(Debug)]
+pub(crate) struct Login {
+    /// The user.
+    pub(crate) user: User,
+    /// The hash of their password; `None` when they have none.
+    pub(crate) hash: Option<String>,
+    /// Whether it is to be changed at the first login.
+    pub(crate) temporary: bool,
+}
+
+/// The user of this name in this account.
+pub(crate) async fn login(connection: &mut Connection, account: AccountId, name: &str) -> Result<Option<Login>, StoreError> {
+    let sql = "SELECT id, account_id, user_name, root, active, password_hash, password_temporary FROM users
+               WHERE account_id = $1 AND user_name = $2";
+    let Some(mut row) = connection.first(sql, &[account.into(), name.into()]).await? else { return Ok(None) };
+    let (id, account, name, root) = (row.parsed()?, row.parsed()?, row.text()?, row.boolean()?);
+    let user = User { id, account, name, root, active: row.boolean()? };
+    Ok(Some(Login { user, hash: row.optional_text()?, temporary: row.boolean()? }))
+}
+
+/// Notes that a user is in.
+pub(crate) async fn logged_in(connection: &mut Connection, id: UserId, now: Timestamp) -> Result<(), StoreError> {
+    connection.execute("UPDATE users SET last_login_at = $2 WHERE id = $1", &[id.into(), now.into()]).await?;
+    Ok(())
+}
+
 /// A password about to be set.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewPassword<'a> {

@@ -230,7 +230,13 @@ fn what_cannot_be_read_refuses_whom_it_concerns() {
     assert!(!snapshot.is_active(&find(&snapshot, 0)));
     let snapshot = with(format!("key_security/{}", id(2, 0)));
     assert_eq!(find(&snapshot, 0).holds.allowed_addresses, Allowlist::Enabled(Box::new(std::iter::empty().collect())));
+    let somewhere = Some("192.0.2.1".parse().unwrap());
+    for key in [format!("console_access/user/{}", id(2, 0)), format!("console_access/account/{}", id(1, 0))] {
+        let snapshot = with(key);
+        assert!(!snapshot.console_allows(&find(&snapshot, 0), somewhere));
+    }
     let snapshot = with(format!("tokens_valid_from/{}", id(2, 0)));
+    assert!(snapshot.console_allows(&find(&snapshot, 0), somewhere));
     assert_eq!(find(&snapshot, 0).holds.tokens_valid_from, u64::MAX);
     assert!(with(format!("user/{}", id(2, 0))).user(id(2, 0).parse().unwrap()).is_none());
     assert!(with(format!("access_key/{}", id(5, 0))).key(id(5, 0).parse().unwrap()).is_none());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Identity, Record};
+use super::{ConsoleOf, Identity, Record};
 use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, Srn, TokenKeyId, UserId};
 
 /// What a record is known by. Written as a path: `user/ID`, `membership/GROUP/USER`.
@@ -31,6 +31,8 @@ pub enum RecordKey {
     Definition(String),
     /// `token_key/ID`.
     TokenKey(TokenKeyId),
+    /// `console_access/user/ID` or `console_access/account/ID`.
+    ConsoleAccess(ConsoleOf),
     /// `tokens_valid_from/USER`.
     TokensValidFrom(UserId),
 }
@@ -56,6 +58,7 @@ impl Record {
             Self::KeySecurity { user, .. } => RecordKey::KeySecurity(*user),
             Self::Definition { service, .. } => RecordKey::Definition(service.clone()),
             Self::TokenKey(key) => RecordKey::TokenKey(key.id),
+            Self::ConsoleAccess { of, .. } => RecordKey::ConsoleAccess(*of),
             Self::TokensValidFrom { user, .. } => RecordKey::TokensValidFrom(*user),
         }
     }
@@ -76,6 +79,8 @@ impl fmt::Display for RecordKey {
             Self::KeySecurity(user) => write!(out, "key_security/{user}"),
             Self::Definition(service) => write!(out, "definition/{service}"),
             Self::TokenKey(id) => write!(out, "token_key/{id}"),
+            Self::ConsoleAccess(ConsoleOf::User(user)) => write!(out, "console_access/user/{user}"),
+            Self::ConsoleAccess(ConsoleOf::Account(account)) => write!(out, "console_access/account/{account}"),
             Self::TokensValidFrom(user) => write!(out, "tokens_valid_from/{user}"),
         }
     }
@@ -110,6 +115,8 @@ impl FromStr for RecordKey {
             ("key_security", user, "", "") => id(user).map(Self::KeySecurity),
             ("definition", service, "", "") if !service.is_empty() => Some(Self::Definition(service.to_owned())),
             ("token_key", key, "", "") => id(key).map(Self::TokenKey),
+            ("console_access", "user", user, "") => id(user).map(|user| Self::ConsoleAccess(ConsoleOf::User(user))),
+            ("console_access", "account", account, "") => id(account).map(|account| Self::ConsoleAccess(ConsoleOf::Account(account))),
             ("tokens_valid_from", user, "", "") => id(user).map(Self::TokensValidFrom),
             _ => None,
         };

@@ -171,6 +171,15 @@ pub struct TokenKey {
     pub not_after: Option<Timestamp>,
 }
 
+/// Whose console access a list restricts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConsoleOf {
+    /// A user's.
+    User(UserId),
+    /// That of everybody in an account.
+    Account(AccountId),
+}
+
 /// One record.
 #[derive(Debug, Clone)]
 pub enum Record {
@@ -218,6 +227,13 @@ pub enum Record {
     },
     /// A key that tokens are signed with. Only feeds have these: nobody issues tokens in file mode.
     TokenKey(TokenKey),
+    /// From where the console may be used. Only feeds have these: nobody logs in in file mode.
+    ConsoleAccess {
+        /// By whom.
+        of: ConsoleOf,
+        /// The allowlist when it is used; possibly empty.
+        allowed_addresses: Option<Vec<Network>>,
+    },
     /// From when on tokens of a user count. Only feeds have these.
     TokensValidFrom {
         /// The user.
@@ -366,6 +382,7 @@ pub fn read_json(text: &str) -> Result<Record, String> {
         Some("definition") => definition_record(&cursor),
         Some("token_key") => TokenKey::decode(&cursor).map(Record::TokenKey),
         Some("tokens_valid_from") => tokens_valid_from(&cursor),
+        Some("console_access") => console_access(&cursor),
         Some(_) | None => Record::decode(&cursor),
     };
     let first = || report.diagnostics().into_iter().next().map_or_else(|| "not a record".to_owned(), |first| first.message);
@@ -396,6 +413,24 @@ fn tokens_valid_from(cursor: &Cursor<'_>) -> Option<Record> {
     let sequence = table.required("sequence", "write the sequence of a revision", |value| value.integer(1..=u64::MAX, "commits"));
     table.finish()?;
     Some(Record::TokensValidFrom { user: user?, sequence: sequence? })
+}
+
+fn console_access(cursor: &Cursor<'_>) -> Option<Record> {
+    let table = cursor.table()?;
+    let _ = table.take("kind");
+    let user = table.optional("user", id(USER_HINT));
+    let account = table.optional("account", id(ACCOUNT_HINT));
+    let allowed_addresses = table.required("allowed_addresses", ALLOWED_HINT, allowed_addresses);
+    table.finish()?;
+    let of = match (user?, account?) {
+        (Some(user), None) => ConsoleOf::User(user),
+        (None, Some(account)) => ConsoleOf::Account(account),
+        (None, None) | (Some(_), Some(_)) => {
+            cursor.error_hint("it is neither a user's nor an account's", "write `user: ID` or `account: ID`");
+            return None;
+        }
+    };
+    Some(Record::ConsoleAccess { of, allowed_addresses: allowed_addresses? })
 }
 
 impl TokenKey {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{DocumentRef, Identity, Record};
+use super::{ConsoleOf, DocumentRef, Identity, Record};
 use crate::source::SecretRef;
 use crate::types::{KeyMethod, Network};
 
@@ -52,6 +52,13 @@ impl Record {
                 with(value, "authentication_method", Some(method).filter(|method| **method != KeyMethod::Any).map(|method| method.as_str()))
             }
             Self::Definition { service, document } => json!({"kind": "definition", "service": service, "document": document}),
+            Self::ConsoleAccess { of, allowed_addresses } => {
+                let (word, id) = match of {
+                    ConsoleOf::User(user) => ("user", user.to_string()),
+                    ConsoleOf::Account(account) => ("account", account.to_string()),
+                };
+                json!({"kind": "console_access", word: id, "allowed_addresses": addresses(allowed_addresses.as_deref())})
+            }
             Self::TokensValidFrom { user, sequence } => {
                 json!({"kind": "tokens_valid_from", "user": user.to_string(), "sequence": sequence})
             }

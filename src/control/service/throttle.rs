@@ -1,0 +1,143 @@
+//! How soon somebody may try again to log in: delays for a name and an address together, so that strangers keep nobody out for good
+//! (contracts C11).
+//!
+//! Every try counts until it succeeds, also while it is still being looked at: trying many at a time gains nothing. What is counted is
+//! bounded; when it is full, the one whose delay ends first is forgotten.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use crate::types::{AccountId, Timestamp};
+
+/// Failures that nothing follows on (seed 003: whoever is wrong five times is sent away).
+const FREE: u32 = 4;
+/// The longest delay.
+const DELAY_S_MAX: i64 = 300;
+/// After this long without a try, nothing is known of somebody.
+const FORGET_MS: i64 = 15 * 60 * 1_000;
+/// Most names and addresses that are counted.
+const COUNTED_MAX: usize = 10_000;
+
+/// Who tries: whether there is such a user or not.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Trier {
+    account: AccountId,
+    name: String,
+    address: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Tries {
+    failures: u32,
+    last: Timestamp,
+    not_before: Timestamp,
+}
+
+/// All who tried lately.
+#[derive(Debug, Default)]
+pub(crate) struct Throttle(Mutex<HashMap<Trier, Tries>>);
+
+impl Trier {
+    /// Somebody at an address; of IPv6 the first half, which is one customer's.
+    pub(crate) fn new(account: AccountId, name: &str, address: &str) -> Self {
+        let address = match address.parse::<IpAddr>() {
+            Ok(IpAddr::V6(address)) => format!("{:x}", address.to_bits() >> 64),
+            Ok(IpAddr::V4(address)) => address.to_string(),
+            Err(_) => String::new(),
+        };
+        Self { account, name: name.to_owned(), address }
+    }
+}
+
+impl Throttle {
+    /// Counts a try; `false` when it comes too soon after others, which is not counted.
+    pub(crate) fn begin(&self, trier: &Trier, now: Timestamp) -> bool {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = counted.get(trier).copied().filter(|tries| now.milliseconds() - tries.last.milliseconds() < FORGET_MS);
+        if before.is_some_and(|tries| now < tries.not_before) {
+            return false;
+        }
+        if before.is_none() && counted.len() >= COUNTED_MAX {
+            make_room(&mut counted);
+        }
+        let failures = before.map_or(0, |tries| tries.failures).saturating_add(1);
+        let delay_s = match failures.checked_sub(FREE + 1) {
+            None => 0,
+            Some(more) => 1_i64.checked_shl(more.min(16)).unwrap_or(DELAY_S_MAX).min(DELAY_S_MAX),
+        };
+        let not_before = Timestamp::from_milliseconds(now.milliseconds().saturating_add(delay_s * 1_000));
+        counted.insert(trier.clone(), Tries { failures, last: now, not_before });
+        true
+    }
+
+    /// Forgets the tries of somebody who is in.
+    pub(crate) fn succeeded(&self, trier: &Trier) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(trier);
+    }
+}
+
+fn make_room(counted: &mut HashMap<Trier, Tries>) {
+    let first = counted.iter().min_by_key(|(_, tries)| tries.not_before).map(|(trier, _)| trier.clone());
+    if let Some(first) = first {
+        counted.remove(&first);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_milliseconds(seconds * 1_000)
+    }
+
+    fn trier(name: &str, address: &str) -> Trier {
+        Trier::new(AccountId::from_bytes([1; 16]), name, address)
+    }
+
+    #[test]
+    fn delays_double_for_a_name_and_an_address_and_end() {
+        let throttle = Throttle::default();
+        let ada = trier("ada", "203.0.113.9");
+        for _ in 0..5 {
+            assert!(throttle.begin(&ada, at(0)));
+        }
+        assert!(!throttle.begin(&ada, at(0)));
+        let mut now = 0;
+        for delay in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
+            assert!(!throttle.begin(&ada, at(now + delay - 1)), "{delay}");
+            now += delay;
+            assert!(throttle.begin(&ada, at(now)), "{delay}");
+        }
+        // Others are not kept waiting, nor is the same name from elsewhere.
+        for other in [trier("bob", "203.0.113.9"), trier("ada", "203.0.113.8"), trier("ada", "")] {
+            assert!(throttle.begin(&other, at(now)));
+        }
+        assert_eq!(trier("ada", "2001:db8::1"), trier("ada", "2001:db8::2"));
+        assert_ne!(trier("ada", "2001:db8::1"), trier("ada", "2001:db8:0:1::1"));
+        // Who is in begins anew, and so does who stays away.
+        throttle.succeeded(&ada);
+        for _ in 0..5 {
+            assert!(throttle.begin(&ada, at(now)));
+        }
+        assert!(!throttle.begin(&ada, at(now)));
+        for _ in 0..5 {
+            assert!(throttle.begin(&ada, at(now + 900)));
+        }
+    }
+
+    #[test]
+    fn what_is_counted_is_bounded() {
+        let throttle = Throttle::default();
+        let ada = trier("ada", "203.0.113.9");
+        for _ in 0..8 {
+            throttle.begin(&ada, at(0));
+        }
+        for number in 0..COUNTED_MAX + 10 {
+            assert!(throttle.begin(&trier(&number.to_string(), "203.0.113.9"), at(0)));
+        }
+        assert_eq!(throttle.0.lock().unwrap().len(), COUNTED_MAX);
+        assert!(!throttle.begin(&ada, at(0)), "the one with a delay is kept");
+    }
+}
