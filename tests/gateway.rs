@@ -50,6 +50,9 @@ mod framing;
 #[path = "gateway/hostile/mod.rs"]
 mod hostile;
 #[cfg(test)]
+#[path = "gateway/issuers.rs"]
+mod issuers;
+#[cfg(test)]
 #[path = "gateway/limits.rs"]
 mod limits;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Stage 6: who is calling. Exactly one credential is presented; a failing one never falls through to another.
 
+mod issuer;
 mod sigv4;
 
 pub use sigv4::other_body;
@@ -57,7 +58,10 @@ fn by_headers<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: 
     }
     match (presented.carriers, presented.token()) {
         (2.., _) => Err(several_tokens()),
-        (_, Some(token)) => verify_token(&view.snapshot, request.remembered, token, now, facts),
+        (_, Some(token)) => match issuer::find(view, token) {
+            Some(found) => issuer::verify(view, request.remembered, found, token, now, facts),
+            None => verify_token(&view.snapshot, request.remembered, token, now, facts),
+        },
         (_, None) => Err(Denial::with(Reason::NoCredential, ACCEPTED)),
     }
 }

@@ -9,16 +9,21 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::hash::BuildHasher as _;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use foldhash::quality::FixedState;
 
+use super::issuers::Published;
+use crate::authn::oidc;
 use crate::authn::sigv4::{Derived, Key, Scope};
 use crate::authn::token::{Claims, PublicKey};
 use crate::types::TokenKeyId;
 
 /// How many tokens a worker remembers: about 3 megabytes of ours, at most 16.
 const TOKENS_MAX: usize = 4_096;
+/// How many tokens of identity providers a worker remembers: at most some 30 megabytes, if they are as long as they may be.
+const ISSUED_MAX: usize = 1_024;
 /// How many derived keys a worker remembers.
 const KEYS_MAX: usize = 4_096;
 /// How many entries share a row: a new one takes the place of one of these.
@@ -26,39 +31,58 @@ const WAYS: usize = 4;
 
 /// What one worker remembers.
 pub struct Remembered {
-    tokens: Table<Verified>,
+    tokens: Table<Verified<(TokenKeyId, PublicKey), Claims>>,
+    issued: Table<Verified<Arc<Published>, oidc::Claims>>,
     keys: Table<Rc<Derived>>,
 }
 
-/// A token whose signature was verified.
-struct Verified {
+/// A token whose signature was verified with this key, or one of these.
+struct Verified<K, C> {
     head: Box<[u8]>,
     signature: Box<[u8]>,
-    key: (TokenKeyId, PublicKey),
-    claims: Rc<Claims>,
+    key: K,
+    claims: Rc<C>,
+}
+
+impl<K, C> Verified<K, C> {
+    /// The head of a token is readable; who has its signature has the token.
+    fn is(&self, (head, signature): (&[u8], &[u8])) -> bool {
+        verify_slices_are_equal(&self.signature, signature).is_ok() && *self.head == *head
+    }
 }
 
 impl Remembered {
     /// Remembers nothing yet. `seed` should be unpredictable: then nobody can choose whose entries theirs take the place of.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { tokens: Table::new(seed, TOKENS_MAX), keys: Table::new(seed, KEYS_MAX) }
+        Self { tokens: Table::new(seed, TOKENS_MAX), issued: Table::new(seed, ISSUED_MAX), keys: Table::new(seed, KEYS_MAX) }
     }
 
     /// What a token says whose signature was verified before; if `holds` says that its key and its epoch are still in force.
     pub(super) fn token(&self, text: &[u8], holds: impl Fn(TokenKeyId, &PublicKey, &Claims) -> bool) -> Option<Rc<Claims>> {
-        let (head, signature) = split(text)?;
-        self.tokens.find(signature, |known| {
-            // The head of a token is readable; who has its signature has the token.
-            let same = verify_slices_are_equal(&known.signature, signature).is_ok() && *known.head == *head;
-            (same && holds(known.key.0, &known.key.1, &known.claims)).then(|| Rc::clone(&known.claims))
-        })
+        let parts = split(text)?;
+        self.tokens
+            .find(parts.1, |known| (known.is(parts) && holds(known.key.0, &known.key.1, &known.claims)).then(|| Rc::clone(&known.claims)))
     }
 
     /// Remembers a token whose signature was just verified with `key`.
     pub(super) fn remember_token(&self, text: &[u8], key: (TokenKeyId, PublicKey), claims: &Rc<Claims>) {
         if let Some((head, signature)) = split(text) {
             self.tokens.put(signature, Verified { head: head.into(), signature: signature.into(), key, claims: Rc::clone(claims) });
+        }
+    }
+
+    /// What a token of an identity provider says that was verified before, with what the provider had published: the same set still.
+    pub(super) fn issued(&self, text: &[u8], published: &Arc<Published>) -> Option<Rc<oidc::Claims>> {
+        let parts = split(text)?;
+        self.issued.find(parts.1, |known| (known.is(parts) && Arc::ptr_eq(&known.key, published)).then(|| Rc::clone(&known.claims)))
+    }
+
+    /// Remembers a token of an identity provider that was just verified with one of these keys.
+    pub(super) fn remember_issued(&self, text: &[u8], published: &Arc<Published>, claims: &Rc<oidc::Claims>) {
+        if let Some((head, signature)) = split(text) {
+            let (key, claims) = (Arc::clone(published), Rc::clone(claims));
+            self.issued.put(signature, Verified { head: head.into(), signature: signature.into(), key, claims });
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, Url};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -46,7 +46,7 @@ pub enum FetchError {
     NoAnswer(#[source] reqwest::Error),
     /// Another status than 200; redirects are not followed.
     #[error("it answers {0}")]
-    Status(StatusCode),
+    Status(u16),
     /// Too long.
     #[error("it has more than {0} bytes")]
     Bytes(usize),
@@ -111,8 +111,9 @@ fn client(url: &str) -> Result<Client, FetchError> {
 async fn fetch(client: &Client, source: &Source) -> Result<Vec<u8>, FetchError> {
     let url: Url = source.url.parse().map_err(|_| FetchError::Url(source.url.clone()))?;
     let mut response = client.get(url).header("accept", "application/json").send().await.map_err(FetchError::NoAnswer)?;
-    if response.status() != StatusCode::OK {
-        return Err(FetchError::Status(response.status()));
+    let status = response.status().as_u16();
+    if status != 200 {
+        return Err(FetchError::Status(status));
     }
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(FetchError::NoAnswer)? {

@@ -16,7 +16,7 @@ const READER_ID: &str = "5e000000000000000000000000000001";
 const DENY_ALL: &str = r#"{"Effect": "Deny", "Action": ["*"], "Resource": ["*"]}"#;
 
 /// A running `portcullis gateway`.
-struct Program {
+pub(crate) struct Program {
     child: Child,
     /// The first listener's.
     address: SocketAddr,
@@ -33,7 +33,7 @@ fn command(folder: &Path) -> Command {
 }
 
 impl Program {
-    fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         let mut child = command(folder).spawn().unwrap();
         let log = Arc::<Mutex<String>>::default();
         let (mut errors, writing) = (child.stderr.take().unwrap(), Arc::clone(&log));
@@ -51,6 +51,15 @@ impl Program {
         let (first, other, metrics) = (address("ready on "), address(" and "), address("metrics on "));
         let (Some(address), Some(metrics)) = (first, metrics) else { panic!("{ready:?}\n{}", log.lock().unwrap()) };
         Self { child, address, other, metrics, log }
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::open(self.address)
+    }
+
+    /// The metrics page.
+    pub(crate) fn page(&self) -> String {
+        metrics_page(self.metrics)
     }
 
     fn signal(&self, name: &str) {
