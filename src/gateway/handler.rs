@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{Request, Response};
@@ -44,16 +45,18 @@ pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Re
         }
     }
     let gathered;
+    let mut waited = Duration::ZERO;
     let (bound, decision) = match decide(&client, &early, &mut parts, &body, now) {
         Decision::Needs(need) => {
             // Boxed: few decisions need anything, and every request pays for the size of this future.
             gathered = Box::pin(needs::gather(&client, Rc::clone(&early), &parts, &mut body, need, now)).await;
+            waited = gathered.waited;
             (&*gathered.bound, gathered.conclude(&client, &parts, &body, now))
         }
         decision @ (Decision::Permit(_) | Decision::Denied(_)) => (&*early, decision),
     };
     let decision = restrain::restrain(&client, bound, decision, &body, now);
-    exchange.decided(bound, &parts, &decision, started.elapsed());
+    exchange.decided(bound, &parts, &decision, started.elapsed().saturating_sub(waited));
     Ok(finish(&client, bound, decision, parts, body, exchange).await)
 }
 

@@ -1,6 +1,7 @@
 //! What a decision asks for before it can fall: the body of the request, tags and attributes of resources.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::request::Parts;
 
@@ -21,6 +22,8 @@ pub(super) struct Gathered {
     pub(super) bound: Rc<Bound>,
     body: Option<(Collected, usize)>,
     fetched: Vec<Fetched>,
+    /// How long the client's body was waited for: that is no time of the decision.
+    pub(super) waited: Duration,
 }
 
 /// Finds out what a decision needs, until it needs nothing more.
@@ -32,16 +35,18 @@ pub(super) async fn gather(
     first: Need,
     now: Timestamp,
 ) -> Gathered {
-    let mut gathered = Gathered { bound, body: None, fetched: Vec::new() };
+    let mut gathered = Gathered { bound, body: None, fetched: Vec::new(), waited: Duration::ZERO };
     let mut need = first;
     for _ in 0..ROUNDS_MAX {
         match &need {
             // What was read once is kept; nothing is there to be read twice.
             Need::Body { .. } | Need::SignedBody { .. } if gathered.body.is_some() => break,
-            Need::Body { bytes_max } | Need::SignedBody { bytes_max } => gathered.body = Some((body.collect(*bytes_max).await, *bytes_max)),
+            Need::Body { bytes_max } | Need::SignedBody { bytes_max } => {
+                gathered.body = Some((gathered.collect(client, body, *bytes_max).await, *bytes_max));
+            }
             Need::Beginning { bytes_max } => {
                 // However long the body is: the rest of it is passed on as it comes.
-                if matches!(body.collect(*bytes_max).await, Collected::Broken) {
+                if matches!(gathered.collect(client, body, *bytes_max).await, Collected::Broken) {
                     gathered.body = Some((Collected::Broken, *bytes_max));
                 }
                 let newest = client.worker.bound();
@@ -66,6 +71,13 @@ pub(super) async fn gather(
 }
 
 impl Gathered {
+    async fn collect(&mut self, client: &Client, body: &mut RequestBody, bytes_max: usize) -> Collected {
+        let began = client.worker.monotonic();
+        let collected = body.collect(bytes_max).await;
+        self.waited += client.worker.monotonic() - began;
+        collected
+    }
+
     /// The decision with all that was found out. What it still needs it does not get.
     pub(super) fn conclude<'b>(&'b self, client: &Client, parts: &Parts, body: &RequestBody, now: Timestamp) -> Decision<'b> {
         let need = match self.decide(client, parts, body, now) {

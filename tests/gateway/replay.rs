@@ -247,6 +247,22 @@ fn a_body_that_breaks_off_uses_nothing_up() {
 }
 
 #[test]
+fn a_body_that_is_slow_to_come_makes_no_decision_slow() {
+    let backend = Backend::start();
+    let world = Setup::new().start(&backend);
+    let whole = create(&signature(NOW_MS), "0123456789");
+    let mut client = world.connect();
+    client.send(&whole[..whole.len() - 5]);
+    super::harness::pause(std::time::Duration::from_millis(500));
+    client.send(&whole[whole.len() - 5..]);
+    let answer = client.answer();
+    assert_eq!(answer.verdict(), ALLOW);
+    let record = world.record(answer.request_id());
+    let [decision, duration] = ["decision_us", "duration_us"].map(|member| super::harness::number(&record, member).unwrap());
+    assert!(decision < 400_000 && duration >= 450_000, "{decision} of {duration}");
+}
+
+#[test]
 fn of_a_long_body_only_the_beginning_is_waited_for() {
     let (sent, told) = std::sync::mpsc::channel::<()>();
     let sent = std::sync::Mutex::new(sent);

@@ -87,7 +87,7 @@ fn follow(world: &World, changes: &[Change], epoch: u64) {
         error_protocol: ErrorProtocol::Scp,
         public_routes: vec![(http::Method::GET, "/v1/public".to_owned())],
         body_bytes_max: 1024,
-        replay: Replay::Changing,
+        replay: Replay::All,
         sigv4: None,
     };
     let mut state = world.changed(|setup| setup);
@@ -183,6 +183,18 @@ fn one_token_in_one_place_and_no_signature_beside_it() {
         assert_eq!(world.ask(signed).verdict(), expected, "signed, with {lines:?}");
     }
     assert_eq!(backend.count(), before);
+}
+
+#[test]
+fn a_token_is_good_for_many_requests_where_a_signature_is_good_for_one() {
+    let (backend, world) = following();
+    let line = format!("X-Auth-Token: {}", token());
+    for _ in 0..3 {
+        assert_eq!(ask(&world, &[&line]).verdict(), (200, "allow"));
+    }
+    let signed = Ask::get("/v1/groups").by(&ADMIN);
+    assert_eq!((world.ask(&signed).verdict(), world.ask(&signed).verdict()), ((200, "allow"), (401, "replayed")));
+    assert_eq!(backend.count(), 4);
 }
 
 #[test]
