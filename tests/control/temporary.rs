@@ -123,7 +123,8 @@ async fn only_so_many_passcodes_are_sent() {
     for _ in 0..10 {
         passcode(&control, &admin).await;
     }
-    assert_eq!(control.call(&admin, "POST", OTP, by_mail()).await.error(429).0, "TooManyRequests");
+    let waits = control.call(&admin, "POST", OTP, by_mail()).await;
+    assert_eq!((waits.error(429).0.as_str(), waits.header("Retry-After")), ("TooManyRequests", Some("3600")));
     passcode(&control, &root).await;
     assert_eq!(control.execute("UPDATE passcodes SET counted_from = counted_from - 3600000").await, 2);
     passcode(&control, &admin).await;

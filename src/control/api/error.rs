@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use hyper::Response;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 
 use super::body::Whole;
@@ -91,7 +91,7 @@ impl ApiError {
                 ServiceError::OfSystem(_) | ServiceError::Escalation(_) | ServiceError::NoToken(_) => (StatusCode::FORBIDDEN, "Forbidden"),
                 ServiceError::Changed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
                 ServiceError::WrongLogin => (StatusCode::UNAUTHORIZED, "Unauthorized"),
-                ServiceError::TooOften(_) => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
+                ServiceError::TooOften { .. } => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
                 ServiceError::NotSent(_) => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
                 ServiceError::Store(StoreError::TooMuch) => (StatusCode::PAYLOAD_TOO_LARGE, "LimitExceeded"),
                 ServiceError::Store(_) | ServiceError::Random(_) | ServiceError::Seal(_) | ServiceError::Hash(_) => {
@@ -104,6 +104,7 @@ impl ApiError {
     /// The answer. What went wrong inside is logged and not told.
     pub(super) fn into_response(self, request_id: &str) -> Response<Whole> {
         let (status, code) = self.status();
+        let wait_s = if let Self::Service(ServiceError::TooOften { wait_s, .. }) = &self { Some(*wait_s) } else { None };
         let detail = if status.is_server_error() {
             tracing::error!(error = %self, request_id, "a request to the API failed");
             Detail::One("something failed inside; give the request id to the administrator".to_owned())
@@ -125,6 +126,9 @@ impl ApiError {
             response: (),
         };
         let mut response = json(status, &Errors { errors: [entry] });
+        if let Some(wait_s) = wait_s {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait_s));
+        }
         if status == StatusCode::PAYLOAD_TOO_LARGE {
             response.headers_mut().insert(hyper::header::CONNECTION, HeaderValue::from_static("close"));
         }

@@ -85,10 +85,9 @@ pub(crate) async fn create(
 ) -> Result<Accepted<Issued>, ServiceError> {
     let Create { account, name, password, new_password, duration_s } = asked;
     let trier = Trier::new(account, &name, &visitor.address);
-    if !throttle.begin(&trier, now) {
-        return Err(ServiceError::TooOften("too many logins have failed; wait, then try again"));
-    }
-    let _place = LOGINS.try_acquire().map_err(|_| ServiceError::TooOften("too many logins at the moment; try again"))?;
+    let too_often = |sentence, wait_s| ServiceError::TooOften { sentence, wait_s };
+    throttle.begin(&trier, now).map_err(|wait_s| too_often("too many logins have failed; wait, then try again", wait_s))?;
+    let _place = LOGINS.try_acquire().map_err(|_| too_often("too many logins at the moment; try again", 1))?;
     let mut read = store.read().await?;
     let active = accounts::find(&mut read, account).await?.filter(|found| found.active);
     let found = users::login(&mut read, account, &name).await?;

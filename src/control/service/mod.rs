@@ -179,8 +179,13 @@ pub(crate) enum ServiceError {
     #[error("account, name and password do not belong together")]
     WrongLogin,
     /// Asked for more often than is good.
-    #[error("{0}")]
-    TooOften(&'static str),
+    #[error("{sentence}")]
+    TooOften {
+        /// What was too often.
+        sentence: &'static str,
+        /// In how many seconds it may be tried again.
+        wait_s: u64,
+    },
     /// A passcode did not reach the one who is to have it.
     #[error("a passcode could not be sent: {0}")]
     NotSent(#[source] NotSent),

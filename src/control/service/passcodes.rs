@@ -66,7 +66,8 @@ pub(crate) async fn send(
         Some(_) | None => (0, now),
     };
     if sent >= SENT_MAX {
-        return Err(ServiceError::TooOften("passcodes were sent too often; wait an hour after the first of them"));
+        let wait_s = COUNTED_MS.saturating_sub(counted_from.distance_ms(now)).div_ceil(1_000);
+        return Err(ServiceError::TooOften { sentence: "passcodes were sent too often; wait an hour after the first of them", wait_s });
     }
     let passcode = random::digits::<DIGITS>()?;
     let expires_at = Timestamp::from_milliseconds(now.milliseconds().saturating_add(LIFE_MS));

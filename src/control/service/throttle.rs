@@ -51,12 +51,15 @@ impl Trier {
 }
 
 impl Throttle {
-    /// Counts a try; `false` when it comes too soon after others, which is not counted.
-    pub(crate) fn begin(&self, trier: &Trier, now: Timestamp) -> bool {
+    /// Counts a try.
+    ///
+    /// # Errors
+    /// When it comes too soon after others, which is not counted: how many seconds too soon.
+    pub(crate) fn begin(&self, trier: &Trier, now: Timestamp) -> Result<(), u64> {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = counted.get(trier).copied().filter(|tries| now.milliseconds() - tries.last.milliseconds() < FORGET_MS);
-        if before.is_some_and(|tries| now < tries.not_before) {
-            return false;
+        if let Some(tries) = before.filter(|tries| now < tries.not_before) {
+            return Err(tries.not_before.distance_ms(now).div_ceil(1_000));
         }
         if before.is_none() && counted.len() >= COUNTED_MAX {
             make_room(&mut counted);
@@ -68,7 +71,7 @@ impl Throttle {
         };
         let not_before = Timestamp::from_milliseconds(now.milliseconds().saturating_add(delay_s * 1_000));
         counted.insert(trier.clone(), Tries { failures, last: now, not_before });
-        true
+        Ok(())
     }
 
     /// Forgets the tries of somebody who is in.
@@ -101,29 +104,29 @@ mod tests {
         let throttle = Throttle::default();
         let ada = trier("ada", "203.0.113.9");
         for _ in 0..5 {
-            assert!(throttle.begin(&ada, at(0)));
+            assert_eq!(throttle.begin(&ada, at(0)), Ok(()));
         }
-        assert!(!throttle.begin(&ada, at(0)));
+        assert_eq!(throttle.begin(&ada, at(0)), Err(1));
         let mut now = 0;
         for delay in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
-            assert!(!throttle.begin(&ada, at(now + delay - 1)), "{delay}");
+            assert_eq!(throttle.begin(&ada, at(now + delay - 1)), Err(1), "{delay}");
             now += delay;
-            assert!(throttle.begin(&ada, at(now)), "{delay}");
+            assert_eq!(throttle.begin(&ada, at(now)), Ok(()), "{delay}");
         }
         // Others are not kept waiting, nor is the same name from elsewhere.
         for other in [trier("bob", "203.0.113.9"), trier("ada", "203.0.113.8"), trier("ada", "")] {
-            assert!(throttle.begin(&other, at(now)));
+            assert_eq!(throttle.begin(&other, at(now)), Ok(()));
         }
         assert_eq!(trier("ada", "2001:db8::1"), trier("ada", "2001:db8::2"));
         assert_ne!(trier("ada", "2001:db8::1"), trier("ada", "2001:db8:0:1::1"));
         // Who is in begins anew, and so does who stays away.
         throttle.succeeded(&ada);
         for _ in 0..5 {
-            assert!(throttle.begin(&ada, at(now)));
+            assert_eq!(throttle.begin(&ada, at(now)), Ok(()));
         }
-        assert!(!throttle.begin(&ada, at(now)));
+        assert_eq!(throttle.begin(&ada, at(now)), Err(1));
         for _ in 0..5 {
-            assert!(throttle.begin(&ada, at(now + 900)));
+            assert_eq!(throttle.begin(&ada, at(now + 900)), Ok(()));
         }
     }
 
@@ -132,12 +135,12 @@ mod tests {
         let throttle = Throttle::default();
         let ada = trier("ada", "203.0.113.9");
         for _ in 0..8 {
-            throttle.begin(&ada, at(0));
+            let _ = throttle.begin(&ada, at(0));
         }
         for number in 0..COUNTED_MAX + 10 {
-            assert!(throttle.begin(&trier(&number.to_string(), "203.0.113.9"), at(0)));
+            assert_eq!(throttle.begin(&trier(&number.to_string(), "203.0.113.9"), at(0)), Ok(()));
         }
         assert_eq!(throttle.0.lock().unwrap().len(), COUNTED_MAX);
-        assert!(!throttle.begin(&ada, at(0)), "the one with a delay is kept");
+        assert!(throttle.begin(&ada, at(0)).is_err(), "the one with a delay is kept");
     }
 }
