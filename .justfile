@@ -31,6 +31,10 @@ typos:
 bench-policy *arguments:
     cargo bench --bench policy -- {{ arguments }}
 
+# who is calling, and may they: `just bench-authn scp`; `just bench-authn timing`: whether time tells which keys there are
+bench-authn *arguments:
+    cargo bench --bench authn -- {{ arguments }}
+
 # the same decisions asked of other policy engines
 bench-peers *arguments:
     cargo run --release --manifest-path benches/peers/Cargo.toml -- {{ arguments }}

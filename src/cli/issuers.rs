@@ -15,6 +15,9 @@ use crate::telemetry::{IssuerStatus, Metrics};
 /// The least time between two fetches from one provider, whatever tokens name.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// Longest time for a whole set of keys.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Fetches until it is dropped.
 pub(super) struct Fetching(watch::Sender<bool>);
 
@@ -37,6 +40,7 @@ pub(super) fn start(configured: &[TokenIssuer], issuers: &[Arc<Issuer>], metrics
                 bytes_max: KEYS_BYTES_MAX,
                 refresh: config.refresh,
                 pause: PAUSE.min(config.refresh),
+                timeout: TIMEOUT,
                 wanted: issuer.wanted(),
             };
             (source, Arc::clone(issuer), status)

@@ -14,8 +14,6 @@ use tokio::time::{Instant, sleep_until};
 /// How often it is looked whether something new is wanted.
 const TICK: Duration = Duration::from_millis(200);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Longest time for a whole answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Something that is published.
 #[derive(Debug, Clone)]
@@ -28,6 +26,8 @@ pub struct Source {
     pub refresh: Duration,
     /// The least time between two fetches, also after a failure or when something new is wanted.
     pub pause: Duration,
+    /// Longest time for a whole answer.
+    pub timeout: Duration,
     /// Whether something new is wanted; whoever wants it sets this.
     pub wanted: Arc<AtomicBool>,
 }
@@ -61,7 +61,7 @@ pub async fn follow(
     mut take: impl FnMut(Result<&[u8], &FetchError>) -> Result<(), String>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let client = client(&source.url);
+    let client = client(&source);
     loop {
         source.wanted.store(false, Ordering::Relaxed);
         let mut outcome = match &client {
@@ -101,10 +101,10 @@ async fn wait(source: &Source, soonest: Instant, latest: Instant, stop: &mut wat
     }
 }
 
-fn client(url: &str) -> Result<Client, FetchError> {
-    let builder = Client::builder().redirect(Policy::none()).connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT);
+fn client(source: &Source) -> Result<Client, FetchError> {
+    let builder = Client::builder().redirect(Policy::none()).connect_timeout(CONNECT_TIMEOUT).timeout(source.timeout);
     // Without TLS only this machine is asked, and no proxy knows the way there.
-    let builder = if url.starts_with("http://") { builder.no_proxy() } else { builder };
+    let builder = if source.url.starts_with("http://") { builder.no_proxy() } else { builder };
     builder.user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION"))).build().map_err(FetchError::Client)
 }
 

@@ -206,6 +206,48 @@ fn a_key_that_is_published_no_more_counts_no_more_also_for_tokens_seen_before() 
     assert_eq!(ask(&world, &second).verdict(), (401, "owner_inactive"));
 }
 
+#[test]
+fn each_token_has_an_answer_of_its_own_however_many_come_at_once() {
+    let (one, two) = (Key::new("one"), Key::new("two"));
+    let backend = Backend::start();
+    let other = "https://other.test";
+    // Two issuers, each for its own account; the second one wants another audience.
+    let world = Setup::new()
+        .set(
+            "policy",
+            format!(
+                "{{}}\ntoken_issuers:\n  - {{issuer: '{ISSUER}', audience: portcullis, keys: 'https://idp.test/keys', accounts: [{ACCOUNT}]}}\n  - {{issuer: '{other}', audience: [clouds, more], keys: 'https://other.test/keys', accounts: [{OTHER_ACCOUNT}]}}"
+            ),
+        )
+        .start(&backend);
+    let state = world.changed(|setup| setup);
+    for (issuer, key) in state.view.issuers.iter().zip([&one, &two]) {
+        issuer.publish(set(&[key]).as_bytes()).unwrap();
+    }
+    world.publish(state);
+    let token = |key: &Key, issuer: &str, audience: &str, user: &str| {
+        let mut claims = with("iss", json!(issuer));
+        (claims["aud"], claims["sub"]) = (json!(audience), json!(user));
+        key.token(&claims)
+    };
+    let rows = [
+        (token(&one, ISSUER, "portcullis", ADMIN_ID), 200),
+        (token(&two, other, "clouds", OTHER_ID), 200),
+        (token(&two, other, "portcullis", OTHER_ID), 401),
+        (token(&one, ISSUER, "clouds", ADMIN_ID), 401),
+        (token(&two, ISSUER, "portcullis", ADMIN_ID), 401),
+        (token(&one, other, "clouds", OTHER_ID), 401),
+        (token(&one, ISSUER, "portcullis", OTHER_ID), 401),
+        (token(&two, other, "clouds", ADMIN_ID), 401),
+    ];
+    std::thread::scope(|scope| {
+        for (token, status) in &rows {
+            let world = &world;
+            scope.spawn(move || (0..20).for_each(|_| assert_eq!(ask(world, token).status, *status, "{token}")));
+        }
+    });
+}
+
 /// Publishes a text, and counts who asks for it.
 fn publish(text: String) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

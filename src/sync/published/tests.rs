@@ -8,6 +8,9 @@ use tokio::net::TcpListener;
 
 use super::*;
 
+/// What an answer ends with that never comes to its end.
+const SLOW: &str = "\r\n\r\nslow";
+
 /// A server that counts, and answers each connection with the same text.
 async fn serve(answer: Arc<Mutex<String>>) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -22,6 +25,9 @@ async fn serve(answer: Arc<Mutex<String>>) -> (String, Arc<AtomicUsize>) {
                 let mut head = [0; 1024];
                 let _ = stream.read(&mut head).await;
                 let _ = stream.write_all(answer.as_bytes()).await;
+                if answer.ends_with(SLOW) {
+                    std::future::pending::<()>().await;
+                }
             });
         }
     });
@@ -34,7 +40,7 @@ fn answer(status: &str, body: &str) -> String {
 
 fn source(url: &str) -> Source {
     let (refresh, pause) = (Duration::from_secs(3_600), Duration::from_millis(300));
-    Source { url: url.to_owned(), bytes_max: 1_000, refresh, pause, wanted: Arc::default() }
+    Source { url: url.to_owned(), bytes_max: 1_000, refresh, pause, timeout: Duration::from_millis(500), wanted: Arc::default() }
 }
 
 /// The next thing that came, as text.
@@ -78,6 +84,7 @@ async fn whatever_is_not_the_thing_itself_is_a_failure_that_says_what_and_passes
         (answer("200 OK", &"x".repeat(1_001)), "it has more than 1000 bytes"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nx".to_owned(), "it does not answer: "),
         ("garbage\r\n\r\n".to_owned(), "it does not answer: "),
+        (format!("HTTP/1.1 200 OK\r\nContent-Length: 10{SLOW}"), "it does not answer: "),
         (answer("200 OK", "bad"), "not good"),
         (answer("200 OK", "good"), "good"),
     ] {
