@@ -32,6 +32,9 @@ mod aws;
 #[path = "gateway/bulk.rs"]
 mod bulk;
 #[cfg(test)]
+#[path = "gateway/chunks.rs"]
+mod chunks;
+#[cfg(test)]
 #[path = "gateway/deadlines.rs"]
 mod deadlines;
 #[cfg(test)]
@@ -79,6 +82,9 @@ mod reload;
 #[cfg(test)]
 #[path = "gateway/replay.rs"]
 mod replay;
+#[cfg(test)]
+#[path = "gateway/resigned.rs"]
+mod resigned;
 #[cfg(test)]
 #[path = "gateway/signatures.rs"]
 mod signatures;

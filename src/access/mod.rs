@@ -27,7 +27,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 pub use attributes::{Fetched, Wanted};
-pub use authenticate::other_body;
+pub use authenticate::{bad_chunk, other_body};
 pub use decision::{Decision, Denial, Denied, Facts, Need, Permit};
 pub use issuers::{Issuer, IssuerSettings};
 pub use remembered::Remembered;
@@ -137,6 +137,9 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
     };
     let (operation, parameters) = operation.ok_or(Denial::new(Reason::NoActionDefinition))?;
     facts.operation = Some(operation);
+    if operation.needs_body && facts.body_chunks.is_some() {
+        return Err(resolve::chunked_body());
+    }
     if operation.needs_body && request.body.is_none() {
         return Ok(Outcome::Needs(Need::Body { bytes_max: service.body_bytes_max }));
     }
@@ -156,6 +159,7 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
     let asked = authorize::Asked { snapshot: &view.snapshot, target: &target, request, action, resolved: &resolved, now };
     match asked.authorize(facts)? {
         None => Ok(Outcome::Allowed),
+        Some(Missing::Body) if facts.body_chunks.is_some() => Err(resolve::chunked_body()),
         Some(Missing::Body) if let Some(denial) = unread => Err(denial),
         Some(Missing::Body) => Ok(Outcome::Needs(Need::Body { bytes_max: service.body_bytes_max })),
         Some(Missing::Attributes(wanted)) => Ok(Outcome::Needs(Need::Attributes(wanted))),

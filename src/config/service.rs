@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Method;
 use http::uri::Authority;
 
+use super::credential::UpstreamCredential;
 use super::sigv4::Sigv4;
 use crate::source::{Cursor, SecretRef, Source, Span};
 
@@ -100,6 +101,8 @@ pub struct Upstream {
     pub identity_key: SecretRef,
     /// Where the key stands.
     pub identity_key_span: Span,
+    /// What it wants to see from the gateway, if anything.
+    pub credential: Option<UpstreamCredential>,
     /// Longest time to connect.
     pub connect_timeout: Duration,
     /// Longest time until the head of the answer.
@@ -235,6 +238,15 @@ impl Upstream {
         let hint = "write `identity_key: {file: upstream.key}`; make the file with `openssl rand -hex 32`";
         let identity_key =
             table.required("identity_key", hint, |value| SecretRef::decode(&value).map(|secret| (secret, value.node().span)));
+        let credential = table.optional("credential", |value| {
+            let credential = UpstreamCredential::decode(&value)?;
+            if keep_credentials == Some(true) {
+                let hint = "remove `keep_credentials`: this backend knows the gateway, not its clients";
+                value.error_hint("a backend gets either the clients' credentials or one of the gateway's", hint);
+                return None;
+            }
+            Some(credential)
+        });
         let connect = table.or("connect_timeout_ms", 2_000, |value| value.integer(1..=60_000, "milliseconds"));
         let response = table.or("response_timeout_ms", 60_000, |value| value.integer(1..=3_600_000, "milliseconds"));
         let ttl = table.or("attribute_ttl_ms", 5_000, |value| value.integer(0..=300_000, "milliseconds"));
@@ -247,6 +259,7 @@ impl Upstream {
             keep_credentials: keep_credentials?,
             identity_key,
             identity_key_span,
+            credential: credential?,
             connect_timeout: Duration::from_millis(connect?),
             response_timeout: Duration::from_millis(response?),
             attribute_ttl: Duration::from_millis(ttl?),

@@ -9,6 +9,7 @@ mod handler;
 mod attributes;
 mod body;
 mod client;
+mod credential;
 mod deadline;
 mod exchange;
 mod failures;
@@ -31,5 +32,6 @@ mod state;
 mod upstream;
 mod worker;
 
+pub use credential::UpstreamCredential;
 pub use server::{Gateway, Options, Publisher, StartError, system_time};
 pub use state::{Feed, State, UpstreamSettings};

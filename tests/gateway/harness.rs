@@ -181,6 +181,12 @@ impl Setup {
         self
     }
 
+    /// A file more.
+    pub(crate) fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
     /// A user with one key.
     pub(crate) fn user(self, name: &str, who: &Who, id: &str, account: &str) -> Self {
         self.record(&format!("{{kind: user, id: {id}, account: {account}, name: {name}}}")).key(who, id, "")
