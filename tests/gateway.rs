@@ -29,6 +29,9 @@ mod attributes;
 #[path = "gateway/aws.rs"]
 mod aws;
 #[cfg(test)]
+#[path = "gateway/buckets.rs"]
+mod buckets;
+#[cfg(test)]
 #[path = "gateway/bulk.rs"]
 mod bulk;
 #[cfg(test)]

@@ -86,6 +86,8 @@ pub struct Facts<'v> {
     pub client_address: Option<IpAddr>,
     /// The service.
     pub service: Option<&'v Service>,
+    /// The bucket that the Host names, where the path does not.
+    pub bucket: Option<Box<str>>,
     /// The access key that was presented, true or not.
     pub access_key: Option<AccessKeyId>,
     /// The caller, once the signature was verified.
@@ -119,6 +121,7 @@ impl Default for Facts<'_> {
         Self {
             client_address: None,
             service: None,
+            bucket: None,
             access_key: None,
             user: None,
             credential_usable: false,

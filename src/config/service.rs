@@ -26,6 +26,10 @@ pub struct Service {
     pub definitions: Vec<(String, Span)>,
     /// True: decide, record and count, but forward all the same.
     pub observe: bool,
+    /// Whether paths are read as those of Amazon S3.
+    pub s3_paths: bool,
+    /// Whether refusals have the error body of Amazon S3.
+    pub s3_errors: bool,
     /// Routes that need no credential.
     pub public_routes: Vec<PublicRoute>,
     /// Most bytes of a body that a decision reads.
@@ -136,7 +140,8 @@ impl Service {
         });
         let observe = table.or("mode", false, |value| value.one_of(&[("enforce", false), ("observe", true)]));
         let schemes = table.optional("schemes", |value| value.list(|scheme| scheme.one_of(&[("scp", ())])));
-        let error_protocol = table.optional("error_protocol", |value| value.one_of(&[("scp", ())]));
+        let s3_errors = table.or("error_protocol", false, |value| value.one_of(&[("scp", false), ("s3", true)]));
+        let s3_paths = table.or("path_profile", false, |value| value.one_of(&[("segments", false), ("s3", true)]));
         let public_routes = table.or("public_routes", Vec::new(), |value| value.list(|route| public_route(&route)));
         let body_bytes_max = table.or("body_bytes_max", 64 * 1024, |value| value.integer(0..=64 * 1024 * 1024, "bytes"));
         let replay = table.or("replay", Replay::Changing, |value| {
@@ -148,12 +153,13 @@ impl Service {
         table.finish()?;
         good.then_some(())?;
         schemes?;
-        error_protocol?;
         Some(Self {
             name: name.to_owned(),
             hosts: hosts?,
             definitions: definitions?,
             observe: observe?,
+            s3_paths: s3_paths?,
+            s3_errors: s3_errors?,
             public_routes: public_routes?,
             body_bytes_max: usize::try_from(body_bytes_max?).ok()?,
             replay: replay?,

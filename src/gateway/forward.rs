@@ -177,6 +177,12 @@ fn prepare(
         // What is left of a target is one.
         parts.uri = target.parse().unwrap_or_default();
     }
+    if let Some(bucket) = facts.bucket.as_deref().filter(|_| !settings.preserve_host) {
+        // SECURITY: the backend does not see the Host that names the bucket, and would take the key's first segment for one.
+        // Test: `a_bucket_in_the_host_is_the_bucket_in_the_path`.
+        let target = parts.uri.path_and_query().map(http::uri::PathAndQuery::as_str)?;
+        parts.uri = ["/", bucket, target].concat().parse().ok()?;
+    }
     identity::add(parts, facts, &settings.identity_key, client, exchange);
     if !settings.preserve_host {
         parts.headers.insert(header::HOST, upstream.host.clone());

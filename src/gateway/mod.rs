@@ -23,6 +23,7 @@ mod rate;
 mod rates;
 mod read;
 mod refuse;
+mod refuse_s3;
 pub mod replay;
 mod restrain;
 mod revision;

@@ -88,7 +88,7 @@ impl Aws {
         self
     }
 
-    fn at(mut self, at_ms: i64) -> Self {
+    pub(super) fn at(mut self, at_ms: i64) -> Self {
         self.at_ms = at_ms;
         self
     }
