@@ -40,7 +40,7 @@ pub use sets::Sets;
 use authorize::Missing;
 
 use crate::snapshot::{Authentication, Operation, Snapshot, User};
-use crate::types::{AuthenticationType, Path, PathProfile, Reason, Timestamp};
+use crate::types::{AuthenticationType, Path, Reason, Timestamp};
 
 /// Most bytes of a body that is kept for somebody who is not authenticated yet, whatever a service allows for those who are.
 pub const SIGNED_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -123,12 +123,10 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
 
     let bucket = found.bucket();
     facts.bucket = bucket.map(Into::into);
-    let (path, subresource) = match service.path_profile {
-        PathProfile::Segments => (Path::parse(request.path()), None),
-        PathProfile::S3 => (Path::parse_s3(request.path(), bucket), s3::subresource(request)?),
-    };
-    let path = path.map_err(|error| Denial::with(Reason::AmbiguousRequest, error.to_string()))?;
-    let copies = service.path_profile == PathProfile::S3 && s3::copies(request.headers);
+    let profile = service.path_profile;
+    let path = Path::read(request.path(), profile, bucket).map_err(|error| Denial::with(Reason::AmbiguousRequest, error.to_string()))?;
+    let subresource = if profile.is_s3() { s3::subresource(request)? } else { None };
+    let copies = profile.is_s3() && s3::copies(request.headers);
     let operation = service.operation(request.method, &path, subresource).filter(|_| !copies);
     if let Some((operation, _)) = operation
         && operation.authentication == Authentication::None

@@ -154,7 +154,7 @@ impl Found<'_> {
     #[must_use]
     pub fn bucket(&self) -> Option<&str> {
         let label = self.labels.iter().find(|(name, _)| &**name == "bucket");
-        label.filter(|_| self.service.path_profile == PathProfile::S3).map(|(_, text)| &**text)
+        label.filter(|_| self.service.path_profile.is_s3()).map(|(_, text)| &**text)
     }
 }
 

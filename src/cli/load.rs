@@ -16,7 +16,7 @@ use crate::sync;
 use crate::sync::copy;
 use crate::sync::follow::Publishing;
 use crate::sync::keys::{FeedKeys, UpstreamSecrets};
-use crate::types::{PathProfile, Revision, SigningKey};
+use crate::types::{Revision, SigningKey};
 
 /// A configuration that was read and checked whole.
 pub struct Configured {
@@ -119,7 +119,7 @@ fn settings(service: &Service) -> ServiceSettings {
         hosts: service.hosts.clone(),
         definitions: service.definitions.iter().map(|(name, _)| name.clone()).collect(),
         mode: if service.observe { Mode::Observe } else { Mode::Enforce },
-        path_profile: if service.s3_paths { PathProfile::S3 } else { PathProfile::Segments },
+        path_profile: service.path_profile,
         error_protocol: if service.s3_errors { ErrorProtocol::S3 } else { ErrorProtocol::Scp },
         public_routes: service.public_routes.iter().map(|route| (route.method.clone(), route.template.clone())).collect(),
         body_bytes_max: service.body_bytes_max,

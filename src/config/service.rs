@@ -9,6 +9,7 @@ use http::uri::Authority;
 use super::credential::UpstreamCredential;
 use super::sigv4::Sigv4;
 use crate::source::{Cursor, SecretRef, Source, Span};
+use crate::types::PathProfile;
 
 /// A host that stands for all that no other service answers to; only behind loopback listeners.
 pub const ANY_HOST: &str = "*";
@@ -26,8 +27,8 @@ pub struct Service {
     pub definitions: Vec<(String, Span)>,
     /// True: decide, record and count, but forward all the same.
     pub observe: bool,
-    /// Whether paths are read as those of Amazon S3.
-    pub s3_paths: bool,
+    /// How paths are read.
+    pub path_profile: PathProfile,
     /// Whether refusals have the error body of Amazon S3.
     pub s3_errors: bool,
     /// Routes that need no credential.
@@ -141,7 +142,8 @@ impl Service {
         let observe = table.or("mode", false, |value| value.one_of(&[("enforce", false), ("observe", true)]));
         let schemes = table.optional("schemes", |value| value.list(|scheme| scheme.one_of(&[("scp", ())])));
         let s3_errors = table.or("error_protocol", false, |value| value.one_of(&[("scp", false), ("s3", true)]));
-        let s3_paths = table.or("path_profile", false, |value| value.one_of(&[("segments", false), ("s3", true)]));
+        let path_profiles = [("segments", PathProfile::Segments), ("s3", PathProfile::S3), ("s3_files", PathProfile::S3Files)];
+        let path_profile = table.or("path_profile", PathProfile::Segments, |value| value.one_of(&path_profiles));
         let public_routes = table.or("public_routes", Vec::new(), |value| value.list(|route| public_route(&route)));
         let body_bytes_max = table.or("body_bytes_max", 64 * 1024, |value| value.integer(0..=64 * 1024 * 1024, "bytes"));
         let replay = table.or("replay", Replay::Changing, |value| {
@@ -158,7 +160,7 @@ impl Service {
             hosts: hosts?,
             definitions: definitions?,
             observe: observe?,
-            s3_paths: s3_paths?,
+            path_profile: path_profile?,
             s3_errors: s3_errors?,
             public_routes: public_routes?,
             body_bytes_max: usize::try_from(body_bytes_max?).ok()?,

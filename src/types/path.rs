@@ -16,6 +16,19 @@ pub enum PathProfile {
     Segments,
     /// Amazon S3: a bucket, and all that comes after it is the key of an object.
     S3,
+    /// The same for a backend that keeps objects as files: keys have no empty segments, because it would find the same file without them.
+    S3Files,
+}
+
+impl PathProfile {
+    /// Whether paths are buckets and keys.
+    #[must_use]
+    pub const fn is_s3(self) -> bool {
+        match self {
+            Self::Segments => false,
+            Self::S3 | Self::S3Files => true,
+        }
+    }
 }
 
 /// Why a path has more than one reading. The text says what to send instead.
@@ -88,6 +101,22 @@ impl<'a> Path<'a> {
         Ok(Self { segments })
     }
 
+    /// Reads the raw path (without query) of a service of this profile. Where the Host names a bucket, the path is not about another one.
+    ///
+    /// # Errors
+    /// When the path can be read in more than one way.
+    pub fn read(raw: &'a str, profile: PathProfile, bucket: Option<&'a str>) -> Result<Self, PathError> {
+        match profile {
+            PathProfile::Segments => Self::parse(raw),
+            PathProfile::S3 => Self::parse_s3(raw, bucket),
+            PathProfile::S3Files => {
+                let path = Self::parse_s3(raw, bucket)?;
+                let has_empty = path.segments.get(1).is_some_and(|key| key.split('/').any(str::is_empty));
+                if has_empty { Err(PathError::EmptySegment) } else { Ok(path) }
+            }
+        }
+    }
+
     /// Reads the raw path of an S3 service: `/BUCKET`, which `/BUCKET/` is too, and `/BUCKET/KEY` have one and two segments. Where the Host
     /// names the bucket the whole path is the key.
     ///
@@ -96,7 +125,7 @@ impl<'a> Path<'a> {
     ///
     /// # Errors
     /// When the path can be read in more than one way.
-    pub fn parse_s3(raw: &'a str, bucket: Option<&'a str>) -> Result<Self, PathError> {
+    fn parse_s3(raw: &'a str, bucket: Option<&'a str>) -> Result<Self, PathError> {
         let rest = raw.strip_prefix('/').ok_or(PathError::Relative)?;
         for byte in rest.bytes() {
             match CLASSES.get(usize::from(byte)) {
@@ -295,6 +324,12 @@ mod tests {
             [("/", Ok("photos")), ("/a//b", Ok("photos|a//b")), ("//a", Ok("photos|/a")), ("/../a", Err(PathError::DotSegment))]
         {
             assert_eq!(of_host(raw), expected.map(str::to_owned), "{raw}");
+        }
+        let of_files = |raw| Path::read(raw, PathProfile::S3Files, None).map(|path| path.segments().join("|"));
+        assert_eq!(of_files("/photos/"), Ok("photos".to_owned()));
+        assert_eq!(of_files("/photos/a/b"), Ok("photos|a/b".to_owned()));
+        for raw in ["/photos//a", "/photos/a//b", "/photos/a/", "/photos/a%2F%2fb", "/photos/a%2f", "/photos//"] {
+            assert_eq!(of_files(raw), Err(PathError::EmptySegment), "{raw}");
         }
         assert_eq!(Path::parse_s3("/", Some("a:80")), Err(PathError::Bucket));
         let long = format!("/photos/{}", "a".repeat(1_025));

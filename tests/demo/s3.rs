@@ -24,5 +24,5 @@ fn boto3_and_the_aws_cli_use_an_s3_server_through_the_gateway() {
     command.args(["--ports", &ports::free().port().to_string(), &ports::free().port().to_string()]);
     let done = command.output().unwrap();
     let printed = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success() && printed.contains("all of 25 as they should be"), "{printed}{}", String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && printed.contains("all of 27 as they should be"), "{printed}{}", String::from_utf8_lossy(&done.stderr));
 }

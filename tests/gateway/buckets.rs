@@ -104,6 +104,7 @@ fn a_key_is_one_resource_however_it_is_written() {
         assert_eq!((answer.verdict(), code(&answer).as_str()), ((400, "ambiguous_request"), "InvalidURI"), "{path}");
     }
     assert_eq!(backend.count(), 0);
+    assert_eq!(world.ask(Ask::get("/photos//a/").by(&ADMIN)).verdict(), (200, "allow"), "a key of a store of objects");
 }
 
 #[test]

@@ -214,6 +214,8 @@ def decisions(world):
     assert reader.list_objects_v2(Bucket="photos")["KeyCount"] >= 5
     say("the reader reads")
     refused(lambda: reader.get_object(Bucket="photos", Key="private/letter.txt"), "AccessDenied", "the reader, a private object")
+    refused(lambda: reader.get_object(Bucket="photos", Key="private//letter.txt"), "InvalidURI", "a private object, spelt as another key")
+    refused(lambda: reader.get_object(Bucket="photos", Key="plain.txt/"), "InvalidURI", "an object, spelt as a folder")
     refused(lambda: reader.put_object(Bucket="photos", Key="plain.txt", Body=b"x"), "AccessDenied", "the reader writing")
     refused(lambda: reader.list_objects_v2(Bucket="diary"), "AccessDenied", "the reader, another bucket")
     refused(lambda: reader.delete_object(Bucket="photos", Key="plain.txt"), "AccessDenied", "the reader deleting")
