@@ -59,6 +59,11 @@ bench-size *arguments:
 chaos *arguments:
     python3 tests/chaos/run.py {{ arguments }}
 
+# boto3 and the AWS CLI against an S3 server through the gateway; with objects of 1 GiB: `just s3 --size-mib 1024`
+s3 *arguments:
+    cargo build --release
+    python3 tests/s3/run.py --gateway target/release/portcullis {{ arguments }}
+
 # profile-guided release build: target/pgo/portcullis
 pgo:
     python3 benches/load/pgo.py

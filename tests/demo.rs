@@ -34,6 +34,9 @@ mod revocation;
 #[path = "demo/routes.rs"]
 mod routes;
 #[cfg(test)]
+#[path = "demo/s3.rs"]
+mod s3;
+#[cfg(test)]
 #[path = "demo/temporary.rs"]
 mod temporary;
 #[cfg(test)]

@@ -29,8 +29,14 @@ mod attributes;
 #[path = "gateway/aws.rs"]
 mod aws;
 #[cfg(test)]
+#[path = "gateway/buckets.rs"]
+mod buckets;
+#[cfg(test)]
 #[path = "gateway/bulk.rs"]
 mod bulk;
+#[cfg(test)]
+#[path = "gateway/chunks.rs"]
+mod chunks;
 #[cfg(test)]
 #[path = "gateway/deadlines.rs"]
 mod deadlines;
@@ -82,6 +88,9 @@ mod reload;
 #[cfg(test)]
 #[path = "gateway/replay.rs"]
 mod replay;
+#[cfg(test)]
+#[path = "gateway/resigned.rs"]
+mod resigned;
 #[cfg(test)]
 #[path = "gateway/signatures.rs"]
 mod signatures;

@@ -16,7 +16,7 @@ use portcullis::config::ReplayLimits;
 use portcullis::gateway::replay::{Moment, ReplayMemory};
 use portcullis::snapshot::Roster;
 use portcullis::snapshot::wire::{Change, read_json, seal_owner};
-use portcullis::types::{Network, Revision, SealingKey, Secret, SigningKey, Timestamp};
+use portcullis::types::{Network, PathProfile, Revision, SealingKey, Secret, SigningKey, Timestamp};
 use serde_json::json;
 
 const ACCOUNT: &str = "9b7653f6f47a42e38055934a0575a813";
@@ -80,6 +80,7 @@ impl World {
             hosts: vec![HOST.to_owned()],
             definitions: vec!["iam".to_owned()],
             mode: Mode::Enforce,
+            path_profile: PathProfile::Segments,
             error_protocol: ErrorProtocol::Scp,
             public_routes: Vec::new(),
             body_bytes_max: 1_024,

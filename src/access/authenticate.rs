@@ -3,7 +3,7 @@
 mod issuer;
 mod sigv4;
 
-pub use sigv4::other_body;
+pub use sigv4::{bad_chunk, other_body};
 
 use std::rc::Rc;
 

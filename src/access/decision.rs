@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::attributes::Wanted;
 use super::replay::{Claim, Signature};
 use super::service::{Mode, Service};
+use crate::authn::sigv4::Chunks;
 use crate::policy::Action;
 use crate::snapshot::{Operation, User};
 use crate::types::{AccessKeyId, AuthenticationType, Reason};
@@ -85,6 +86,8 @@ pub struct Facts<'v> {
     pub client_address: Option<IpAddr>,
     /// The service.
     pub service: Option<&'v Service>,
+    /// The bucket that the Host names, where the path does not.
+    pub bucket: Option<Box<str>>,
     /// The access key that was presented, true or not.
     pub access_key: Option<AccessKeyId>,
     /// The caller, once the signature was verified.
@@ -97,6 +100,8 @@ pub struct Facts<'v> {
     pub signature: Option<Signature>,
     /// SHA-256 of the body, as the caller signed it. Whoever passes the body on must not end it if it is another.
     pub body_sha256: Option<[u8; 32]>,
+    /// What takes the body apart that the caller sends in chunks. Whoever passes it on passes on what comes out of this, and no more.
+    pub body_chunks: Option<Box<Chunks>>,
     /// The operation.
     pub operation: Option<&'v Operation>,
     /// The action.
@@ -116,12 +121,14 @@ impl Default for Facts<'_> {
         Self {
             client_address: None,
             service: None,
+            bucket: None,
             access_key: None,
             user: None,
             credential_usable: false,
             authentication: AuthenticationType::Anonymous,
             signature: None,
             body_sha256: None,
+            body_chunks: None,
             operation: None,
             action: None,
             resources: Vec::new(),

@@ -20,6 +20,7 @@ mod credential;
 pub mod issuers;
 pub mod remembered;
 mod resolve;
+mod s3;
 pub mod service;
 pub mod sets;
 
@@ -27,7 +28,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 pub use attributes::{Fetched, Wanted};
-pub use authenticate::other_body;
+pub use authenticate::{bad_chunk, other_body};
 pub use decision::{Decision, Denial, Denied, Facts, Need, Permit};
 pub use issuers::{Issuer, IssuerSettings};
 pub use remembered::Remembered;
@@ -120,8 +121,13 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
     let service = found.service;
     facts.service = Some(service);
 
-    let path = Path::parse(request.path()).map_err(|error| Denial::with(Reason::AmbiguousRequest, error.to_string()))?;
-    let operation = service.operation(request.method, &path);
+    let bucket = found.bucket();
+    facts.bucket = bucket.map(Into::into);
+    let profile = service.path_profile;
+    let path = Path::read(request.path(), profile, bucket).map_err(|error| Denial::with(Reason::AmbiguousRequest, error.to_string()))?;
+    let subresource = if profile.is_s3() { s3::subresource(request)? } else { None };
+    let copies = profile.is_s3() && s3::copies(request.headers);
+    let operation = service.operation(request.method, &path, subresource).filter(|_| !copies);
     if let Some((operation, _)) = operation
         && operation.authentication == Authentication::None
         && service.is_public(operation)
@@ -137,6 +143,9 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
     };
     let (operation, parameters) = operation.ok_or(Denial::new(Reason::NoActionDefinition))?;
     facts.operation = Some(operation);
+    if operation.needs_body && facts.body_chunks.is_some() {
+        return Err(resolve::chunked_body());
+    }
     if operation.needs_body && request.body.is_none() {
         return Ok(Outcome::Needs(Need::Body { bytes_max: service.body_bytes_max }));
     }
@@ -156,6 +165,7 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
     let asked = authorize::Asked { snapshot: &view.snapshot, target: &target, request, action, resolved: &resolved, now };
     match asked.authorize(facts)? {
         None => Ok(Outcome::Allowed),
+        Some(Missing::Body) if facts.body_chunks.is_some() => Err(resolve::chunked_body()),
         Some(Missing::Body) if let Some(denial) = unread => Err(denial),
         Some(Missing::Body) => Ok(Outcome::Needs(Need::Body { bytes_max: service.body_bytes_max })),
         Some(Missing::Attributes(wanted)) => Ok(Outcome::Needs(Need::Attributes(wanted))),

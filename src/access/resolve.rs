@@ -62,6 +62,11 @@ pub(super) fn read_body(operation: &Operation, request: &Request<'_>) -> Result<
     json::parse(body, limits).map(Some).map_err(|error| refuse(format!("the body: {error}")))
 }
 
+/// Who decides by a body reads the bytes that are forwarded; those are in chunks, and not verified yet.
+pub(super) fn chunked_body() -> Denial {
+    Denial::with(Reason::MalformedRequest, "this action's body must be sent whole, not in chunks (`STREAMING-*`)")
+}
+
 /// `application/json`, with no charset but UTF-8: in another one a backend would read other members than we do.
 fn is_json(media_type: &str) -> bool {
     let mut parts = media_type.split(';').map(str::trim);

@@ -12,7 +12,7 @@ use super::replay::Replay;
 use crate::authn::sigv4;
 use crate::snapshot::routes::Parameters;
 use crate::snapshot::{Operation, ServiceDefinition, Snapshot};
-use crate::types::Path;
+use crate::types::{Path, PathProfile};
 
 /// Whether refusals are carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum Mode {
 pub enum ErrorProtocol {
     /// Samsung Cloud Platform (wire-formats 1.6).
     Scp,
+    /// Amazon S3.
+    S3,
 }
 
 /// How a service takes AWS signatures.
@@ -54,6 +56,8 @@ pub struct ServiceSettings {
     pub definitions: Vec<String>,
     /// Enforce or observe.
     pub mode: Mode,
+    /// How its paths are read.
+    pub path_profile: PathProfile,
     /// The shape of refusals.
     pub error_protocol: ErrorProtocol,
     /// Routes that need no credential, if their definition says so too.
@@ -75,6 +79,8 @@ pub struct Service {
     pub name: Arc<str>,
     /// Enforce or observe.
     pub mode: Mode,
+    /// How its paths are read.
+    pub path_profile: PathProfile,
     /// The shape of refusals.
     pub error_protocol: ErrorProtocol,
     /// Most bytes of a body that a decision reads.
@@ -88,10 +94,15 @@ pub struct Service {
 }
 
 impl Service {
-    /// The operation of a method on a path.
+    /// The operation of a method on a path, and on what a name in the query says of it.
     #[must_use]
-    pub fn operation<'v, 'p>(&'v self, method: &Method, path: &'p Path<'_>) -> Option<(&'v Operation, Parameters<'p>)> {
-        let found = self.definitions.iter().filter_map(|definition| definition.find(method, path));
+    pub fn operation<'v, 'p>(
+        &'v self,
+        method: &Method,
+        path: &'p Path<'_>,
+        subresource: Option<&str>,
+    ) -> Option<(&'v Operation, Parameters<'p>)> {
+        let found = self.definitions.iter().filter_map(|definition| definition.find(method, path, subresource));
         found.reduce(|first, other| if is_more_specific(&other.0.template, &first.0.template) { other } else { first })
     }
 
@@ -138,6 +149,15 @@ pub struct Found<'v> {
     pub labels: Labels,
 }
 
+impl Found<'_> {
+    /// The bucket that the Host names, where the service reads paths as S3 does: then the whole path is a key.
+    #[must_use]
+    pub fn bucket(&self) -> Option<&str> {
+        let label = self.labels.iter().find(|(name, _)| &**name == "bucket");
+        label.filter(|_| self.service.path_profile.is_s3()).map(|(_, text)| &**text)
+    }
+}
+
 impl Services {
     /// Binds services to the definitions of a snapshot. A service whose definitions are absent has no operations:
     /// everything on it is refused with `no_action_definition`.
@@ -161,6 +181,7 @@ impl Services {
                 index,
                 name: Arc::clone(&service.name),
                 mode: service.mode,
+                path_profile: service.path_profile,
                 error_protocol: service.error_protocol,
                 body_bytes_max: service.body_bytes_max,
                 replay: service.replay,
@@ -257,6 +278,7 @@ mod tests {
                     index,
                     name: (*host).into(),
                     mode: Mode::Enforce,
+                    path_profile: PathProfile::Segments,
                     error_protocol: ErrorProtocol::Scp,
                     body_bytes_max: 0,
                     replay: Replay::Changing,

@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::access::{
     AwsSignatures, Entrance, ErrorProtocol, ForwardedHeader, Issuer, IssuerSettings, Mode, Replay, ServiceSettings, Services, View,
 };
-use crate::authn::sigv4::Profile;
+use crate::authn::sigv4::{Profile, Signer};
 use crate::config::listener::ForwardedBy;
-use crate::config::{self, FeedIdentity, Files, GatewayConfig, Identity, Listener, Service, TokenIssuer};
-use crate::gateway::{Feed, State, UpstreamSettings, system_time};
+use crate::config::{self, CredentialKind, FeedIdentity, Files, GatewayConfig, Identity, Listener, Service, TokenIssuer};
+use crate::gateway::{Feed, State, UpstreamCredential, UpstreamSettings, system_time};
 use crate::snapshot::{Roster, Snapshot};
 use crate::source::Report;
 use crate::sync;
 use crate::sync::copy;
 use crate::sync::follow::Publishing;
-use crate::sync::keys::FeedKeys;
-use crate::types::{Revision, Secret, SigningKey};
+use crate::sync::keys::{FeedKeys, UpstreamSecrets};
+use crate::types::{Revision, SigningKey};
 
 /// A configuration that was read and checked whole.
 pub struct Configured {
@@ -43,8 +43,8 @@ pub fn configure(path: &Path, report: &Report) -> Option<Configured> {
     };
     match &config.identity {
         Identity::Files(identity) => {
-            let sync::files::Loaded { snapshot, identity_keys } = sync::files::load(&config, identity, &files, report)?;
-            Some(Configured { state: state(&config, snapshot, &identity_keys, None), config, feed: None })
+            let sync::files::Loaded { snapshot, upstreams } = sync::files::load(&config, identity, &files, report)?;
+            Some(Configured { state: state(&config, snapshot, &upstreams, None), config, feed: None })
         }
         Identity::Feed(identity) => {
             let keys = sync::keys::open(identity, &config.services, config.loopback_only(), &files, report)?;
@@ -52,14 +52,14 @@ pub fn configure(path: &Path, report: &Report) -> Option<Configured> {
                 Roster::new(config.offering.clone(), Arc::clone(&keys.sealing_key)).snapshot(Revision::Store { epoch: 0, sequence: 0 });
             let feed =
                 Feed { status: Arc::default(), since: system_time(), stale_after: identity.stale_after, deny_after: identity.deny_after };
-            Some(Configured { state: state(&config, nobody, &keys.identity_keys, Some(feed)), config, feed: Some(keys) })
+            Some(Configured { state: state(&config, nobody, &keys.upstreams, Some(feed)), config, feed: Some(keys) })
         }
     }
 }
 
-fn state(config: &GatewayConfig, snapshot: Snapshot, identity_keys: &[Secret], feed: Option<Feed>) -> State {
+fn state(config: &GatewayConfig, snapshot: Snapshot, secrets: &[UpstreamSecrets], feed: Option<Feed>) -> State {
     let services = Arc::new(bind(config, &snapshot));
-    let upstreams = config.services.iter().zip(identity_keys).map(|(service, key)| upstream(service, key)).collect();
+    let upstreams = config.services.iter().zip(secrets).map(|(service, secrets)| upstream(service, secrets)).collect();
     let issuers = config.token_issuers.iter().map(issuer).collect();
     let view = View {
         snapshot: Arc::new(snapshot),
@@ -119,7 +119,8 @@ fn settings(service: &Service) -> ServiceSettings {
         hosts: service.hosts.clone(),
         definitions: service.definitions.iter().map(|(name, _)| name.clone()).collect(),
         mode: if service.observe { Mode::Observe } else { Mode::Enforce },
-        error_protocol: ErrorProtocol::Scp,
+        path_profile: service.path_profile,
+        error_protocol: if service.s3_errors { ErrorProtocol::S3 } else { ErrorProtocol::Scp },
         public_routes: service.public_routes.iter().map(|route| (route.method.clone(), route.template.clone())).collect(),
         body_bytes_max: service.body_bytes_max,
         replay: match service.replay {
@@ -136,12 +137,20 @@ fn settings(service: &Service) -> ServiceSettings {
     }
 }
 
-fn upstream(service: &Service, identity_key: &Secret) -> UpstreamSettings {
+fn upstream(service: &Service, secrets: &UpstreamSecrets) -> UpstreamSettings {
+    let credential = service.upstream.credential.as_ref().zip(secrets.credential.as_ref());
+    let credential = credential.map(|(credential, secret)| match &credential.kind {
+        CredentialKind::Sigv4 { access_key, region, service } => {
+            UpstreamCredential::Sigv4(Signer::new(access_key, secret, region, service))
+        }
+        CredentialKind::Header { name } => UpstreamCredential::Header(name.clone(), secret.clone()),
+    });
     UpstreamSettings {
         authority: service.upstream.authority.as_str().into(),
         preserve_host: service.upstream.preserve_host,
         keep_credentials: service.upstream.keep_credentials,
-        identity_key: SigningKey::new(identity_key),
+        identity_key: SigningKey::new(&secrets.identity_key),
+        credential,
         connect_timeout: service.upstream.connect_timeout,
         response_timeout: service.upstream.response_timeout,
         attribute_ttl: service.upstream.attribute_ttl,

@@ -16,7 +16,7 @@ const SECRET_BYTES_MAX: u64 = 4096;
 /// Encrypt a secret, so that it can stand in a configuration file.
 ///
 /// Reads the secret from standard input, without white space at its end, and prints `{sealed: ...}`: write that
-/// where the secret belongs, in the record of the access key or as the `identity_key` of the upstream. It opens
+/// where the secret belongs, in the record of the access key, or as the `identity_key` or in the `credential` of the upstream. It opens
 /// only there, and only for a gateway that has the same sealing key. Whoever has the file without the sealing
 /// key learns nothing from it.
 #[derive(Debug, clap::Args)]
@@ -43,7 +43,7 @@ pub(super) struct Arguments {
     /// The user who owns the access key
     #[arg(long, value_name = "ID")]
     user: Option<UserId>,
-    /// The service whose upstream's identity key it is
+    /// The service whose upstream's identity key or credential it is
     #[arg(long, value_name = "SERVICE", conflicts_with_all = ["access_key", "user"])]
     upstream: Option<String>,
     /// It is the credential of a control plane's feed

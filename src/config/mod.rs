@@ -5,6 +5,7 @@
 
 pub mod abuse;
 pub mod control;
+pub mod credential;
 pub mod files;
 pub mod gateway;
 pub mod identity;
@@ -17,6 +18,7 @@ pub mod sigv4;
 
 pub use abuse::{Authentication, FailureLimits, ReplayLimits, RequestRate, RequestRates};
 pub use control::{ControlConfig, Endpoint, NamedSecret, Passcodes};
+pub use credential::{CredentialKind, UpstreamCredential};
 pub use files::Files;
 pub use gateway::{GatewayConfig, Remains};
 pub use identity::{FeedIdentity, FileIdentity, Identity};

@@ -6,8 +6,10 @@ use std::time::Duration;
 use http::Method;
 use http::uri::Authority;
 
+use super::credential::UpstreamCredential;
 use super::sigv4::Sigv4;
 use crate::source::{Cursor, SecretRef, Source, Span};
+use crate::types::PathProfile;
 
 /// A host that stands for all that no other service answers to; only behind loopback listeners.
 pub const ANY_HOST: &str = "*";
@@ -25,6 +27,10 @@ pub struct Service {
     pub definitions: Vec<(String, Span)>,
     /// True: decide, record and count, but forward all the same.
     pub observe: bool,
+    /// How paths are read.
+    pub path_profile: PathProfile,
+    /// Whether refusals have the error body of Amazon S3.
+    pub s3_errors: bool,
     /// Routes that need no credential.
     pub public_routes: Vec<PublicRoute>,
     /// Most bytes of a body that a decision reads.
@@ -100,6 +106,8 @@ pub struct Upstream {
     pub identity_key: SecretRef,
     /// Where the key stands.
     pub identity_key_span: Span,
+    /// What it wants to see from the gateway, if anything.
+    pub credential: Option<UpstreamCredential>,
     /// Longest time to connect.
     pub connect_timeout: Duration,
     /// Longest time until the head of the answer.
@@ -133,7 +141,9 @@ impl Service {
         });
         let observe = table.or("mode", false, |value| value.one_of(&[("enforce", false), ("observe", true)]));
         let schemes = table.optional("schemes", |value| value.list(|scheme| scheme.one_of(&[("scp", ())])));
-        let error_protocol = table.optional("error_protocol", |value| value.one_of(&[("scp", ())]));
+        let s3_errors = table.or("error_protocol", false, |value| value.one_of(&[("scp", false), ("s3", true)]));
+        let path_profiles = [("segments", PathProfile::Segments), ("s3", PathProfile::S3), ("s3_files", PathProfile::S3Files)];
+        let path_profile = table.or("path_profile", PathProfile::Segments, |value| value.one_of(&path_profiles));
         let public_routes = table.or("public_routes", Vec::new(), |value| value.list(|route| public_route(&route)));
         let body_bytes_max = table.or("body_bytes_max", 64 * 1024, |value| value.integer(0..=64 * 1024 * 1024, "bytes"));
         let replay = table.or("replay", Replay::Changing, |value| {
@@ -145,12 +155,13 @@ impl Service {
         table.finish()?;
         good.then_some(())?;
         schemes?;
-        error_protocol?;
         Some(Self {
             name: name.to_owned(),
             hosts: hosts?,
             definitions: definitions?,
             observe: observe?,
+            path_profile: path_profile?,
+            s3_errors: s3_errors?,
             public_routes: public_routes?,
             body_bytes_max: usize::try_from(body_bytes_max?).ok()?,
             replay: replay?,
@@ -235,6 +246,15 @@ impl Upstream {
         let hint = "write `identity_key: {file: upstream.key}`; make the file with `openssl rand -hex 32`";
         let identity_key =
             table.required("identity_key", hint, |value| SecretRef::decode(&value).map(|secret| (secret, value.node().span)));
+        let credential = table.optional("credential", |value| {
+            let credential = UpstreamCredential::decode(&value)?;
+            if keep_credentials == Some(true) {
+                let hint = "remove `keep_credentials`: this backend knows the gateway, not its clients";
+                value.error_hint("a backend gets either the clients' credentials or one of the gateway's", hint);
+                return None;
+            }
+            Some(credential)
+        });
         let connect = table.or("connect_timeout_ms", 2_000, |value| value.integer(1..=60_000, "milliseconds"));
         let response = table.or("response_timeout_ms", 60_000, |value| value.integer(1..=3_600_000, "milliseconds"));
         let ttl = table.or("attribute_ttl_ms", 5_000, |value| value.integer(0..=300_000, "milliseconds"));
@@ -247,6 +267,7 @@ impl Upstream {
             keep_credentials: keep_credentials?,
             identity_key,
             identity_key_span,
+            credential: credential?,
             connect_timeout: Duration::from_millis(connect?),
             response_timeout: Duration::from_millis(response?),
             attribute_ttl: Duration::from_millis(ttl?),

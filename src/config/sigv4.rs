@@ -39,7 +39,7 @@ impl Sigv4 {
 }
 
 /// A region or service as it can stand in a credential scope.
-fn scope_part(cursor: &Cursor<'_>) -> Option<String> {
+pub(super) fn scope_part(cursor: &Cursor<'_>) -> Option<String> {
     let text = cursor.string()?;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     if text.is_empty() || text.len() > 64 || !text.bytes().all(allowed) {

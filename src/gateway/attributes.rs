@@ -17,6 +17,7 @@ use moka::future::Cache;
 
 use super::body::RequestBody;
 use super::client::Client;
+use super::credential::Content;
 use super::identity;
 use super::state::{Bound, BoundUpstream};
 use crate::access::attributes::{Found, TOLD_BYTES_MAX, Told};
@@ -174,6 +175,11 @@ async fn get(client: &Rc<Client>, upstream: &BoundUpstream, wanted: &Wanted, now
     headers.insert(header::HOST, upstream.host.clone());
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     identity::add_own(&mut request, &wanted.account, &upstream.settings.identity_key, client, now);
+    if let Some(credential) = &upstream.settings.credential {
+        let (mut parts, body) = request.into_parts();
+        credential.show(&mut parts, &Content::Nothing, now)?;
+        request = Request::from_parts(parts, body);
+    }
     let (response, lease) = upstream.pool.send(request, upstream.settings.connect_timeout, &deadline).await.ok()?;
     let encoded = response.headers().contains_key(header::CONTENT_ENCODING);
     if response.status() != StatusCode::OK || encoded {

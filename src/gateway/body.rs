@@ -12,6 +12,8 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use super::deadline::{Deadline, Phase};
 use super::exchange::Exchange;
 use super::upstream::{Lease, Pool};
+use crate::access::{self, Denial};
+use crate::authn::sigv4::{BadChunk, Chunks};
 
 /// A request's body on its way to the upstream. Trailers are not forwarded.
 pub(super) struct RequestBody {
@@ -25,12 +27,36 @@ pub(super) struct RequestBody {
     deadline: Rc<Deadline>,
 }
 
+/// Why a body is not what it has to be, once that is known.
+pub(super) type Objection = Rc<Cell<Option<Denial>>>;
+
+/// What a body has to be.
+enum Check {
+    /// One that has a certain SHA-256.
+    Hash(HashCheck),
+    /// One in chunks that verify.
+    Chunks(Box<ChunkCheck>),
+}
+
 /// A body that has to have a certain SHA-256. Its last piece is held back until it has.
-struct Check {
+struct HashCheck {
     digest: digest::Context,
     expected: [u8; 32],
     held: Option<Bytes>,
-    is_other: Rc<Cell<bool>>,
+    objection: Objection,
+}
+
+/// A body in chunks. What they hold is passed on, as far as it is verified.
+struct ChunkCheck {
+    chunks: Chunks,
+    /// What came and was not looked at yet.
+    sent: Bytes,
+    /// What was verified before forwarding began.
+    ready: Option<Bytes>,
+    /// How many bytes will be passed on.
+    left: u64,
+    finished: bool,
+    objection: Objection,
 }
 
 /// Why a body was not passed on to its end.
@@ -42,6 +68,9 @@ pub(super) enum BodyError {
     /// It is not the one that was signed.
     #[error("the body is not the one that was signed")]
     Other,
+    /// It did not arrive in time.
+    #[error("the client's body did not arrive in time")]
+    Late,
 }
 
 /// How reading a body for a decision went.
@@ -76,20 +105,43 @@ impl RequestBody {
     ///
     /// SECURITY: before that is certain the last piece must not be passed on, nor the end of the body be told.
     /// Test: `a_body_with_another_hash_never_comes_whole`.
-    pub(super) fn must_be(&mut self, expected: [u8; 32]) -> Rc<Cell<bool>> {
-        let is_other = Rc::new(Cell::new(false));
-        self.check = Some(Check { digest: digest::Context::new(&digest::SHA256), expected, held: None, is_other: Rc::clone(&is_other) });
-        is_other
+    pub(super) fn must_be(&mut self, expected: [u8; 32]) -> Objection {
+        let objection = Objection::default();
+        let digest = digest::Context::new(&digest::SHA256);
+        self.check = Some(Check::Hash(HashCheck { digest, expected, held: None, objection: Rc::clone(&objection) }));
+        objection
+    }
+
+    /// From here on what the chunks hold is passed on instead of them. What is returned says later why they did not verify.
+    ///
+    /// SECURITY: a body that holds nothing has ended for the backend when its head is sent, so [`RequestBody::begin`] has to come before.
+    /// Test: `a_body_with_a_bad_chunk_never_comes_whole`.
+    pub(super) fn must_verify(&mut self, chunks: Chunks) -> Objection {
+        let objection = Objection::default();
+        let left = chunks.decoded_bytes();
+        let check = ChunkCheck { chunks, sent: Bytes::new(), ready: None, left, finished: false, objection: Rc::clone(&objection) };
+        self.check = Some(Check::Chunks(Box::new(check)));
+        objection
+    }
+
+    /// Waits for the first piece of a body in chunks that may be passed on, or for its end.
+    pub(super) async fn begin(&mut self) -> Result<(), BodyError> {
+        let deadline = Rc::clone(&self.deadline);
+        let first = deadline.race(std::future::poll_fn(|context| self.poll_chunks(context))).await.ok_or(BodyError::Late)?;
+        let first = first.transpose()?;
+        if let Some(Check::Chunks(check)) = &mut self.check {
+            check.ready = first;
+        }
+        Ok(())
     }
 
     /// Whether nothing will come.
     pub(super) fn is_empty(&self) -> bool {
-        self.head.as_ref().is_none_or(Bytes::is_empty) && self.rest.is_none() && self.held() == 0
-    }
-
-    /// How many bytes are held back.
-    fn held(&self) -> usize {
-        self.check.as_ref().and_then(|check| check.held.as_ref()).map_or(0, Bytes::len)
+        match &self.check {
+            Some(Check::Chunks(check)) => check.finished && check.ready.is_none(),
+            Some(Check::Hash(HashCheck { held: Some(held), .. })) if !held.is_empty() => false,
+            Some(Check::Hash(_)) | None => self.head.as_ref().is_none_or(Bytes::is_empty) && self.rest.is_none(),
+        }
     }
 
     /// Reads the whole body into memory, at most `bytes_max` bytes.
@@ -179,11 +231,11 @@ impl RequestBody {
     }
 
     /// The piece before the one that the client sent last; the last one when all together is what it has to be.
-    fn poll_checked(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_hashed(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             let sent = ready!(self.poll_sent(context)).transpose()?;
-            let Some(frame) = sent else { return Poll::Ready(self.checked().transpose()) };
-            let Some(check) = &mut self.check else { return Poll::Ready(Some(Ok(frame))) };
+            let Some(frame) = sent else { return Poll::Ready(self.hashed().transpose()) };
+            let Some(Check::Hash(check)) = &mut self.check else { return Poll::Ready(Some(Ok(frame))) };
             let Some(data) = frame.into_data().ok().filter(|data| !data.is_empty()) else { continue };
             check.digest.update(&data);
             if let Some(before) = check.held.replace(data) {
@@ -193,15 +245,63 @@ impl RequestBody {
     }
 
     /// All of the body was read: its last piece, if it is the body that was signed.
-    fn checked(&mut self) -> Result<Option<Frame<Bytes>>, BodyError> {
-        let Some(check) = self.check.take() else { return Ok(None) };
+    fn hashed(&mut self) -> Result<Option<Frame<Bytes>>, BodyError> {
+        let Some(Check::Hash(check)) = self.check.take() else { return Ok(None) };
         if check.digest.finish().as_ref() == check.expected {
             return Ok(check.held.map(Frame::data));
         }
-        check.is_other.set(true);
+        Err(self.object(&check.objection, access::other_body()))
+    }
+
+    /// The next piece that chunks hold.
+    fn poll_chunks(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            let Some(Check::Chunks(check)) = &mut self.check else { return Poll::Ready(None) };
+            let verified = match (check.ready.take(), check.finished) {
+                (Some(ready), _) => Ok(Some(ready)),
+                (None, true) => return Poll::Ready(None),
+                (None, false) => check.chunks.push(&mut check.sent),
+            };
+            match verified {
+                Ok(Some(piece)) => return Poll::Ready(Some(Ok(piece))),
+                Ok(None) => {}
+                Err(bad) => return Poll::Ready(Some(Err(self.object_to(bad)))),
+            }
+            let sent = ready!(self.poll_sent(context)).transpose()?;
+            let Some(Check::Chunks(check)) = &mut self.check else { return Poll::Ready(None) };
+            match sent {
+                Some(frame) => check.sent = frame.into_data().unwrap_or_default(),
+                None => {
+                    check.finished = true;
+                    match check.chunks.finish() {
+                        Ok(last) => return Poll::Ready(last.map(Ok)),
+                        Err(bad) => return Poll::Ready(Some(Err(self.object_to(bad)))),
+                    }
+                }
+            }
+        }
+    }
+
+    fn poll_verified(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let piece = ready!(self.poll_chunks(context)).transpose()?;
+        if let (Some(Check::Chunks(check)), Some(piece)) = (&mut self.check, &piece) {
+            check.left -= piece.len() as u64;
+        }
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn object_to(&mut self, bad: BadChunk) -> BodyError {
+        match &self.check {
+            Some(Check::Chunks(check)) => self.object(&check.objection, access::bad_chunk(bad)),
+            Some(Check::Hash(_)) | None => BodyError::Other,
+        }
+    }
+
+    fn object(&self, objection: &Objection, denial: Denial) -> BodyError {
+        objection.set(Some(denial));
         // As much as if the client had broken off: the backend's connection is good for nothing more.
         self.deadline.upload_broke();
-        Err(BodyError::Other)
+        BodyError::Other
     }
 }
 
@@ -210,7 +310,11 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.check.is_some() { self.poll_checked(context) } else { self.poll_sent(context) }
+        match &self.check {
+            None => self.poll_sent(context),
+            Some(Check::Hash(_)) => self.poll_hashed(context),
+            Some(Check::Chunks(_)) => self.poll_verified(context),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -218,7 +322,12 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let head = self.head.as_ref().map_or(0, |head| head.len() as u64) + self.held() as u64;
+        let held = match &self.check {
+            Some(Check::Chunks(check)) => return SizeHint::with_exact(check.left),
+            Some(Check::Hash(check)) => check.held.as_ref().map_or(0, Bytes::len),
+            None => 0,
+        };
+        let head = (self.head.as_ref().map_or(0, Bytes::len) + held) as u64;
         match &self.rest {
             None => SizeHint::with_exact(head),
             Some(rest) => {

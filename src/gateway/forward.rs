@@ -5,14 +5,15 @@ use std::rc::Rc;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
-use super::body::{RequestBody, ResponseBody};
+use super::body::{BodyError, Objection, RequestBody, ResponseBody};
 use super::client::Client;
+use super::credential::Content;
 use super::deadline::Phase;
 use super::exchange::Exchange;
 use super::state::{Bound, BoundService, BoundUpstream};
 use super::upstream::UpstreamError;
 use super::{headers, identity, refuse, restrain};
-use crate::access::{self, Denial, Denied, Facts, Mode, Permit};
+use crate::access::{Denial, Denied, Facts, Mode, Permit};
 use crate::authn::sigv4;
 use crate::types::Reason;
 
@@ -42,19 +43,23 @@ pub(super) async fn forward(
         exchange.failed(Reason::UpstreamUnavailable);
         return refuse::refuse(bound, &failed(Denial::new(Reason::UpstreamUnavailable), facts), exchange);
     };
-    prepare(&mut parts, facts, upstream, client, &exchange);
+    let objection = match ready(&mut parts, &mut body, facts, upstream, client, &exchange).await {
+        Ok(objection) => objection,
+        Err(denial) => {
+            restrain::release(client, facts);
+            exchange.failed(denial.reason);
+            return refuse::refuse(bound, &failed(denial, facts), exchange);
+        }
+    };
     client.deadline.set_upstream(upstream.settings.response_timeout);
     // How long the body is says its own size, never a header: hyper writes the framing anew.
-    let had_length = parts.headers.remove(header::CONTENT_LENGTH).is_some();
+    let had_length = parts.headers.remove(header::CONTENT_LENGTH).is_some() || facts.body_chunks.is_some();
     if body.is_empty() {
         client.deadline.enter(Phase::Upstream);
         if had_length {
             parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
     }
-    // Who only observes breaks nothing off.
-    let signed = facts.body_sha256.filter(|_| facts.service.is_some_and(|service| service.mode == Mode::Enforce));
-    let is_other_body = signed.map(|hash| body.must_be(hash));
     let request = Request::from_parts(parts, body);
     let written = written(bound, &permit, request.method());
     let sent = upstream.pool.send(request, upstream.settings.connect_timeout, &client.deadline).await;
@@ -79,14 +84,13 @@ pub(super) async fn forward(
             return Response::from_parts(head, body);
         }
         Ok(_switched) => Reason::UpstreamUnavailable,
-        Err(_) if is_other_body.is_some_and(|is_other| is_other.get()) => {
-            let denial = access::other_body();
+        Err(_) if let Some(denial) = objection.and_then(|objection| objection.take()) => {
             restrain::release(client, permit.facts());
             exchange.failed(denial.reason);
             return refuse::refuse(bound, &failed(denial, permit.facts()), exchange);
         }
         Err(_) if clients_doing => {
-            let denial = Denial::with(Reason::MalformedRequest, "the body broke off or did not arrive in time");
+            let denial = broken_body();
             exchange.failed(denial.reason);
             return refuse::refuse(bound, &failed(denial, permit.facts()), exchange);
         }
@@ -100,6 +104,52 @@ pub(super) async fn forward(
     refuse::refuse(bound, &failed(Denial::new(reason), permit.facts()), exchange)
 }
 
+/// Makes head and body what the backend gets. What is returned says later whether the body was another than the one that was signed.
+async fn ready(
+    parts: &mut Parts,
+    body: &mut RequestBody,
+    facts: &Facts<'_>,
+    upstream: &BoundUpstream,
+    client: &Client,
+    exchange: &Exchange,
+) -> Result<Option<Objection>, Denial> {
+    let objection = check(body, facts, upstream, client).await?;
+    let content = match facts.body_sha256.filter(|_| objection.is_some()) {
+        _ if body.is_empty() => Content::Nothing,
+        Some(hash) => Content::Sha256(hash),
+        None => Content::Unknown,
+    };
+    let prepared = prepare(parts, facts, upstream, client, exchange, &content);
+    prepared
+        .map(|()| objection)
+        .ok_or_else(|| Denial::with(Reason::MalformedRequest, "the request cannot be put into a form for the backend"))
+}
+
+/// Has the body verified as it passes, where the caller signed it. Of one in chunks the first piece is here when this returns.
+async fn check(body: &mut RequestBody, facts: &Facts<'_>, upstream: &BoundUpstream, client: &Client) -> Result<Option<Objection>, Denial> {
+    if let Some(chunks) = facts.body_chunks.as_deref().filter(|_| !keeps_credentials(facts, upstream)) {
+        client.deadline.set_upstream(upstream.settings.response_timeout);
+        let objection = body.must_verify(chunks.clone());
+        // Boxed: rare, and every request pays for the size of this future.
+        return match Box::pin(body.begin()).await {
+            Ok(()) => Ok(Some(objection)),
+            Err(BodyError::Other | BodyError::Client(_) | BodyError::Late) => Err(objection.take().unwrap_or_else(broken_body)),
+        };
+    }
+    // Who only observes breaks nothing off.
+    let signed = facts.body_sha256.filter(|_| facts.service.is_some_and(|service| service.mode == Mode::Enforce));
+    Ok(signed.map(|hash| body.must_be(hash)))
+}
+
+fn broken_body() -> Denial {
+    Denial::with(Reason::MalformedRequest, "the body broke off or did not arrive in time")
+}
+
+/// Whether a service that only observes lets the client's credentials pass, and with them everything that they sign.
+fn keeps_credentials(facts: &Facts<'_>, upstream: &BoundUpstream) -> bool {
+    upstream.settings.keep_credentials && facts.service.is_some_and(|service| service.mode == Mode::Observe)
+}
+
 /// Whether the request may change what backends tell about resources.
 fn written(bound: &Bound, permit: &Permit<'_>, method: &Method) -> bool {
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
@@ -107,20 +157,39 @@ fn written(bound: &Bound, permit: &Permit<'_>, method: &Method) -> bool {
 }
 
 /// Takes out what must not pass and puts in who is calling.
-fn prepare(parts: &mut Parts, facts: &Facts<'_>, upstream: &BoundUpstream, client: &Client, exchange: &Exchange) {
+///
+/// `None` when the backend's own credential cannot be shown with it.
+fn prepare(
+    parts: &mut Parts,
+    facts: &Facts<'_>,
+    upstream: &BoundUpstream,
+    client: &Client,
+    exchange: &Exchange,
+    content: &Content,
+) -> Option<()> {
     let settings = &upstream.settings;
-    let observed = facts.service.is_some_and(|service| service.mode == Mode::Observe);
-    let keep_credentials = settings.keep_credentials && observed;
+    let keep_credentials = keeps_credentials(facts, upstream);
     headers::strip_request(&mut parts.headers, keep_credentials);
+    if facts.body_chunks.is_some() && !keep_credentials {
+        headers::strip_chunks(&mut parts.headers);
+    }
     if !keep_credentials && let Some(target) = parts.uri.path_and_query().and_then(|target| sigv4::without_credential(target.as_str())) {
         // What is left of a target is one.
         parts.uri = target.parse().unwrap_or_default();
+    }
+    if let Some(bucket) = facts.bucket.as_deref().filter(|_| !settings.preserve_host) {
+        // SECURITY: the backend does not see the Host that names the bucket, and would take the key's first segment for one.
+        // Test: `a_bucket_in_the_host_is_the_bucket_in_the_path`.
+        let target = parts.uri.path_and_query().map(http::uri::PathAndQuery::as_str)?;
+        parts.uri = ["/", bucket, target].concat().parse().ok()?;
     }
     identity::add(parts, facts, &settings.identity_key, client, exchange);
     if !settings.preserve_host {
         parts.headers.insert(header::HOST, upstream.host.clone());
     }
     parts.version = Version::HTTP_11;
+    // Last: it covers what is sent.
+    settings.credential.as_ref().map_or(Some(()), |credential| credential.show(parts, content, exchange.now()))
 }
 
 /// What the client is told beside the answer.

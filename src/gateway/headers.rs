@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use smallvec::SmallVec;
 
 type Names = SmallVec<[HeaderName; 12]>;
@@ -18,6 +18,43 @@ pub(super) fn strip_request(headers: &mut HeaderMap, keep_credentials: bool) {
             || (is_credential(folded) && !keep_credentials)
             || (name != folded && is_framing(folded))
     });
+}
+
+/// Takes out what says that a body comes in chunks of which only the content is passed on.
+pub(super) fn strip_chunks(headers: &mut HeaderMap) {
+    // A checksum that is announced and does not come is an error to Amazon S3.
+    for name in ["x-amz-decoded-content-length", "x-amz-trailer", "x-amz-sdk-checksum-algorithm"] {
+        headers.remove(name);
+    }
+    let mut left: Vec<u8> = Vec::new();
+    for coding in headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b',')) {
+        let coding = coding.trim_ascii();
+        if !coding.is_empty() && !coding.eq_ignore_ascii_case(b"aws-chunked") {
+            left.extend_from_slice(if left.is_empty() { b"" } else { b"," });
+            left.extend_from_slice(coding);
+        }
+    }
+    headers.remove(header::CONTENT_ENCODING);
+    if let (false, Ok(value)) = (left.is_empty(), HeaderValue::from_bytes(&left)) {
+        headers.insert(header::CONTENT_ENCODING, value);
+    }
+}
+
+/// Takes out a header in every spelling.
+pub(super) fn strip_spellings(headers: &mut HeaderMap, name: &str) {
+    let found: Names = headers.keys().filter(|sent| folded(sent.as_str()) == name).cloned().collect();
+    for name in found {
+        headers.remove(name);
+    }
+}
+
+/// Takes out what a backend could take for a header of AWS signatures that is not spelt like one: it would not be signed.
+pub(super) fn strip_amz_spellings(headers: &mut HeaderMap) {
+    let is_odd = |sent: &&HeaderName| folded(sent.as_str()).starts_with("x-amz-") && !sent.as_str().starts_with("x-amz-");
+    let found: Names = headers.keys().filter(is_odd).cloned().collect();
+    for name in found {
+        headers.remove(name);
+    }
 }
 
 /// How the control plane, a backend like any other, tells which revision a write became: for the client to wait for.
@@ -339,6 +376,28 @@ mod tests {
         assert_eq!(stripped(&[("authorization", "s")], true), ["authorization"]);
         let signed = [("x-cmp-projectid", "PROJECT-a"), ("x-cmp-signature", "s"), ("x-cmp-userid", "root"), ("svsignature", "s")];
         assert_eq!(stripped(&signed, true), ["svsignature", "x-cmp-projectid", "x-cmp-signature"], "what was signed stays whole");
+    }
+
+    #[test]
+    fn what_says_that_a_body_is_in_chunks_is_removed_with_them() {
+        for (sent, expected) in [
+            (&["aws-chunked"][..], None),
+            (&["aws-chunked,gzip"], Some("gzip")),
+            (&["gzip, AWS-Chunked ,br"], Some("gzip,br")),
+            (&["gzip", "aws-chunked"], Some("gzip")),
+            (&[], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("x-amz-decoded-content-length", "5"), ("x-amz-trailer", "x"), ("x-amz-meta-a", "b")] {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+            for value in sent {
+                headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
+            }
+            strip_chunks(&mut headers);
+            let left = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap());
+            assert_eq!((left, headers.len()), (expected, 1 + usize::from(expected.is_some())), "{sent:?}");
+        }
     }
 
     #[test]

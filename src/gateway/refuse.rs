@@ -1,5 +1,5 @@
 //! From denials to answers: the one table of statuses, and the error body of the Samsung Cloud Platform
-//! (wire-formats 1.6, contracts C13).
+//! (wire-formats 1.6, contracts C13). Where a service says so, the body is Amazon S3's.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use super::body::ResponseBody;
 use super::exchange::Exchange;
 use super::forward::{REASON, REVISION};
 use super::identity::REQUEST_ID;
+use super::refuse_s3;
 use super::state::Bound;
 use crate::access::{Denied, ErrorProtocol};
 use crate::telemetry::record::escape_into;
@@ -62,16 +63,21 @@ pub(super) fn refuse(bound: &Bound, denied: &Denied<'_>, mut exchange: Exchange)
     let protocol = denied.facts.service.map_or(ErrorProtocol::Scp, |service| service.error_protocol);
     let body = match protocol {
         ErrorProtocol::Scp => scp_body(denied, status, exchange.request_id()),
+        ErrorProtocol::S3 => refuse_s3::body(&denied.denial, exchange.request_id()),
     };
     let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(header::CONTENT_TYPE, JSON);
+    let (media_type, challenge) = match protocol {
+        ErrorProtocol::Scp => (JSON, CHALLENGE),
+        ErrorProtocol::S3 => (refuse_s3::MEDIA_TYPE, refuse_s3::CHALLENGE),
+    };
+    headers.insert(header::CONTENT_TYPE, media_type);
     headers.insert(REASON, HeaderValue::from_static(reason.code()));
     mark_request_id(&mut headers, &exchange);
     if denied.facts.user.is_some() {
         headers.insert(REVISION, bound.revision.clone());
     }
     if status == StatusCode::UNAUTHORIZED {
-        headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
     if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, denied.denial.retry_after.map_or(RETRY_AFTER, whole_seconds));

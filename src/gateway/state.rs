@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::credential::UpstreamCredential;
 use super::upstream::Pool;
 use super::worker::Worker;
 use crate::access::{Denial, Entrance, Service, View};
@@ -85,6 +86,8 @@ pub struct UpstreamSettings {
     pub keep_credentials: bool,
     /// The key of the identity HMAC.
     pub identity_key: SigningKey,
+    /// What it wants to see from the gateway, if anything.
+    pub credential: Option<UpstreamCredential>,
     /// Longest time to connect.
     pub connect_timeout: Duration,
     /// Longest time until the head of the answer.

@@ -1,7 +1,7 @@
 //! Accessor expressions of action definitions: where in a request an id, an account or a region stands.
 //!
 //! `path['user_id']`, `query['id']`, `header['X-Region']`, `body['ids'][*]`, `host['region']`, `principal`,
-//! `'text'`, `base64(...)`, and `a ?? b` for the first that is present (contracts C6).
+//! `'text'`, `base64(...)`, `join(a, b)` for one text after the other, and `a ?? b` for the first that is present (contracts C6).
 
 use std::borrow::Cow;
 
@@ -35,6 +35,7 @@ enum Term {
     Principal,
     Literal(Box<str>),
     Base64(Box<Expression>),
+    Join(Vec<Expression>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +125,7 @@ impl Expression {
         self.alternatives.iter().any(|term| match term {
             Term::Body(_) => true,
             Term::Base64(inner) => inner.needs_body(),
+            Term::Join(parts) => parts.iter().any(Self::needs_body),
             Term::Path { .. } | Term::Query(_) | Term::Header(_) | Term::Host(_) | Term::Principal | Term::Literal(_) => false,
         })
     }
@@ -180,6 +182,10 @@ impl Term {
             },
             Self::Principal => one(Cow::Borrowed(inputs.account)),
             Self::Literal(text) => one(Cow::Borrowed(text)),
+            Self::Join(parts) => {
+                let texts: Result<Vec<_>, _> = parts.iter().map(|part| part.evaluate_one(inputs)).collect();
+                one(Cow::Owned(texts?.concat()))
+            }
             Self::Base64(inner) => inner.evaluate(inputs)?.into_iter().map(|value| base64_text(&value)).collect(),
         }
     }
@@ -449,6 +455,17 @@ impl<'a> Reader<'a> {
                 self.expect(')')?;
                 Ok(Term::Base64(Box::new(inner)))
             }
+            "join" => {
+                self.expect('(')?;
+                let mut parts = vec![self.expression()?];
+                while let Some(rest) = self.rest.trim_start().strip_prefix(',') {
+                    self.rest = rest;
+                    parts.push(self.expression()?);
+                }
+                self.rest = self.rest.trim_start();
+                self.expect(')')?;
+                Ok(Term::Join(parts))
+            }
             "path" => {
                 let name = self.member()?;
                 match self.parameters.iter().position(|parameter| *parameter == name) {
@@ -464,7 +481,7 @@ impl<'a> Reader<'a> {
                 name.parse().map(Term::Header).map_err(|_| format!("`{name}` is not a header name"))
             }
             "body" => self.body(),
-            _ => Err(format!("`{word}` is no accessor; there are path, query, header, body, host, principal and base64(...)")),
+            _ => Err(format!("`{word}` is no accessor; there are path, query, header, body, host, principal, base64(...) and join(...)")),
         }
     }
 
@@ -539,6 +556,8 @@ mod tests {
             ("base64(path['srn'])", &["srn"]),
             ("\"text\"", &["text"]),
             ("query['f[a]'] ?? 'none'", &["none"]),
+            ("join(path['user_id'], '/', query['q'] ?? 'none')", &["u1/a b"]),
+            ("join( body['deep']['id'] )", &["7"]),
         ] {
             assert_eq!(values(expression, "q=a+b", r#"{"ids": [1, "x"], "deep": {"id": "7"}}"#).unwrap(), expected, "{expression}");
         }
@@ -629,12 +648,25 @@ mod tests {
             ("body['ids'][*]", "", "{\"ids\": [7.0]}", "not a text"),
             ("body['ids'][*]", "", "{\"ids\": [7e0]}", "not a text"),
             ("base64(path['user_id'])", "", "{}", "Base64"),
+            ("join(path['user_id'], query['q'])", "", "{}", "missing"),
+            ("join(path['user_id'], body['ids'][*])", "", "{\"ids\": [1, 2]}", "more than once"),
         ] {
             assert!(values(expression, query, body).unwrap_err().contains(part), "{expression}");
         }
-        for bad in
-            ["", "path", "path['nope']", "path['user_id", "body", "cookie['a']", "principal x", "base64(path['srn']", "header['a b']"]
-        {
+        for bad in [
+            "",
+            "path",
+            "path['nope']",
+            "path['user_id",
+            "body",
+            "cookie['a']",
+            "principal x",
+            "base64(path['srn']",
+            "join()",
+            "join('a'",
+            "join('a' 'b')",
+            "header['a b']",
+        ] {
             assert!(Expression::parse(bad, &["user_id", "srn"]).is_err(), "{bad}");
         }
     }

@@ -51,6 +51,8 @@ pub struct Operation {
     pub method: Method,
     /// The path template, for people.
     pub template: Arc<str>,
+    /// The name in the query that tells it from others of its path.
+    pub subresource: Option<Box<str>>,
     /// The action; `None` only on public routes.
     pub action: Option<ActionId>,
     /// Whether a credential is required.
@@ -84,10 +86,16 @@ pub struct ServiceDefinition {
 }
 
 impl ServiceDefinition {
-    /// The operation of a method on a path. `HEAD` is `GET` where a template does not define it by itself.
+    /// The operation of a method on a path, and on what a name in the query says of it. `HEAD` is `GET` where a template does not define it by itself.
     #[must_use]
-    pub fn find<'d, 'p>(&'d self, method: &Method, path: &'p Path<'_>) -> Option<(&'d Operation, Parameters<'p>)> {
+    pub fn find<'d, 'p>(
+        &'d self,
+        method: &Method,
+        path: &'p Path<'_>,
+        subresource: Option<&str>,
+    ) -> Option<(&'d Operation, Parameters<'p>)> {
         self.routes.find(path, |operation| match &operation.method {
+            _ if operation.subresource.as_deref() != subresource => None,
             own if own == method => Some(0),
             own if *own == Method::GET && *method == Method::HEAD => Some(1),
             _ => None,

@@ -62,6 +62,12 @@ pub fn parameter_names(template: &str) -> Result<Vec<&str>, TemplateError> {
     Ok(names)
 }
 
+/// A template's path, and the name in the query that tells its operation from others of the path: `/{bucket}?uploads`.
+#[must_use]
+pub fn split(template: &str) -> (&str, Option<&str>) {
+    template.split_once('?').map_or((template, None), |(path, name)| (path, Some(name)))
+}
+
 enum Segment<'a> {
     Fixed(&'a str),
     Parameter(&'a str),
@@ -69,7 +75,11 @@ enum Segment<'a> {
 
 fn segments(template: &str) -> Result<Vec<Segment<'_>>, TemplateError> {
     let bad = || TemplateError::Form(template.chars().take(200).collect());
-    let rest = template.strip_prefix('/').ok_or_else(bad)?;
+    let (path, subresource) = split(template);
+    let rest = path.strip_prefix('/').ok_or_else(bad)?;
+    if subresource.is_some_and(|name| name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')) {
+        return Err(bad());
+    }
     let count = rest.split('/').count();
     let mut found = Vec::with_capacity(count);
     for (index, piece) in rest.split('/').enumerate() {
@@ -180,10 +190,11 @@ mod tests {
 
     #[test]
     fn malformed_templates_are_refused() {
-        for bad in ["", "v1", "/v1//x", "/v1/{a", "/v1/a{b}", "/v1/{}", "/v1/%61", "/v1/x?y"] {
+        for bad in ["", "v1", "/v1//x", "/v1/{a", "/v1/a{b}", "/v1/{}", "/v1/%61", "/v1/x?", "/v1/x?y=z", "/v1/x?y?z", "/v1/x?{y}"] {
             assert!(Routes::<u8>::default().at(bad).is_err(), "{bad}");
         }
         assert_eq!(parameter_names("/v1/{a}/x/{b}").unwrap(), ["a", "b"]);
         assert!(parameter_names("/v1/{a}/{a}").is_err());
+        assert_eq!(parameter_names("/{a}/{b}?uploads").unwrap(), ["a", "b"]);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::accessor::Expression;
 use super::attribute::AttributeSource;
 use super::definition::{Authentication, Decide, Operation, ResourceTemplate, ServiceDefinition};
-use super::routes::{Routes, parameter_names};
+use super::routes::{self, Routes, parameter_names};
 use super::wire::{self, MethodDefinition, Place, ResourceDefinitionRef, Text};
 use crate::policy::{Attribute, AttributeId, Catalogue, CatalogueBuilder, ResourceTypeId};
 use crate::source::{Report, Severity};
@@ -161,7 +161,9 @@ impl<'r> WorldBuilder<'r> {
                     continue;
                 };
                 let Ok(stored) = service.routes.at(&template.text) else { continue };
-                if let Some(other) = stored.iter().find(|other| other.method == operation.method) {
+                if let Some(other) =
+                    stored.iter().find(|other| other.method == operation.method && other.subresource == operation.subresource)
+                {
                     let message = format!("`{} {}` is defined already, as `{}`", method.method, template.text, other.template);
                     self.error(&method.place, message, "keep one of the two; names in braces do not tell paths apart");
                     continue;
@@ -217,6 +219,7 @@ impl<'r> WorldBuilder<'r> {
         Some(Operation {
             method: method.method.clone(),
             template: Arc::clone(template),
+            subresource: routes::split(template).1.map(Into::into),
             action,
             authentication: match (method.public, method.any_key) {
                 (true, _) => Authentication::None,

@@ -11,15 +11,15 @@ use crate::config::{FileIdentity, Files, GatewayConfig, Identity, Remains, Secre
 use crate::snapshot::wire::{self, DocumentRef, Place, Record};
 use crate::snapshot::{Builder, Snapshot};
 use crate::source::{Cursor, Node, Report, Severity, Source, Value, nearest};
-use crate::types::{Offering, Revision, Secret, UserId};
+use crate::types::{Offering, Revision, UserId};
 
 /// What the files of a configuration say.
 #[derive(Debug)]
 pub struct Loaded {
     /// The snapshot.
     pub snapshot: Snapshot,
-    /// The identity keys of the upstreams, in the order of the services.
-    pub identity_keys: Vec<Secret>,
+    /// The secrets of the upstreams, in the order of the services.
+    pub upstreams: Vec<keys::UpstreamSecrets>,
 }
 
 /// Reads everything that `config` and `identity`, a part of it, name; `None` when anything had an error. All errors go to the report.
@@ -92,12 +92,12 @@ impl Named<'_> {
             None => builder.unread_definition(),
         }
         read_records(&self.identity.records, &mut builder, Some(&secrets), files, report);
-        let identity_keys = keys::identity_keys(self.services, &secrets, report);
+        let upstreams = keys::upstream_secrets(self.services, &secrets, report);
         let snapshot = builder.build(Revision::File(first_six(files.fingerprint())))?;
         if report.has_errors() {
             return None;
         }
-        Some(Loaded { snapshot, identity_keys: identity_keys? })
+        Some(Loaded { snapshot, upstreams: upstreams? })
     }
 }
 

@@ -20,7 +20,7 @@ pub use access_level::AccessLevel;
 pub use action::ActionName;
 pub use id::{AccessKeyId, AccountId, GroupId, IdError, PolicyId, RequestId, TokenId, TokenKeyId, UserId};
 pub use network::{Network, NetworkError, NetworkSet};
-pub use path::{Path, PathError};
+pub use path::{Path, PathError, PathProfile};
 pub use principal::{AuthenticationType, KeyMethod, Principal, PrincipalKind};
 pub use reason::Reason;
 pub use revision::Revision;

@@ -63,6 +63,23 @@ fn limits_of_failures_and_rates_that_cannot_be() {
 }
 
 #[test]
+fn credentials_for_a_backend_that_cannot_be() {
+    let url = "      url: http://127.0.0.1:9002";
+    for credential in [
+        "{}",
+        "{kind: basic}",
+        "{kind: sigv4, access_key: a/b, secret: hunter2, region: ''}",
+        "{kind: header, name: Content-Length, value: {file: upstream.key}}",
+        "{kind: header, name: X-Api-Key, value: {file: absent.key}}",
+    ] {
+        assert_text!(spoilt("gateway.yaml", url, &format!("{url}\n      credential: {credential}")));
+    }
+    let both =
+        format!("{url}\n      keep_credentials: true\n      credential: {{kind: header, name: X-Api-Key, value: {{file: upstream.key}}}}");
+    assert_text!(spoilt("gateway.yaml", url, &both));
+}
+
+#[test]
 fn a_port_out_of_range() {
     assert_text!(spoilt("gateway.yaml", "127.0.0.1:8080", "127.0.0.1:80800"));
 }

@@ -206,7 +206,7 @@ async fn the_gateway_is_told_everything_that_a_request_is_about() {
     let definition = snapshot.definition("iam").unwrap();
     let resources = |method: Method, path: &str, body: Json| -> Result<Vec<String>, String> {
         let path = Path::parse(path).unwrap();
-        let (operation, parameters) = definition.find(&method, &path).unwrap();
+        let (operation, parameters) = definition.find(&method, &path, None).unwrap();
         let node = json::parse(body.to_string().as_bytes(), json::Limits { bytes_max: 4_096, depth_max: 8 }).unwrap();
         let headers = HeaderMap::new();
         let inputs = Inputs { parameters: &parameters, query: "", headers: &headers, body: Some(&node), host: &[], account: "a" };

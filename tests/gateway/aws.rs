@@ -8,26 +8,26 @@ use super::client::{Answer, Broken, NOW_MS, Who};
 use super::harness::{ADMIN, READER, Setup, World, text};
 use super::streaming::{chunked, large};
 
-const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-const MISMATCH: (u16, &str) = (401, "signature_mismatch");
-const MALFORMED: (u16, &str) = (401, "credential_malformed");
+pub(crate) const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+pub(crate) const MISMATCH: (u16, &str) = (401, "signature_mismatch");
+pub(crate) const MALFORMED: (u16, &str) = (401, "credential_malformed");
 const SEVERAL: (u16, &str) = (400, "several_credentials");
 const SKEW: (u16, &str) = (401, "clock_skew");
-const ALLOW: (u16, &str) = (200, "allow");
+pub(crate) const ALLOW: (u16, &str) = (200, "allow");
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
-fn mac(key: &[u8], message: &str) -> Vec<u8> {
+pub(crate) fn mac(key: &[u8], message: &str) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message.as_bytes()).as_ref().to_vec()
 }
 
-fn encoded(text: &str, kept: &str) -> String {
+pub(crate) fn encoded(text: &str, kept: &str) -> String {
     let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.as_bytes().contains(&byte);
     text.bytes().map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
@@ -40,20 +40,20 @@ fn amz_date(at_ms: i64) -> String {
 /// A request to be signed by a signer of these tests' own.
 #[derive(Debug, Clone)]
 pub(crate) struct Aws {
-    who: Who,
-    method: &'static str,
-    host: &'static str,
-    path: String,
-    query: String,
+    pub(crate) who: Who,
+    pub(crate) method: &'static str,
+    pub(crate) host: &'static str,
+    pub(crate) path: String,
+    pub(crate) query: String,
     /// Headers that are signed, lower-case, beside `host`.
-    headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(&'static str, String)>,
     /// Lines that are sent and not signed.
-    more: String,
-    body: Vec<u8>,
-    at_ms: i64,
-    region: &'static str,
-    service: &'static str,
-    once_encoded: bool,
+    pub(crate) more: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) at_ms: i64,
+    pub(crate) region: &'static str,
+    pub(crate) service: &'static str,
+    pub(crate) once_encoded: bool,
 }
 
 impl Aws {
@@ -88,7 +88,7 @@ impl Aws {
         self
     }
 
-    fn at(mut self, at_ms: i64) -> Self {
+    pub(super) fn at(mut self, at_ms: i64) -> Self {
         self.at_ms = at_ms;
         self
     }
@@ -114,9 +114,18 @@ impl Aws {
         let canonical = format!("{}\n{path}\n{query}\n{lines}\n{names}\n{payload}", self.method);
         let scope = self.scope();
         let string = format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{}", amz_date(self.at_ms), sha256(canonical.as_bytes()));
+        hex(&mac(&self.key(), &string))
+    }
+
+    /// What signs in this scope.
+    pub(crate) fn key(&self) -> Vec<u8> {
         let key = format!("AWS4{}", self.who.secret).into_bytes();
-        let key = scope.split('/').fold(key, |key, part| mac(&key, part));
-        hex(&mac(&key, &string))
+        self.scope().split('/').fold(key, |key, part| mac(&key, part))
+    }
+
+    /// Time and scope, a line each.
+    pub(crate) fn lines(&self) -> String {
+        format!("{}\n{}\n", amz_date(self.at_ms), self.scope())
     }
 
     fn all_headers(&self, date: bool) -> Vec<(&'static str, String)> {

@@ -40,7 +40,7 @@ metrics: {address: '127.0.0.1:0'}
 identity: {records: [iam.yaml], definitions: [definitions.yaml]}
 services:
   iam:
-    hosts: [iam.test, '127.0.0.1:18080']
+    hosts: [@hosts@iam.test, '127.0.0.1:18080']
     public_routes: [GET /v1/versions]
     @service@
     upstream:
@@ -103,7 +103,8 @@ paths:
     get: {action: store:ListThings, access_level: List}
 ";
 
-const BLANKS: [(&str, &str); 8] = [
+const BLANKS: [(&str, &str); 9] = [
+    ("hosts", ""),
     ("workers", "1"),
     ("policy", "{}"),
     ("replay", "{}"),
@@ -178,6 +179,12 @@ impl Setup {
     /// The records, rewritten.
     pub(crate) fn edit_records(mut self, edit: impl FnOnce(&str) -> String) -> Self {
         self.records = edit(&self.records);
+        self
+    }
+
+    /// A file more.
+    pub(crate) fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
         self
     }
 

@@ -6,7 +6,7 @@ use portcullis::access::{ErrorProtocol, Mode, Replay, ServiceSettings, Services}
 use portcullis::authn::token::{Claims, Signer};
 use portcullis::snapshot::Roster;
 use portcullis::snapshot::wire::{Change, read_json, seal_owner};
-use portcullis::types::{Revision, SealingKey, Secret, Timestamp};
+use portcullis::types::{PathProfile, Revision, SealingKey, Secret, Timestamp};
 use serde_json::{Value as Json, json};
 
 use super::backend::Backend;
@@ -84,6 +84,7 @@ fn follow(world: &World, changes: &[Change], epoch: u64) {
         hosts: vec![format!("{name}.test")],
         definitions: vec![name.to_owned()],
         mode: Mode::Enforce,
+        path_profile: PathProfile::Segments,
         error_protocol: ErrorProtocol::Scp,
         public_routes: vec![(http::Method::GET, "/v1/public".to_owned())],
         body_bytes_max: 1024,

@@ -11,7 +11,7 @@ use crate::access::decision::{Denial, Facts};
 use crate::access::replay::{Family, Signature};
 use crate::access::request::Request;
 use crate::access::service::{AwsSignatures, Service};
-use crate::authn::sigv4::{self, Credential, Payload, Signed};
+use crate::authn::sigv4::{self, BadChunk, Credential, Framing, Payload, Signed};
 use crate::snapshot::User;
 use crate::types::{AccessKeyId, Reason, Timestamp};
 
@@ -95,21 +95,32 @@ pub(super) fn authenticate<'v>(
     facts.authentication = key.authentication();
     // A presigned request is made to be sent more than once.
     if credential.expires_s.is_none() {
-        let covers_body = credential.payload != Payload::Unsigned;
+        let covers_body = !is_unsigned(&credential.payload);
         facts.signature = Some(Signature { family: Family::Aws, mac: credential.mac(), signed_at: credential.signed_at, covers_body });
     }
     if credential.has_session_token {
         let detail = "an `X-Amz-Security-Token` stands beside the signature of a key that has no session";
         return Err(Denial::with(Reason::SessionTokenInvalid, detail));
     }
-    if let Payload::Sha256(hash) = credential.payload {
-        match request.body {
+    match credential.payload {
+        Payload::Sha256(hash) => match request.body {
             Some(body) if digest(&SHA256, body).as_ref() != hash => return Err(other_body()),
             Some(_) => {}
             None => facts.body_sha256 = Some(hash),
-        }
+        },
+        // SECURITY: only here, behind a verified signature in the header (CVE-2025-31489).
+        // Test: `chunks_without_a_true_signature_reach_nobody`.
+        Payload::Chunks(_) => facts.body_chunks = credential.chunks(&derived).map(Box::new),
+        Payload::Unsigned | Payload::Body => {}
     }
     Ok(Some((Proof::Key(key), user)))
+}
+
+/// The chunks are not the body that was signed; for who takes them apart.
+#[must_use]
+pub fn bad_chunk(error: BadChunk) -> Denial {
+    let reason = if error == BadChunk::Signature { Reason::SignatureMismatch } else { Reason::MalformedRequest };
+    Denial::with(reason, error.to_string())
 }
 
 /// The body is not the one that was signed; also for who compares it only while it passes.
@@ -127,10 +138,19 @@ fn check_scope(credential: &Credential<'_>, taken: &AwsSignatures) -> Result<(),
     if taken.regions.as_ref().is_some_and(|regions| !regions.iter().any(|region| region == credential.scope.region())) {
         return refuse("the region in the credential is none of this service's".to_owned());
     }
-    if credential.payload == Payload::Unsigned && !taken.unsigned_payload {
-        return refuse("this service wants the body signed: send its SHA-256 in `x-amz-content-sha256`".to_owned());
+    if is_unsigned(&credential.payload) && !taken.unsigned_payload {
+        return refuse("this service wants the body signed: send its SHA-256 in `x-amz-content-sha256`, or sign its chunks".to_owned());
     }
     Ok(())
+}
+
+/// Whether the signature says nothing about the body.
+fn is_unsigned(payload: &Payload) -> bool {
+    match payload {
+        Payload::Unsigned => true,
+        Payload::Chunks(upload) => upload.framing == Framing::UnsignedTrailer,
+        Payload::Sha256(_) | Payload::Body => false,
+    }
 }
 
 /// Whether the signature's time has come, and has not passed.

@@ -6,6 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderMap, HeaderValue};
 use smallvec::SmallVec;
 
+use super::chunks::{Chunks, Seal};
 use super::credential::{Carrier, Credential, Malformed, Payload};
 use super::key::Derived;
 use super::query::{byte_of, pairs};
@@ -46,6 +47,16 @@ impl Credential<'_> {
         Ok(key.verifies(&self.scope, &self.string_to_sign(&canonical), &self.signature))
     }
 
+    /// What takes the body apart and verifies it, where it comes in chunks. Only of use when [`Credential::verify`] has said yes.
+    #[must_use]
+    pub fn chunks(&self, key: &Derived) -> Option<Chunks> {
+        let Payload::Chunks(upload) = &self.payload else { return None };
+        let mut previous = Vec::with_capacity(64);
+        hex_into(&mut previous, &self.signature);
+        let lines = [&self.time, "\n", self.scope.text(), "\n"].concat().into();
+        Some(Chunks::new(*upload, Seal { key: key.signing_key(), lines, previous }))
+    }
+
     pub(super) fn string_to_sign(&self, canonical_request: &[u8]) -> Vec<u8> {
         let mut string = Vec::with_capacity(192);
         for part in [ALGORITHM, "\n", &self.time, "\n", self.scope.text(), "\n"] {
@@ -81,6 +92,7 @@ impl Credential<'_> {
             Payload::Unsigned => text.extend_from_slice(UNSIGNED_PAYLOAD.as_bytes()),
             Payload::Sha256(hash) => hex_into(&mut text, hash),
             Payload::Body => hex_into(&mut text, digest(&SHA256, body).as_ref()),
+            Payload::Chunks(upload) => text.extend_from_slice(upload.framing.name().as_bytes()),
         }
         Ok(text)
     }
@@ -149,7 +161,7 @@ fn query_text(sent: &str) -> Result<Cow<'_, str>, Malformed> {
 }
 
 /// A header's value without spaces around it, each stretch of spaces within it one.
-fn value_into(text: &mut Vec<u8>, value: &HeaderValue) {
+pub(super) fn value_into(text: &mut Vec<u8>, value: &HeaderValue) {
     let mut before = b' ';
     for byte in value.as_bytes().trim_ascii() {
         if !(*byte == b' ' && before == b' ') {
@@ -159,7 +171,7 @@ fn value_into(text: &mut Vec<u8>, value: &HeaderValue) {
     }
 }
 
-fn encode_into(text: &mut Vec<u8>, byte: u8) {
+pub(super) fn encode_into(text: &mut Vec<u8>, byte: u8) {
     if is_unreserved(byte) {
         text.push(byte);
     } else {
@@ -172,7 +184,7 @@ const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-fn hex_into(text: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn hex_into(text: &mut Vec<u8>, bytes: &[u8]) {
     for byte in bytes {
         digits_into(text, *byte, HEX);
     }

@@ -7,6 +7,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::canonical::Profile;
+use super::chunks::{Framing, Upload};
 use super::query::{byte_of, decoded, pairs};
 use super::{ALGORITHM, EXPIRES_S_MAX, SCOPE_PART_BYTES_MAX, SIGNED_HEADERS_BYTES_MAX, SIGNED_HEADERS_MAX, TERMINATOR, UNSIGNED_PAYLOAD};
 use crate::types::Timestamp;
@@ -40,7 +41,7 @@ pub struct Credential<'a> {
 pub struct Scope<'a>(Cow<'a, str>);
 
 impl<'a> Scope<'a> {
-    fn parse(text: Cow<'a, str>) -> Option<Self> {
+    pub(super) fn parse(text: Cow<'a, str>) -> Option<Self> {
         let is_good = |part: &str| {
             let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
             (1..=SCOPE_PART_BYTES_MAX).contains(&part.len()) && part.bytes().all(allowed)
@@ -103,6 +104,8 @@ pub enum Payload {
     Sha256([u8; 32]),
     /// Its SHA-256, which the client does not name: nothing can be verified before the body is here.
     Body,
+    /// It comes in chunks that are signed one by one, or with a checksum at their end.
+    Chunks(Upload),
 }
 
 /// Where the signature stands.
@@ -160,6 +163,14 @@ pub enum Malformed {
     /// Bodies in signed chunks.
     #[error("bodies in signed chunks (`STREAMING-*`) are not taken here; sign the hash of the body, or `UNSIGNED-PAYLOAD`")]
     Streaming,
+    /// How long such a body is.
+    #[error("`x-amz-decoded-content-length` must stand once, a plain number of bytes")]
+    DecodedLength,
+    /// What follows such a body.
+    #[error(
+        "`x-amz-trailer` must name one of `x-amz-checksum-crc32`, `-crc32c`, `-crc64nvme`, `-sha1` and `-sha256` where `x-amz-content-sha256` ends with `-TRAILER`, and be absent elsewhere"
+    )]
+    Trailer,
     /// The query's encoding.
     #[error("a `%` in the query begins no encoded byte")]
     QueryEncoding,
@@ -198,7 +209,10 @@ impl<'a> Credential<'a> {
         let time = once(headers, DATE)?.and_then(|value| value.to_str().ok()).ok_or(Malformed::Date)?;
         let payload = match once(headers, CONTENT_SHA256)? {
             None => Payload::Body,
-            Some(value) => payload(value.as_bytes())?,
+            Some(value) => match Framing::named(value.as_bytes()).filter(|_| profile == Profile::S3) {
+                Some(framing) => Payload::Chunks(Upload::read(framing, headers)?),
+                None => payload(value.as_bytes())?,
+            },
         };
         let claim = Claim {
             credential: credential.into(),
@@ -329,7 +343,7 @@ impl<'a> Parameters<'a> {
 }
 
 /// A header of the scheme, at most once.
-fn once<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a HeaderValue>, Malformed> {
+pub(super) fn once<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a HeaderValue>, Malformed> {
     let mut values = headers.get_all(name).iter();
     let value = values.next();
     if values.next().is_some() { Err(Malformed::Twice(HeaderName::from_static(name))) } else { Ok(value) }
@@ -382,7 +396,7 @@ fn payload(text: &[u8]) -> Result<Payload, Malformed> {
 }
 
 /// 32 bytes in 64 lower-case hexadecimal digits.
-fn sha256(text: &[u8]) -> Option<[u8; 32]> {
+pub(super) fn sha256(text: &[u8]) -> Option<[u8; 32]> {
     let (pairs, []) = text.as_chunks::<2>() else { return None };
     if pairs.len() != 32 || text.iter().any(u8::is_ascii_uppercase) {
         return None;

@@ -61,13 +61,18 @@ impl Derived {
         self.is_for(scope) && verify_slices_are_equal(self.from.0.expose(), key.0.expose()).is_ok()
     }
 
+    /// What signs in this scope.
+    pub(super) fn signing_key(&self) -> SigningKey {
+        SigningKey::new(&self.bytes)
+    }
+
     fn is_for(&self, scope: &Scope<'_>) -> bool {
         *self.scope == *scope.whole()
     }
 
     /// Whether `signature` is the one of a string in this scope. Compares in constant time.
     pub(super) fn verifies(&self, scope: &Scope<'_>, string_to_sign: &[u8], signature: &[u8; 32]) -> bool {
-        let mac = SigningKey::new(&self.bytes).mac(string_to_sign);
+        let mac = self.signing_key().mac(string_to_sign);
         verify_slices_are_equal(&mac, signature).is_ok() && self.is_for(scope)
     }
 }

@@ -5,14 +5,20 @@
 //! one form here: it is refused. Tests: `what_is_not_exactly_a_signature_is_malformed`, `no_changed_byte_verifies`.
 
 mod canonical;
+mod checksum;
+mod chunks;
 mod credential;
 mod key;
 mod query;
+mod sign;
 
 pub use canonical::{Profile, Signed};
+pub use checksum::Algorithm;
+pub use chunks::{BadChunk, CHUNK_BYTES_MAX, Chunks, Framing, Upload};
 pub use credential::{Credential, Malformed, Payload, Scope};
 pub use key::{Derived, Key};
 pub use query::{is_presigned, without_credential};
+pub use sign::{Outgoing, Signer, Unsignable};
 
 /// The only algorithm.
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";

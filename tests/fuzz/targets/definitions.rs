@@ -39,7 +39,7 @@ fuzz_target!(|text: &str| {
         let Some(definition) = snapshot.definition(&service) else { panic!("`{service}` is lost") };
         for target in ["/", "/v1/users/u1", "/v1/things/a%2Fb/tags", "/v1//x"] {
             if let Ok(path) = Path::parse(target) {
-                let _ = definition.find(&Method::GET, &path);
+                let _ = definition.find(&Method::GET, &path, None);
             }
         }
     }
