@@ -14,7 +14,7 @@ use table::{Row, Tested};
 use trial::Trial;
 
 /// Inputs that wait for a part of the product, by that part. This list only shrinks.
-const OWED: &[(&str, usize)] = &[("bodies in signed chunks", 4), ("sessions", 3)];
+const OWED: &[(&str, usize)] = &[("sessions", 3)];
 /// Inputs that need HTTP/2, TLS or the upstream's side. This number only shrinks.
 const DATA_PLANE: usize = 4;
 
