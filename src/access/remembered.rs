@@ -18,14 +18,16 @@ use super::issuers::Published;
 use crate::authn::oidc;
 use crate::authn::sigv4::{Derived, Key, Scope};
 use crate::authn::token::{Claims, PublicKey};
-use crate::types::TokenKeyId;
+use crate::types::{AccessKeyId, SigningKey, TokenKeyId};
 
 /// How many tokens a worker remembers: about 3 megabytes of ours, at most 16.
 const TOKENS_MAX: usize = 4_096;
 /// How many tokens of identity providers a worker remembers: at most some 30 megabytes, if they are as long as they may be.
 const ISSUED_MAX: usize = 1_024;
-/// How many derived keys a worker remembers.
+/// How many keys of either kind a worker remembers: about 7 megabytes.
 const KEYS_MAX: usize = 4_096;
+/// How much of a token's end finds it: no signature is shorter, and 24 bytes of one are beyond guessing.
+const TAIL_BYTES: usize = 32;
 /// How many entries share a row: a new one takes the place of one of these.
 const WAYS: usize = 4;
 
@@ -33,21 +35,36 @@ const WAYS: usize = 4;
 pub struct Remembered {
     tokens: Table<Verified<(TokenKeyId, PublicKey), Claims>>,
     issued: Table<Verified<Arc<Published>, oidc::Claims>>,
+    prepared: Table<Rc<Prepared>>,
     keys: Table<Rc<Derived>>,
+}
+
+/// The secret of an access key, ready to sign with.
+pub(super) struct Prepared {
+    access_key: AccessKeyId,
+    from: Key,
+    /// What signs.
+    pub(super) key: SigningKey,
+}
+
+impl Prepared {
+    fn is_of(&self, secret: &Key, access_key: AccessKeyId) -> bool {
+        self.access_key == access_key && self.from.is(secret)
+    }
 }
 
 /// A token whose signature was verified with this key, or one of these.
 struct Verified<K, C> {
     head: Box<[u8]>,
-    signature: Box<[u8]>,
+    tail: Box<[u8]>,
     key: K,
     claims: Rc<C>,
 }
 
 impl<K, C> Verified<K, C> {
-    /// The head of a token is readable; who has its signature has the token.
-    fn is(&self, (head, signature): (&[u8], &[u8])) -> bool {
-        verify_slices_are_equal(&self.signature, signature).is_ok() && *self.head == *head
+    /// SECURITY: what is compared first, in constant time, is the end of the signature; the rest only for who has that.
+    fn is(&self, (head, tail): (&[u8], &[u8])) -> bool {
+        verify_slices_are_equal(&self.tail, tail).is_ok() && *self.head == *head
     }
 }
 
@@ -55,7 +72,12 @@ impl Remembered {
     /// Remembers nothing yet. `seed` should be unpredictable: then nobody can choose whose entries theirs take the place of.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { tokens: Table::new(seed, TOKENS_MAX), issued: Table::new(seed, ISSUED_MAX), keys: Table::new(seed, KEYS_MAX) }
+        Self {
+            tokens: Table::new(seed, TOKENS_MAX),
+            issued: Table::new(seed, ISSUED_MAX),
+            prepared: Table::new(seed, KEYS_MAX),
+            keys: Table::new(seed, KEYS_MAX),
+        }
     }
 
     /// What a token says whose signature was verified before; if `holds` says that its key and its epoch are still in force.
@@ -67,8 +89,8 @@ impl Remembered {
 
     /// Remembers a token whose signature was just verified with `key`.
     pub(super) fn remember_token(&self, text: &[u8], key: (TokenKeyId, PublicKey), claims: &Rc<Claims>) {
-        if let Some((head, signature)) = split(text) {
-            self.tokens.put(signature, Verified { head: head.into(), signature: signature.into(), key, claims: Rc::clone(claims) });
+        if let Some((head, tail)) = split(text) {
+            self.tokens.put(tail, Verified { head: head.into(), tail: tail.into(), key, claims: Rc::clone(claims) });
         }
     }
 
@@ -80,10 +102,21 @@ impl Remembered {
 
     /// Remembers a token of an identity provider that was just verified with one of these keys.
     pub(super) fn remember_issued(&self, text: &[u8], published: &Arc<Published>, claims: &Rc<oidc::Claims>) {
-        if let Some((head, signature)) = split(text) {
+        if let Some((head, tail)) = split(text) {
             let (key, claims) = (Arc::clone(published), Rc::clone(claims));
-            self.issued.put(signature, Verified { head: head.into(), signature: signature.into(), key, claims });
+            self.issued.put(tail, Verified { head: head.into(), tail: tail.into(), key, claims });
         }
+    }
+
+    /// A secret, ready to sign with; `access_key` is the key that a request names, whether somebody holds it or not.
+    pub(super) fn prepared(&self, secret: &Key, access_key: AccessKeyId) -> Rc<Prepared> {
+        let place = access_key.as_bytes();
+        let known = self.prepared.find(place, |known| known.is_of(secret, access_key).then(|| Rc::clone(known)));
+        known.unwrap_or_else(|| {
+            let prepared = Rc::new(Prepared { access_key, from: secret.clone(), key: secret.signing_key() });
+            self.prepared.put(place, Rc::clone(&prepared));
+            prepared
+        })
     }
 
     /// The key of a scope.
@@ -104,10 +137,9 @@ impl fmt::Debug for Remembered {
     }
 }
 
-/// What is signed, and the signature.
+/// A token, and the end of its signature.
 fn split(token: &[u8]) -> Option<(&[u8], &[u8])> {
-    let dot = token.iter().rposition(|byte| *byte == b'.')?;
-    Some((token.get(..dot)?, token.get(dot + 1..)?))
+    token.split_at_checked(token.len().checked_sub(TAIL_BYTES)?)
 }
 
 /// The entries that a row has, each with the hash of its place.
@@ -159,7 +191,7 @@ mod tests {
     use http::HeaderMap;
 
     const KEY: &str = "70c0000000000000000000000000000a";
-    const TOKEN: &[u8] = b"head.claims.signature";
+    const TOKEN: &[u8] = b"head.claims.a-signature-that-is-long-enough-to-be-one";
 
     fn public_key(byte: u8) -> PublicKey {
         PublicKey::from_bytes([byte; 32])
@@ -197,7 +229,7 @@ mod tests {
             assert!(remembered.token(&other, holds).is_none(), "{at}");
             assert!(remembered.token(&TOKEN[..at], holds).is_none(), "{at}");
         }
-        assert!(remembered.token(b"head.claims.signature=", holds).is_none());
+        assert!(remembered.token(&[TOKEN, b"="].concat(), holds).is_none());
         // The same text under another key takes its place.
         remembered.remember_token(TOKEN, (KEY.parse().unwrap(), public_key(2)), &claims(8));
         assert!(remembered.token(TOKEN, holds).is_none());
@@ -228,6 +260,13 @@ mod tests {
         assert!(!Rc::ptr_eq(&first, &second) && Rc::ptr_eq(&second, &remembered.derived(&secret, &known.scope)));
         assert!(!second.is_of(&decoy, &known.scope) && !second.is_of(&secret, &unknown.scope));
         assert!(!Rc::ptr_eq(&second, &remembered.derived(&secret, &unknown.scope)));
+        // The same of what signs by itself.
+        let access_key: AccessKeyId = KEY.parse().unwrap();
+        let first = remembered.prepared(&decoy, access_key);
+        assert!(Rc::ptr_eq(&first, &remembered.prepared(&decoy, access_key)));
+        let second = remembered.prepared(&secret, access_key);
+        assert!(!Rc::ptr_eq(&first, &second) && Rc::ptr_eq(&second, &remembered.prepared(&secret, access_key)));
+        assert_eq!((second.key.mac(b"x"), first.key.mac(b"x")), (secret.signing_key().mac(b"x"), decoy.signing_key().mac(b"x")));
     }
 
     #[test]

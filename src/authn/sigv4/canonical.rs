@@ -100,12 +100,12 @@ impl Credential<'_> {
 
 /// The path as it was sent, encoded once more; for S3 only where it was not encoded at all.
 fn path_into(text: &mut Vec<u8>, path: &str, profile: Profile) {
-    for byte in path.bytes() {
-        match byte {
-            b'/' => text.push(byte),
-            b'%' if profile == Profile::S3 => text.push(byte),
-            _ => encode_into(text, byte),
-        }
+    let is_kept = |byte: &u8| is_unreserved(*byte) || *byte == b'/' || *byte == b'%' && profile == Profile::S3;
+    let plain = path.bytes().position(|byte| !is_kept(&byte)).unwrap_or(path.len());
+    let (plain, rest) = path.as_bytes().split_at_checked(plain).unwrap_or_default();
+    text.extend_from_slice(plain);
+    for byte in rest {
+        if is_kept(byte) { text.push(*byte) } else { encode_into(text, *byte) }
     }
 }
 
@@ -162,8 +162,12 @@ fn query_text(sent: &str) -> Result<Cow<'_, str>, Malformed> {
 
 /// A header's value without spaces around it, each stretch of spaces within it one.
 pub(super) fn value_into(text: &mut Vec<u8>, value: &HeaderValue) {
+    let value = value.as_bytes().trim_ascii();
+    if !value.windows(2).any(|pair| pair == b"  ") {
+        return text.extend_from_slice(value);
+    }
     let mut before = b' ';
-    for byte in value.as_bytes().trim_ascii() {
+    for byte in value {
         if !(*byte == b' ' && before == b' ') {
             text.push(*byte);
         }
@@ -185,13 +189,11 @@ const fn is_unreserved(byte: u8) -> bool {
 }
 
 pub(super) fn hex_into(text: &mut Vec<u8>, bytes: &[u8]) {
-    for byte in bytes {
-        digits_into(text, *byte, HEX);
-    }
+    text.reserve(2 * bytes.len());
+    bytes.iter().for_each(|byte| digits_into(text, *byte, HEX));
 }
 
 fn digits_into(text: &mut Vec<u8>, byte: u8, digits: &[u8; 16]) {
-    for half in [byte >> 4, byte & 15] {
-        text.extend(digits.get(usize::from(half)));
-    }
+    let digit = |half: u8| digits.get(usize::from(half)).copied().unwrap_or_default();
+    text.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
 }

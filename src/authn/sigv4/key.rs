@@ -36,6 +36,12 @@ impl Key {
         SigningKey::of(secret.strip_prefix(PREFIX).unwrap_or(secret))
     }
 
+    /// Whether it is the same secret. Compares in constant time.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        verify_slices_are_equal(self.0.expose(), other.0.expose()).is_ok()
+    }
+
     /// The key of a scope: of a day, a region and a service. Five keys are prepared for it, 4 us.
     #[must_use]
     pub fn derive(&self, scope: &Scope<'_>) -> Derived {
@@ -58,7 +64,7 @@ impl Derived {
     /// Whether it is what this key has for this scope.
     #[must_use]
     pub fn is_of(&self, key: &Key, scope: &Scope<'_>) -> bool {
-        self.is_for(scope) && verify_slices_are_equal(self.from.0.expose(), key.0.expose()).is_ok()
+        self.is_for(scope) && self.from.is(key)
     }
 
     /// What signs in this scope.
