@@ -79,7 +79,10 @@ pub fn decide<'v>(view: &'v View, request: &Request<'_>, now: Timestamp) -> Deci
 #[must_use]
 pub fn deny<'v>(view: &'v View, request: &Request<'_>, denial: Denial) -> Decision<'v> {
     let mut facts = Facts { client_address: client_address::find(request), ..Facts::default() };
-    facts.service = view.services.find(request.host).map(|found| found.service);
+    if let Some(found) = view.services.find(request.host) {
+        facts.service = Some(found.service);
+        facts.bucket = found.bucket().map(Into::into);
+    }
     decision::refuse(facts, denial)
 }
 
@@ -126,12 +129,15 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
     let profile = service.path_profile;
     let path = Path::read(request.path(), profile, bucket).map_err(|error| Denial::with(Reason::AmbiguousRequest, error.to_string()))?;
     let subresource = if profile.is_s3() { s3::subresource(request)? } else { None };
-    let copies = profile.is_s3() && s3::copies(request.headers);
-    let operation = service.operation(request.method, &path, subresource).filter(|_| !copies);
+    let elsewhere = profile.is_s3() && s3::reaches_elsewhere(request.headers);
+    let operation = service.operation(request.method, &path, subresource).filter(|_| !elsewhere);
     if let Some((operation, _)) = operation
         && operation.authentication == Authentication::None
         && service.is_public(operation)
     {
+        if profile.is_s3() && s3::shapes_answer(request.query()) {
+            return Err(Denial::with(Reason::NoCredential, "`response-*` parameters are for callers who sign"));
+        }
         facts.operation = Some(operation);
         facts.action = operation.action.map(|id| view.snapshot.catalogue().action(id));
         facts.authentication = AuthenticationType::Anonymous;

@@ -2,8 +2,9 @@
 //!
 //! SECURITY: what is remembered is work, never an answer. A token's signature need not be verified a second time; whether the token
 //! may still be used, the snapshot says each time (tests: `a_token_is_checked_again_with_every_snapshot`,
-//! `a_token_is_remembered_as_it_is_and_only_under_its_key_and_epoch`). The derived key of a scope is remembered for keys that nobody holds as for those
-//! that somebody does, so that a known key is never faster (test: `what_an_unknown_key_would_need_is_remembered_too`).
+//! `a_token_is_remembered_as_it_is_and_only_under_its_key_and_epoch`). A signature that is not true costs the same whether its key is
+//! known, unknown, or in daily use: all of them are tried with something remembered first and then with what is prepared anew, and only what was true is
+//! remembered (test: `what_is_not_true_is_never_remembered_nor_answered_from_memory`).
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -18,7 +19,7 @@ use super::issuers::Published;
 use crate::authn::oidc;
 use crate::authn::sigv4::{Derived, Key, Scope};
 use crate::authn::token::{Claims, PublicKey};
-use crate::types::{AccessKeyId, SigningKey, TokenKeyId};
+use crate::types::{AccessKeyId, Secret, SigningKey, TokenKeyId};
 
 /// How many tokens a worker remembers: about 3 megabytes of ours, at most 16.
 const TOKENS_MAX: usize = 4_096;
@@ -37,6 +38,9 @@ pub struct Remembered {
     issued: Table<Verified<Arc<Published>, oidc::Claims>>,
     prepared: Table<Rc<Prepared>>,
     keys: Table<Rc<Derived>>,
+    /// SECURITY: tried where nothing is remembered, so that this costs the same; what they sign is never accepted.
+    nobodys: SigningKey,
+    nobodys_derived: Rc<Derived>,
 }
 
 /// The secret of an access key, ready to sign with.
@@ -72,11 +76,14 @@ impl Remembered {
     /// Remembers nothing yet. `seed` should be unpredictable: then nobody can choose whose entries theirs take the place of.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        let nobodys = Key::new(&Secret::new(*b"nobody's"));
         Self {
             tokens: Table::new(seed, TOKENS_MAX),
             issued: Table::new(seed, ISSUED_MAX),
             prepared: Table::new(seed, KEYS_MAX),
             keys: Table::new(seed, KEYS_MAX),
+            nobodys: nobodys.signing_key(),
+            nobodys_derived: Rc::new(nobodys.derive(&Scope::default())),
         }
     }
 
@@ -108,26 +115,36 @@ impl Remembered {
         }
     }
 
-    /// A secret, ready to sign with; `access_key` is the key that a request names, whether somebody holds it or not.
-    pub(super) fn prepared(&self, secret: &Key, access_key: AccessKeyId) -> Rc<Prepared> {
+    /// Whether a secret has signed, as `is_good` finds out with it; `access_key` is the key that the request names, whether somebody holds it
+    /// or not.
+    pub(super) fn has_signed(&self, secret: &Key, access_key: AccessKeyId, is_good: impl Fn(&SigningKey) -> bool) -> bool {
         let place = access_key.as_bytes();
         let known = self.prepared.find(place, |known| known.is_of(secret, access_key).then(|| Rc::clone(known)));
-        known.unwrap_or_else(|| {
-            let prepared = Rc::new(Prepared { access_key, from: secret.clone(), key: secret.signing_key() });
-            self.prepared.put(place, Rc::clone(&prepared));
-            prepared
-        })
+        let at_once = is_good(known.as_ref().map_or(&self.nobodys, |known| &known.key));
+        at_once && known.is_some() || {
+            let prepared = Prepared { access_key, from: secret.clone(), key: secret.signing_key() };
+            let good = is_good(&prepared.key);
+            if good {
+                self.prepared.put(place, Rc::new(prepared));
+            }
+            good
+        }
     }
 
-    /// The key of a scope.
-    pub(super) fn derived(&self, secret: &Key, scope: &Scope<'_>) -> Rc<Derived> {
+    /// The key of a scope, if `is_good` finds out that it has signed.
+    pub(super) fn derived(&self, secret: &Key, scope: &Scope<'_>, is_good: impl Fn(&Derived) -> bool) -> Option<Rc<Derived>> {
         let place = scope.whole().as_bytes();
         let known = self.keys.find(place, |known| known.is_of(secret, scope).then(|| Rc::clone(known)));
-        known.unwrap_or_else(|| {
-            let derived = Rc::new(secret.derive(scope));
+        let at_once = is_good(known.as_ref().unwrap_or(&self.nobodys_derived));
+        if at_once && known.is_some() {
+            return known;
+        }
+        let derived = Rc::new(secret.derive(scope));
+        let good = is_good(&derived);
+        if good {
             self.keys.put(place, Rc::clone(&derived));
-            derived
-        })
+        }
+        good.then_some(derived)
     }
 }
 
@@ -237,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_unknown_key_would_need_is_remembered_too() {
+    fn what_is_not_true_is_never_remembered_nor_answered_from_memory() {
         let remembered = Remembered::new(2);
         let header = |key: &str, region: &str| {
             format!(
@@ -248,25 +265,46 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-date", "20261120T000000Z".parse().unwrap());
         headers.insert("host", "iam.test".parse().unwrap());
-        let (known, unknown) = (header(KEY, "kr-west1"), header(KEY, "kr-east1"));
+        let (known, unknown, third) = (header(KEY, "kr-west1"), header(KEY, "kr-east1"), header(KEY, "kr-south1"));
         let read = |text| Credential::from_header(text, &headers, Profile::Generic).unwrap();
-        let (known, unknown) = (read(known.as_bytes()), read(unknown.as_bytes()));
+        let (known, unknown, third) = (read(known.as_bytes()), read(unknown.as_bytes()), read(third.as_bytes()));
         let (decoy, secret) = (Key::new(&Secret::new(*b"decoy")), Key::new(&Secret::new(*b"secret")));
-        // As long as nobody holds the key, its place has what was derived from the decoy.
-        let first = remembered.derived(&decoy, &known.scope);
-        assert!(Rc::ptr_eq(&first, &remembered.derived(&decoy, &known.scope)));
-        // Then it has a secret; and another scope is another key.
-        let second = remembered.derived(&secret, &known.scope);
-        assert!(!Rc::ptr_eq(&first, &second) && Rc::ptr_eq(&second, &remembered.derived(&secret, &known.scope)));
-        assert!(!second.is_of(&decoy, &known.scope) && !second.is_of(&secret, &unknown.scope));
-        assert!(!Rc::ptr_eq(&second, &remembered.derived(&secret, &unknown.scope)));
+        let calls = Cell::new(0);
+        let never = |_: &Derived| {
+            calls.set(calls.get() + 1);
+            false
+        };
+        let is_of = |derived: &Derived, key: &Key, scope: &Scope<'_>| derived.is_of(key, scope);
+        // Twice each time, and no third thing: with what is remembered, and anew.
+        for key in [&decoy, &secret, &secret] {
+            assert!(remembered.derived(key, &known.scope, never).is_none());
+        }
+        assert_eq!(calls.get(), 6);
+        assert!(remembered.keys.rows.borrow().iter().flatten().all(Option::is_none));
+        let first = remembered.derived(&secret, &known.scope, |derived| is_of(derived, &secret, &known.scope)).unwrap();
+        let second = remembered.derived(&secret, &known.scope, |derived| is_of(derived, &secret, &known.scope)).unwrap();
+        assert!(Rc::ptr_eq(&first, &second));
+        assert!(remembered.derived(&secret, &known.scope, never).is_none());
+        assert_eq!(calls.get(), 8);
+        // Another secret, another scope: another key.
+        assert!(!first.is_of(&decoy, &known.scope) && !first.is_of(&secret, &unknown.scope));
+        let other = remembered.derived(&secret, &unknown.scope, |derived| is_of(derived, &secret, &unknown.scope)).unwrap();
+        assert!(!Rc::ptr_eq(&first, &other));
+        // What nobody's key signs is not accepted, although it is tried.
+        assert!(remembered.derived(&secret, &third.scope, |derived| !is_of(derived, &secret, &third.scope)).is_none());
+
         // The same of what signs by itself.
         let access_key: AccessKeyId = KEY.parse().unwrap();
-        let first = remembered.prepared(&decoy, access_key);
-        assert!(Rc::ptr_eq(&first, &remembered.prepared(&decoy, access_key)));
-        let second = remembered.prepared(&secret, access_key);
-        assert!(!Rc::ptr_eq(&first, &second) && Rc::ptr_eq(&second, &remembered.prepared(&secret, access_key)));
-        assert_eq!((second.key.mac(b"x"), first.key.mac(b"x")), (secret.signing_key().mac(b"x"), decoy.signing_key().mac(b"x")));
+        let by = |key: &Key| {
+            let mac = key.signing_key().mac(b"x");
+            move |tried: &SigningKey| tried.mac(b"x") == mac
+        };
+        assert!(!remembered.has_signed(&decoy, access_key, by(&secret)) && !remembered.has_signed(&secret, access_key, by(&decoy)));
+        assert!(remembered.prepared.rows.borrow().iter().flatten().all(Option::is_none));
+        assert!(!remembered.has_signed(&secret, access_key, by(&Key::new(&Secret::new(*b"nobody's")))));
+        assert!((0..2).all(|_| remembered.has_signed(&secret, access_key, by(&secret))));
+        assert!(!remembered.has_signed(&decoy, access_key, by(&secret)), "the secret is another one now");
+        assert_eq!(remembered.prepared.rows.borrow().iter().flatten().flatten().count(), 1);
     }
 
     #[test]

@@ -91,15 +91,24 @@ pub(super) fn subresource(request: &Request<'_>) -> Result<Option<&'static str>,
     }
 }
 
-/// Whether the request would have the backend read a second object, which its path does not name.
+/// How the names of headers begin that have a backend do something elsewhere than path and query say: read a second object, unpack one into many,
+/// pass over a lock, or take the gateway for another server of its own.
+const ELSEWHERE: [&str; 6] =
+    ["x-amz-copy-source", "x-amz-meta-snowball-", "x-amz-meta-minio-", "x-amz-bypass-governance-retention", "x-minio-", "x-rustfs-"];
+
+/// Whether the request would have the backend do what its path and query do not say.
 ///
-/// SECURITY: a backend that believes the gateway reads whatever it is told to. Test: `copying_is_no_operation`.
-pub(super) fn copies(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| {
-        let same = |(sent, known): (u8, u8)| sent == known || (known == b'-' && !sent.is_ascii_alphanumeric());
-        let (name, known) = (name.as_str().bytes(), "x-amz-copy-source".bytes());
-        name.len() >= known.len() && name.zip(known).all(same)
-    })
+/// SECURITY: a backend that believes the gateway does whatever it is told to. Test: `what_headers_would_do_elsewhere_is_no_operation`.
+pub(super) fn reaches_elsewhere(headers: &HeaderMap) -> bool {
+    let same = |(sent, known): (u8, u8)| sent == known || (known == b'-' && !sent.is_ascii_alphanumeric());
+    let begins = |name: &str, known: &str| name.len() >= known.len() && name.bytes().zip(known.bytes()).all(same);
+    headers.keys().any(|name| ELSEWHERE.iter().any(|known| begins(name.as_str(), known)))
+}
+
+/// Whether a query says what the answer's head is to be, as the backend allows to whom it knows.
+pub(super) fn shapes_answer(query: &str) -> bool {
+    let is_one = |name: &[u8]| name.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"response-"));
+    query.split('&').any(|pair| decoded(pair.split_once('=').map_or(pair, |(name, _)| name)).is_none_or(|name| is_one(&name)))
 }
 
 /// Percent-decoded once.

@@ -78,6 +78,9 @@ impl Default for ReplayLimits {
     }
 }
 
+/// Into how many accounts' shares all claims are divided, unless it is written otherwise.
+const SHARE: usize = 16;
+
 impl ReplayLimits {
     pub(super) fn decode(cursor: &Cursor<'_>) -> Option<Self> {
         let table = cursor.table()?;
@@ -87,7 +90,7 @@ impl ReplayLimits {
         };
         let claims_max = number("claims_max", absent.claims_max, 1_000);
         let most = claims_max.unwrap_or(absent.claims_max);
-        let per_account = table.or("claims_per_account_max", absent.claims_per_account_max.min(most), |value| {
+        let per_account = table.or("claims_per_account_max", absent.claims_per_account_max.min((most / SHARE).max(1)), |value| {
             let number = value.integer(1..=100_000_000, "requests").and_then(|number| usize::try_from(number).ok())?;
             if number > most {
                 value.error_hint(format!("one account may have {number} of {most} in all"), "write less than `claims_max`, or raise that");

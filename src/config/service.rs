@@ -248,6 +248,11 @@ impl Upstream {
             table.required("identity_key", hint, |value| SecretRef::decode(&value).map(|secret| (secret, value.node().span)));
         let credential = table.optional("credential", |value| {
             let credential = UpstreamCredential::decode(&value)?;
+            if observe == Some(true) {
+                let hint = "observe with `keep_credentials: true`, so that the backend goes on asking for itself; or enforce";
+                value.error_hint("nothing is refused while the service observes: everybody would have the rights of this credential", hint);
+                return None;
+            }
             if keep_credentials == Some(true) {
                 let hint = "remove `keep_credentials`: this backend knows the gateway, not its clients";
                 value.error_hint("a backend gets either the clients' credentials or one of the gateway's", hint);

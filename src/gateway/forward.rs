@@ -113,6 +113,11 @@ async fn ready(
     client: &Client,
     exchange: &Exchange,
 ) -> Result<Option<Objection>, Denial> {
+    // SECURITY: what nobody takes apart would be stored with its chunks' lines and signatures in it. Also where nothing else is refused.
+    let in_chunks = parts.headers.get("x-amz-content-sha256").is_some_and(|kind| kind.as_bytes().starts_with(b"STREAMING-"));
+    if in_chunks && facts.body_chunks.is_none() && !keeps_credentials(facts, upstream) {
+        return Err(Denial::with(Reason::MalformedRequest, "a body in chunks cannot be passed on without a signature that is true"));
+    }
     let objection = check(body, facts, upstream, client).await?;
     let content = match facts.body_sha256.filter(|_| objection.is_some()) {
         _ if body.is_empty() => Content::Nothing,

@@ -80,6 +80,16 @@ fn credentials_for_a_backend_that_cannot_be() {
 }
 
 #[test]
+fn a_credential_for_a_backend_while_nothing_is_refused() {
+    let (hosts, url) = ("    hosts: [billing.example.com]", "      url: http://127.0.0.1:9002");
+    let credential =
+        format!("{url}\n      credential:\n        kind: header\n        name: X-Api-Key\n        value: {{file: secrets/billing.key}}");
+    assert_text!(
+        Copy::new().edit("gateway.yaml", hosts, &format!("{hosts}\n    mode: observe")).edit("gateway.yaml", url, &credential).refused()
+    );
+}
+
+#[test]
 fn a_port_out_of_range() {
     assert_text!(spoilt("gateway.yaml", "127.0.0.1:8080", "127.0.0.1:80800"));
 }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::aws::{ALLOW, Aws, EMPTY, MALFORMED, MISMATCH, hex, mac, sha256};
 use super::backend::{Backend, Seen};
-use super::client::{Broken, Who};
+use super::client::{Broken, NOW_MS, Who};
 use super::harness::{ADMIN, Setup, World, text};
 use super::streaming::{chunked, large};
 
@@ -273,5 +273,21 @@ fn a_service_that_only_observes_passes_chunks_on_as_they_are_with_the_credential
         assert_eq!(world.ask(&bytes).status, 200);
         let seen = backend.last();
         assert!(seen.whole && bytes.ends_with(&seen.body) && seen.header("x-amz-decoded-content-length").is_some(), "{}", seen.head);
+    }
+}
+
+#[test]
+fn chunks_that_nobody_takes_apart_are_not_passed_on_where_nothing_else_is_refused_either() {
+    let backend = Backend::start();
+    let world = Setup::new().set("service", "mode: observe\n    sigv4: {service: iam, profile: s3}").start(&backend);
+    for kind in KINDS {
+        let good = Upload::new(kind, b"a body in chunks", 4);
+        assert_eq!(world.ask(good.with_length(unchanged)).verdict(), ALLOW);
+        assert_eq!(backend.last().body, b"a body in chunks");
+        let mut late = Upload::new(kind, b"a body in chunks", 4);
+        late.head = late.head.at(NOW_MS - 900_000);
+        let served = backend.count();
+        assert_eq!(world.ask(late.with_length(unchanged)).verdict(), BROKEN, "{kind}");
+        assert_eq!(backend.count(), served);
     }
 }

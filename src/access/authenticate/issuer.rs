@@ -45,10 +45,9 @@ pub(super) fn verify<'v>(
     let id = claims.text(&settings.user_claim).and_then(|id| id.parse().ok());
     let id =
         id.ok_or_else(|| Denial::with(Reason::TokenInvalid, format!("its claim `{}` is not the id of a user", settings.user_claim)))?;
-    let user = view.snapshot.user(id).ok_or(Denial::new(Reason::OwnerInactive))?;
-    if !settings.accounts.contains(&user.principal.account) {
-        return Err(Denial::with(Reason::TokenInvalid, "its issuer may not name users of this account"));
-    }
+    // SECURITY: who may sign for one account does not find out who is in another.
+    let user = view.snapshot.user(id).filter(|user| settings.accounts.contains(&user.principal.account));
+    let user = user.ok_or(Denial::with(Reason::TokenInvalid, "it names no user of the accounts that its issuer may speak for"))?;
     facts.user = Some(user);
     facts.authentication = AuthenticationType::ConsoleLogin;
     Ok((Proof::Console, user))

@@ -43,8 +43,21 @@ impl Credential<'_> {
     /// # Errors
     /// [`Malformed`] when the query cannot be read in one way only.
     pub fn verify(&self, key: &Derived, signed: &Signed<'_>, body: &[u8]) -> Result<bool, Malformed> {
-        let canonical = self.canonical_request(signed, body)?;
-        Ok(key.verifies(&self.scope, &self.string_to_sign(&canonical), &self.signature))
+        Ok(self.is_by(key, &self.string(signed, body)?))
+    }
+
+    /// The string that this request's signature has to cover.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the query cannot be read in one way only.
+    pub fn string(&self, signed: &Signed<'_>, body: &[u8]) -> Result<Vec<u8>, Malformed> {
+        Ok(self.string_to_sign(&self.canonical_request(signed, body)?))
+    }
+
+    /// Whether `key`, which must be its scope's, signed that string.
+    #[must_use]
+    pub fn is_by(&self, key: &Derived, string: &[u8]) -> bool {
+        key.verifies(&self.scope, string, &self.signature)
     }
 
     /// What takes the body apart and verifies it, where it comes in chunks. Only of use when [`Credential::verify`] has said yes.

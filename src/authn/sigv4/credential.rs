@@ -37,7 +37,7 @@ pub struct Credential<'a> {
 }
 
 /// An access key and for what its secret signed: `KEY/YYYYMMDD/REGION/SERVICE/aws4_request`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope<'a>(Cow<'a, str>);
 
 impl<'a> Scope<'a> {
