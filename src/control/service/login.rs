@@ -14,7 +14,7 @@ use super::throttle::{SentAway, Throttle, Trier};
 use super::tokens::{self, Issued};
 use super::{Accepted, Caller, ServiceError, accept, fields, srn};
 use crate::control::store::users::{self, Login, NewPassword};
-use crate::control::store::{Store, accounts};
+use crate::control::store::{Store, Write, accounts};
 use crate::source::Cursor;
 use crate::types::{AccountId, AuthenticationType, Timestamp};
 
@@ -120,10 +120,7 @@ pub(crate) async fn create(
         (_, Some(fresh)) => Some(super::users::fresh_password(store, &user, fresh).await?),
     };
     let mut write = store.write().await?;
-    // It was compared with this one; another one may have been set in the meantime.
-    if users::login(&mut write, account.id, &name).await?.and_then(|now| now.hash) != hash {
-        return Err(ServiceError::Changed);
-    }
+    unchanged(&mut write, &caller, &name, hash).await?;
     if let Some(fresh) = &fresh {
         let sequence = write.sequence();
         let password = NewPassword { hash: &fresh.hash, temporary: false, kept: fresh.kept };
@@ -135,4 +132,15 @@ pub(crate) async fn create(
     let after = json!({ "token": shown, "password": fresh.map(|_| "another one") });
     write.audit(caller.entry(srn(store, account.id, "user", user.id), None, Some(after)));
     accept(write, &caller, issued, now).await
+}
+
+/// Whether all is as it was before the password was compared, which takes a while.
+///
+/// SECURITY: a user or an account that is switched off meanwhile gets no token, for the end of tokens was before it. Tests:
+/// `a_login_on_its_way_does_not_survive_that_its_user_is_switched_off`, and the same of an account.
+async fn unchanged(write: &mut Write, caller: &Caller, name: &str, hash: Option<String>) -> Result<(), ServiceError> {
+    let account = accounts::find(write, caller.account).await?;
+    let login = users::login(write, caller.account, name).await?.filter(|found| found.user.id == caller.user && found.user.active);
+    let (true, Some(login)) = (account.is_some_and(|found| found.active), login) else { return Err(ServiceError::WrongLogin) };
+    if login.hash == hash { Ok(()) } else { Err(ServiceError::Changed) }
 }
