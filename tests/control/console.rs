@@ -3,6 +3,9 @@
 use portcullis::authn::token::{Claims, PublicKey, Token};
 use serde_json::{Value as Json, json};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
 use super::harness::{Answer, Control, NOW, NOW_MS, Request, Who, members};
 
 const LOGIN: &str = "/portcullis/v1/console-tokens";
@@ -218,4 +221,49 @@ async fn a_login_on_its_way_does_not_survive_that_its_account_is_switched_off() 
     let state = |active: bool| json!({"name": "other", "active": active});
     let (user, set) = (made["id"].as_str().unwrap(), (state(false), state(true)));
     switched_off_during_a_login(&control, &login, user, (&control.admin(), &target), set).await;
+}
+
+/// Begins a login whose body does not come: `100 Continue` says that it is waited for.
+async fn begin(control: &Control) -> TcpStream {
+    let request = Request::anonymous("POST", LOGIN).header("Expect", "100-continue").text();
+    let mut stream = TcpStream::connect(control.address).await.unwrap();
+    stream.write_all(request.replace("Content-Length: 0", "Content-Length: 2").as_bytes()).await.unwrap();
+    let mut said = [0; 25];
+    stream.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+async fn rest(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+#[tokio::test]
+async fn strangers_hold_the_public_route_with_few_and_small_bodies_only() {
+    let control = Control::start().await;
+    control.guest().await;
+    let mut large = who(&control, "guest", PASSWORD);
+    large["user_name"] = json!("x".repeat(4_096));
+    let refused = log_in(&control, &large).await.error(413);
+    assert_eq!(refused, ("PayloadTooLarge".to_owned(), json!("the body is too large; send at most 4096 bytes")));
+
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        held.push(begin(&control).await);
+    }
+    let full = log_in(&control, &who(&control, "guest", PASSWORD)).await;
+    assert_eq!((full.error(429).0.as_str(), full.header("Retry-After")), ("TooManyRequests", Some("1")));
+    // Others are served meanwhile.
+    assert_eq!(control.call(&control.root(), "GET", "/v1/groups", None).await.status, 200);
+    let mut last = held.pop().unwrap();
+    last.write_all(b"{}").await.unwrap();
+    assert!(rest(last).await.starts_with("HTTP/1.1 400"));
+    assert_eq!(log_in(&control, &who(&control, "guest", PASSWORD)).await.status, 201);
+    // Whoever sends nothing is sent away in a few seconds.
+    for stream in held {
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(10), rest(stream)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("the body did not arrive"), "{answer}");
+    }
 }
