@@ -82,6 +82,34 @@ async fn an_account_is_renamed_and_switched_off_and_on() {
 }
 
 #[tokio::test]
+async fn tokens_end_with_their_account_and_stay_ended_when_it_is_on_again() {
+    let control = Control::start().await;
+    let admin = control.admin();
+    let other = control.other_account().await;
+    let target = format!("{ACCOUNTS}/{}", other.account);
+    for (active, ends) in [(true, false), (false, true), (false, false), (true, false)] {
+        let before = control.records().await;
+        let set = json!({"name": "renamed", "active": active});
+        assert_eq!(control.call(&admin, "PUT", &target, Some(set)).await.status, 200);
+        let head = *control.store.head().borrow();
+        let ended = |records: Vec<(String, String)>| -> Vec<(String, String)> {
+            records.into_iter().filter(|(key, _)| key.starts_with("tokens_valid_from/")).collect()
+        };
+        let (before, after) = (ended(before), ended(control.records().await));
+        if !ends {
+            assert_eq!(after, before);
+            continue;
+        }
+        // Its root user and its administrator, and nobody of another account.
+        let root = other.srn.rsplit('/').next().unwrap();
+        assert!(after.len() == 2 && after.iter().any(|(key, _)| key.ends_with(root)), "{after:?}");
+        for (_, body) in after {
+            assert_eq!(serde_json::from_str::<Json>(&body).unwrap()["sequence"], head);
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_operator_cannot_switch_itself_off() {
     let control = Control::start().await;
     let (admin, target) = (control.admin(), format!("{ACCOUNTS}/{}", control.first.account));

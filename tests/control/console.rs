@@ -3,7 +3,10 @@
 use portcullis::authn::token::{Claims, PublicKey, Token};
 use serde_json::{Value as Json, json};
 
-use super::harness::{Answer, Control, NOW, NOW_MS, Request, members};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::harness::{Answer, Control, NOW, NOW_MS, Request, Who, members};
 
 const LOGIN: &str = "/portcullis/v1/console-tokens";
 const PASSWORD: &str = "Gu3st&nobody";
@@ -166,4 +169,101 @@ async fn a_console_is_used_from_allowed_addresses_only() {
     assert_eq!(control.execute("DELETE FROM records WHERE record_key LIKE 'console_access/account/%'").await, 1);
     let control = control.restarted().await;
     assert_eq!(control.record_keys("console_access/account/").await, before);
+}
+
+/// The sequence from which on a user's tokens count; 0 when none was ended.
+async fn valid_from(control: &Control, user: &str) -> u64 {
+    let key = format!("tokens_valid_from/{user}");
+    let record = control.records().await.into_iter().find(|(known, _)| *known == key);
+    record.map_or(0, |(_, body)| serde_json::from_str::<Json>(&body).unwrap()["sequence"].as_u64().unwrap())
+}
+
+/// Logs in while somebody else switches the user, or the whole account, off: wherever the two meet, no token is left that counts.
+async fn switched_off_during_a_login(control: &Control, login: &Json, user: &str, (who, target): (&Who, &str), (off, on): (Json, Json)) {
+    for calls_between in 0..6 {
+        let switch = async {
+            for _ in 0..calls_between {
+                control.call(who, "GET", target, None).await;
+            }
+            assert_eq!(control.call(who, "PUT", target, Some(off.clone())).await.status, 200);
+        };
+        let (answer, ()) = tokio::join!(log_in(control, login), switch);
+        if answer.status == 201 {
+            let issued = claims(control, &answer).await.sequence;
+            assert!(issued < valid_from(control, user).await, "a token of {issued} outlives {target} after {calls_between} calls");
+        } else {
+            // Or 403: consoles of an account that is off take nobody's address.
+            assert!([401, 403].contains(&answer.status), "{}", answer.body);
+        }
+        assert_eq!(control.call(who, "PUT", target, Some(on.clone())).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_login_on_its_way_does_not_survive_that_its_user_is_switched_off() {
+    let control = Control::start().await;
+    let guest = control.guest().await;
+    let user = guest.srn.rsplit('/').next().unwrap();
+    let target = format!("/v1/accounts/{}/users/{user}", guest.account);
+    let state = |state: &str| json!({"state": state, "password_reuse_count": 1});
+    let set = (state("INACTIVE"), state("ACTIVE"));
+    switched_off_during_a_login(&control, &who(&control, "guest", PASSWORD), user, (&control.root(), &target), set).await;
+}
+
+#[tokio::test]
+async fn a_login_on_its_way_does_not_survive_that_its_account_is_switched_off() {
+    let control = Control::start().await;
+    let other = control.other_account().await;
+    let body = json!({"user_name": "kim", "password": PASSWORD});
+    let made = control.call(&other, "POST", &format!("/v1/accounts/{}/users", other.account), Some(body)).await.json(201);
+    let login = json!({"account_id": other.account, "user_name": "kim", "password": PASSWORD});
+    let target = format!("/portcullis/v1/accounts/{}", other.account);
+    let state = |active: bool| json!({"name": "other", "active": active});
+    let (user, set) = (made["id"].as_str().unwrap(), (state(false), state(true)));
+    switched_off_during_a_login(&control, &login, user, (&control.admin(), &target), set).await;
+}
+
+/// Begins a login whose body does not come: `100 Continue` says that it is waited for.
+async fn begin(control: &Control) -> TcpStream {
+    let request = Request::anonymous("POST", LOGIN).header("Expect", "100-continue").text();
+    let mut stream = TcpStream::connect(control.address).await.unwrap();
+    stream.write_all(request.replace("Content-Length: 0", "Content-Length: 2").as_bytes()).await.unwrap();
+    let mut said = [0; 25];
+    stream.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+async fn rest(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+#[tokio::test]
+async fn strangers_hold_the_public_route_with_few_and_small_bodies_only() {
+    let control = Control::start().await;
+    control.guest().await;
+    let mut large = who(&control, "guest", PASSWORD);
+    large["user_name"] = json!("x".repeat(4_096));
+    let refused = log_in(&control, &large).await.error(413);
+    assert_eq!(refused, ("PayloadTooLarge".to_owned(), json!("the body is too large; send at most 4096 bytes")));
+
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        held.push(begin(&control).await);
+    }
+    let full = log_in(&control, &who(&control, "guest", PASSWORD)).await;
+    assert_eq!((full.error(429).0.as_str(), full.header("Retry-After")), ("TooManyRequests", Some("1")));
+    // Others are served meanwhile.
+    assert_eq!(control.call(&control.root(), "GET", "/v1/groups", None).await.status, 200);
+    let mut last = held.pop().unwrap();
+    last.write_all(b"{}").await.unwrap();
+    assert!(rest(last).await.starts_with("HTTP/1.1 400"));
+    assert_eq!(log_in(&control, &who(&control, "guest", PASSWORD)).await.status, 201);
+    // Whoever sends nothing is sent away in a few seconds.
+    for stream in held {
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(10), rest(stream)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("the body did not arrive"), "{answer}");
+    }
 }

@@ -230,3 +230,51 @@ async fn a_temporary_key_makes_no_key_that_outlives_it() {
     let person = json!({"user_name": "eve", "password": "Fresh1&Secret"});
     assert_eq!(by_temporary_key(&control, &admin, "POST", &format!("/v1/accounts/{}/users", admin.account), person).await.status, 201);
 }
+
+#[tokio::test]
+async fn only_a_permanent_key_that_is_permitted_loosens_ones_own_key_security() {
+    let control = Control::start().await;
+    let (root, admin) = (control.root(), control.admin());
+    let target = format!("/portcullis/v1/users/{}/key-security", user_of(&admin));
+    let set = |method: &str, addresses: Option<Json>| {
+        let (enabled, addresses) = addresses.map_or((false, json!([])), |addresses| (true, addresses));
+        json!({"authentication_method": method, "allowlist_enabled": enabled, "allowed_addresses": addresses, "lock_me_out": true})
+    };
+    let net = || Some(json!(["203.0.113.0/24", "192.0.2.1"]));
+    let looser = [
+        (set("TemporaryKey", None), set("Any", None)),
+        (set("TemporaryKey", None), set("AuthenticationKey", None)),
+        (set("AuthenticationKey", None), set("Any", None)),
+        (set("AuthenticationKey", None), set("TemporaryKey", None)),
+        (set("Any", net()), set("Any", None)),
+        (set("Any", net()), set("Any", Some(json!(["203.0.112.0/23"])))),
+        (set("Any", net()), set("Any", Some(json!(["203.0.113.9", "192.0.2.2"])))),
+        (set("Any", Some(json!([]))), set("Any", Some(json!(["203.0.113.9"])))),
+    ];
+    let tighter = [
+        (set("Any", None), set("TemporaryKey", None)),
+        (set("Any", None), set("Any", net())),
+        (set("Any", net()), set("Any", net())),
+        (set("Any", net()), set("AuthenticationKey", Some(json!(["203.0.113.9", "203.0.113.128/25"])))),
+        (set("TemporaryKey", net()), set("TemporaryKey", Some(json!([])))),
+    ];
+    let sentence = "only a permanent access key that your key security setting permits loosens it; let somebody else set it";
+    for ((before, after), is_looser) in looser.iter().map(|pair| (pair, true)).chain(tighter.iter().map(|pair| (pair, false))) {
+        for kind in ["TemporaryKey", "ApiToken", "ConsoleLogin", "AuthenticationKey"] {
+            assert_eq!(control.call(&root, "PUT", &target, Some(before.clone())).await.status, 200);
+            let request = Request::signed(&admin, kind, "PUT", &target, NOW_MS, IDENTITY_KEY).body(Some(after.clone()));
+            let answer = control.send(request).await;
+            if is_looser && (kind != "AuthenticationKey" || before["authentication_method"] == "TemporaryKey") {
+                let refused = ("Forbidden".to_owned(), json!(sentence));
+                assert_eq!(answer.error(403), refused, "{kind}: {before} {after}");
+            } else {
+                assert_eq!(answer.status, 200, "{kind}: {before} {after}: {}", answer.body);
+            }
+        }
+    }
+    // Somebody else's is judged by what they may do for them.
+    let theirs = format!("/portcullis/v1/users/{}/key-security", user_of(&control.guest().await));
+    for body in [set("TemporaryKey", None), set("Any", None)] {
+        assert_eq!(by_temporary_key(&control, &root, "PUT", &theirs, body).await.status, 200);
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::harness::{Answer, Control, NOW, Request, Who, members};
+use super::harness::{Answer, Control, IDENTITY_KEY, NOW, NOW_MS, Request, Who, members};
 
 const COMMON: [&str; 24] = [
     "account_id",
@@ -343,6 +343,27 @@ async fn who_may_not_act_for_a_user_gets_no_hold_of_it() {
     assert_eq!(set(&guest, json!({"state": "ACTIVE"})).await.error(403).0, "Forbidden");
     assert_eq!(set(&root, json!({"state": "ACTIVE", "email": "kim@example.com"})).await.status, 200);
     assert_eq!(set(&control.admin(), json!({"email": "kim.other@example.com"})).await.status, 200);
+}
+
+#[tokio::test]
+async fn who_comes_by_a_token_does_not_move_their_passcodes_to_another_address() {
+    let control = Control::start().await;
+    let (root, admin) = (control.root(), control.admin());
+    let target = format!("{}/{}", users_of(&root), control.first.administrator);
+    let set = |who: &Who, kind: &str, email: &str| {
+        let body = json!({"password_reuse_count": 2, "description": "on call", "email": email});
+        control.send(Request::signed(who, kind, "PUT", &target, NOW_MS, IDENTITY_KEY).body(Some(body)))
+    };
+    assert_eq!(set(&admin, "AuthenticationKey", "kim@example.com").await.status, 200);
+    for kind in ["ApiToken", "ConsoleLogin"] {
+        let detail = "a token is not enough for this; sign the request with an access key";
+        assert_eq!(set(&admin, kind, "eve@example.com").await.error(403), ("Forbidden".to_owned(), json!(detail)), "{kind}");
+        // What stays as it is needs no signature, nor does what is changed for somebody else.
+        assert_eq!(set(&admin, kind, "kim@example.com").await.status, 200, "{kind}");
+        assert_eq!(set(&root, kind, "kim@example.com").await.status, 200, "{kind}");
+    }
+    assert_eq!(set(&admin, "TemporaryKey", "kim.other@example.com").await.status, 200);
+    assert_eq!(set(&root, "ConsoleLogin", "kim@example.com").await.status, 200);
 }
 
 #[tokio::test]

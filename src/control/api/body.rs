@@ -13,26 +13,40 @@ use crate::control::service::ServiceError;
 use crate::source::{Cursor, Diagnostic, Report, Severity, Source, json};
 
 /// Most bytes of a request's body.
-pub(super) const BODY_BYTES_MAX: usize = 256 * 1024;
-/// How long a body may take to arrive.
-const BODY_PATIENCE: Duration = Duration::from_secs(15);
+const BODY_BYTES_MAX: usize = 256 * 1024;
+/// What a request's body may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Most bytes.
+    pub(super) bytes_max: usize,
+    /// How long it may take to arrive.
+    pub(super) patience: Duration,
+}
+
+impl Limits {
+    /// Of somebody known.
+    pub(super) const USUAL: Self = Self { bytes_max: BODY_BYTES_MAX, patience: Duration::from_secs(15) };
+    /// Of a login: of anybody.
+    pub(super) const LOGIN: Self = Self { bytes_max: 4 * 1024, patience: Duration::from_secs(3) };
+}
+
 /// Deepest nesting of a body.
 const DEPTH_MAX: usize = 16;
 
 /// Reads a request's body.
-pub(super) async fn read(mut body: Incoming) -> Result<Bytes, ApiError> {
+pub(super) async fn read(mut body: Incoming, limits: Limits) -> Result<Bytes, ApiError> {
     let whole = async {
         let mut gathered = BytesMut::new();
         while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
             let Ok(data) = frame.map_err(|_| ApiError::BrokenBody)?.into_data() else { continue };
-            if gathered.len().saturating_add(data.len()) > BODY_BYTES_MAX {
-                return Err(ApiError::BodyTooLarge);
+            if gathered.len().saturating_add(data.len()) > limits.bytes_max {
+                return Err(ApiError::BodyTooLarge { bytes_max: limits.bytes_max });
             }
             gathered.extend_from_slice(&data);
         }
         Ok(gathered.freeze())
     };
-    tokio::time::timeout(BODY_PATIENCE, whole).await.unwrap_or(Err(ApiError::BrokenBody))
+    tokio::time::timeout(limits.patience, whole).await.unwrap_or(Err(ApiError::BrokenBody))
 }
 
 /// Decodes a JSON body. Every complaint becomes a sentence of the answer.

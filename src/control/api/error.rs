@@ -28,8 +28,11 @@ pub(super) enum ApiError {
     #[error("the headers are too large")]
     HeadTooLarge,
     /// Too many bytes.
-    #[error("the body is too large; send at most {} bytes", super::body::BODY_BYTES_MAX)]
-    BodyTooLarge,
+    #[error("the body is too large; send at most {bytes_max} bytes")]
+    BodyTooLarge {
+        /// How many there may be.
+        bytes_max: usize,
+    },
     /// It broke off, or took too long.
     #[error("the body did not arrive")]
     BrokenBody,
@@ -75,7 +78,7 @@ impl ApiError {
             Self::NoRoute => (StatusCode::NOT_FOUND, "NotFound"),
             Self::OperatorOnly => (StatusCode::FORBIDDEN, "Forbidden"),
             Self::HeadTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "RequestHeaderFieldsTooLarge"),
-            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge"),
+            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge"),
             Self::TooSlow => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
             Self::Service(error) => match error {
                 ServiceError::NotFound(..) => (StatusCode::NOT_FOUND, "NotFound"),

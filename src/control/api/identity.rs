@@ -43,6 +43,13 @@ struct VouchedUser {
     srn: String,
 }
 
+impl Vouched {
+    /// The client's address, as the gateway saw it; empty when that is not known.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+}
+
 impl VouchedUser {
     fn parse(principal: &str, account: &str) -> Option<Self> {
         let srn = Srn::parse(principal).ok()?;

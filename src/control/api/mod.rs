@@ -29,6 +29,7 @@ use std::sync::Arc;
 use super::delivery::Delivery;
 use super::service::definitions::publish;
 pub use super::service::escalation::Escalation;
+use super::service::places::Places;
 use super::service::settings::publish_console;
 use super::service::throttle::Throttle;
 use super::service::tokens::prepare;
@@ -39,6 +40,11 @@ use crate::types::{SigningKey, Timestamp};
 use router::Router;
 pub use server::serve;
 
+/// Most logins whose bodies are waited for, or that are looked at.
+const LOGIN_BODIES_MAX: usize = 64;
+/// How many of them may come from one address.
+const LOGIN_BODIES_OF_ADDRESS_MAX: usize = 8;
+
 /// The API of one store.
 pub struct Api {
     store: Store,
@@ -46,6 +52,8 @@ pub struct Api {
     router: Router,
     means: Arc<Means>,
     throttle: Arc<Throttle>,
+    /// For bodies of logins that are on their way.
+    login_bodies: Arc<Places>,
     escalation: Escalation,
     clock: fn() -> Timestamp,
 }
@@ -92,9 +100,19 @@ impl Api {
     pub async fn new(store: Store, options: Options) -> Result<Arc<Self>, StartError> {
         let Options { identity_keys, means, escalation, clock } = options;
         let router = Router::new()?;
+        let login_bodies = Places::new(LOGIN_BODIES_MAX, LOGIN_BODIES_OF_ADDRESS_MAX);
         publish(&store, &definitions::print_all(), clock()).await?;
         prepare(&store, clock()).await?;
         publish_console(&store, clock()).await?;
-        Ok(Arc::new(Self { store, identity_keys, router, means: Arc::new(means), throttle: Arc::default(), escalation, clock }))
+        Ok(Arc::new(Self {
+            store,
+            identity_keys,
+            router,
+            means: Arc::new(means),
+            throttle: Arc::default(),
+            login_bodies,
+            escalation,
+            clock,
+        }))
     }
 }

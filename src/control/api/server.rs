@@ -16,11 +16,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::Api;
-use super::body::{self, Whole};
+use super::body::{self, Limits, Whole};
 use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::identity::Vouched;
 use super::router::Audience;
+use crate::control::service::login;
 use crate::types::Timestamp;
 
 /// Most connections at a time; more are closed at once.
@@ -126,7 +127,9 @@ impl Api {
         let (handler, operator_only) = match route.audience {
             Audience::Public(handler) => return Ok(handler(&self.means.endpoints)),
             Audience::Login(handler) => {
-                let body = body::read(body).await?;
+                // Before the body is waited for: strangers keep few others waiting, and few waiting for them.
+                let _place = self.login_bodies.take(vouched.address()).ok_or(login::NO_PLACE)?;
+                let body = body::read(body, Limits::LOGIN).await?;
                 return handler(self.visit(vouched, route.action, body, now)).await;
             }
             Audience::Everybody(handler) | Audience::AnyKey(handler) => (handler, false),
@@ -136,7 +139,7 @@ impl Api {
         if operator_only && !caller.operator {
             return Err(ApiError::OperatorOnly);
         }
-        let body = body::read(body).await?;
+        let body = body::read(body, Limits::USUAL).await?;
         let query = parts.uri.query().unwrap_or("").to_owned();
         let (store, means) = (self.store.clone(), Arc::clone(&self.means));
         handler(Call { store, means, caller, now, parameters, query, headers: parts.headers, body }).await

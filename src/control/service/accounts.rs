@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 use serde_json::{Value as Json, json};
 
 use super::bootstrap::{self, FirstKey, Names, ROOT};
-use super::{Accepted, Caller, Precondition, ServiceError, accept, fields, portcullis_srn};
+use super::{Accepted, Caller, Precondition, ServiceError, accept, fields, portcullis_srn, tokens};
 use crate::control::store::accounts::{self, Account, Filter, Listed};
 use crate::control::store::select::Page;
-use crate::control::store::{Store, audit};
+use crate::control::store::{Store, audit, users};
 use crate::snapshot::wire::{self, Record};
 use crate::source::Cursor;
 use crate::types::{AccountId, Timestamp};
@@ -137,6 +137,12 @@ pub(crate) async fn set(
     }
     let after = Account { name: set.name, active: set.active, revision: write.sequence(), ..before.clone() };
     accounts::update(&mut write, &after, caller.stamp(now)).await?;
+    // They are not to work again when the account is switched on again.
+    if before.active && !after.active {
+        for user in users::ids(&mut write, id).await? {
+            tokens::end(&mut write, user);
+        }
+    }
     write.put(Record::Account(wire::Account { id, name: after.name.clone(), active: after.active }));
     write.audit(entry(store, caller, id, Some(shown(&before)), shown(&after)));
     let listed = accounts::show(&mut write, id).await?.ok_or_else(|| not_found(id))?;

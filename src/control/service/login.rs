@@ -7,15 +7,14 @@
 use std::ops::RangeInclusive;
 
 use serde_json::json;
-use tokio::sync::Semaphore;
 
 use super::escalation::Escalation;
 use super::password::{Attempt, Password};
-use super::throttle::{Throttle, Trier};
+use super::throttle::{SentAway, Throttle, Trier};
 use super::tokens::{self, Issued};
 use super::{Accepted, Caller, ServiceError, accept, fields, srn};
 use crate::control::store::users::{self, Login, NewPassword};
-use crate::control::store::{Store, accounts};
+use crate::control::store::{Store, Write, accounts};
 use crate::source::Cursor;
 use crate::types::{AccountId, AuthenticationType, Timestamp};
 
@@ -24,10 +23,8 @@ const DURATION_S: RangeInclusive<u64> = 60..=43_200;
 const DURATION_DEFAULT_S: u64 = 3_600;
 /// Characters of a name that are looked for at all.
 const NAME_CHARS_MAX: usize = 64;
-/// Logins that are looked at, or wait for it; more are sent away. Each takes a processor for a while.
-const LOGINS_MAX: usize = 16;
-
-static LOGINS: Semaphore = Semaphore::const_new(LOGINS_MAX);
+/// Said where there is no place for a login, or for its body.
+pub(crate) const NO_PLACE: ServiceError = ServiceError::TooOften { sentence: "too many logins at the moment; try again", wait_s: 1 };
 
 /// What somebody says who wants in.
 #[derive(Debug)]
@@ -85,9 +82,10 @@ pub(crate) async fn create(
 ) -> Result<Accepted<Issued>, ServiceError> {
     let Create { account, name, password, new_password, duration_s } = asked;
     let trier = Trier::new(account, &name, &visitor.address);
-    let too_often = |sentence, wait_s| ServiceError::TooOften { sentence, wait_s };
-    throttle.begin(&trier, now).map_err(|wait_s| too_often("too many logins have failed; wait, then try again", wait_s))?;
-    let _place = LOGINS.try_acquire().map_err(|_| too_often("too many logins at the moment; try again", 1))?;
+    let _place = throttle.begin(&trier, &visitor.address, now).map_err(|sent_away| match sent_away {
+        SentAway::NoPlace => NO_PLACE,
+        SentAway::TooSoon(wait_s) => ServiceError::TooOften { sentence: "too many logins have failed; wait, then try again", wait_s },
+    })?;
     let mut read = store.read().await?;
     let active = accounts::find(&mut read, account).await?.filter(|found| found.active);
     let found = users::login(&mut read, account, &name).await?;
@@ -122,10 +120,7 @@ pub(crate) async fn create(
         (_, Some(fresh)) => Some(super::users::fresh_password(store, &user, fresh).await?),
     };
     let mut write = store.write().await?;
-    // It was compared with this one; another one may have been set in the meantime.
-    if users::login(&mut write, account.id, &name).await?.and_then(|now| now.hash) != hash {
-        return Err(ServiceError::Changed);
-    }
+    unchanged(&mut write, &caller, &name, hash).await?;
     if let Some(fresh) = &fresh {
         let sequence = write.sequence();
         let password = NewPassword { hash: &fresh.hash, temporary: false, kept: fresh.kept };
@@ -137,4 +132,15 @@ pub(crate) async fn create(
     let after = json!({ "token": shown, "password": fresh.map(|_| "another one") });
     write.audit(caller.entry(srn(store, account.id, "user", user.id), None, Some(after)));
     accept(write, &caller, issued, now).await
+}
+
+/// Whether all is as it was before the password was compared, which takes a while.
+///
+/// SECURITY: a user or an account that is switched off meanwhile gets no token, for the end of tokens was before it. Tests:
+/// `a_login_on_its_way_does_not_survive_that_its_user_is_switched_off`, and the same of an account.
+async fn unchanged(write: &mut Write, caller: &Caller, name: &str, hash: Option<String>) -> Result<(), ServiceError> {
+    let account = accounts::find(write, caller.account).await?;
+    let login = users::login(write, caller.account, name).await?.filter(|found| found.user.id == caller.user && found.user.active);
+    let (true, Some(login)) = (account.is_some_and(|found| found.active), login) else { return Err(ServiceError::WrongLogin) };
+    if login.hash == hash { Ok(()) } else { Err(ServiceError::Changed) }
 }

@@ -19,6 +19,7 @@ pub(crate) mod login;
 mod operator;
 pub(crate) mod passcodes;
 pub(crate) mod password;
+pub(crate) mod places;
 pub(crate) mod policies;
 pub(crate) mod recover;
 pub(crate) mod settings;

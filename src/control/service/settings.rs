@@ -13,13 +13,15 @@ use crate::control::store::users::{self, User};
 use crate::control::store::{Store, StoreError, Write};
 use crate::snapshot::wire::{ALLOWED_ADDRESSES_MAX, ConsoleOf, Record};
 use crate::source::Cursor;
-use crate::types::{AccountId, KeyMethod, Network, NetworkSet, Timestamp, UserId};
+use crate::types::{AccountId, AuthenticationType, KeyMethod, Network, NetworkSet, Timestamp, UserId};
 
 /// Most addresses from where an account's console may be used (seed 002, L216).
 const ACCOUNT_ADDRESSES_MAX: usize = 20;
 /// What is said where a passcode is wanted and none can be sent.
 pub(crate) const NO_PASSCODES: &str =
     "this control plane sends no passcodes, so there are no temporary keys; its operator can configure `passcodes`";
+
+const LOOSENS: &str = "only a permanent access key that your key security setting permits loosens it; let somebody else set it";
 
 /// An allowlist about to be set.
 #[derive(Debug)]
@@ -93,6 +95,26 @@ impl Set {
         Err(ServiceError::State(sentence))
     }
 
+    /// Refuses the caller's own keys more ways in than they have now, unless a permanent key signed that they may use.
+    ///
+    /// SECURITY: a temporary key makes a permanent one where that does nothing without a passcode; if it then also changed the setting,
+    /// the permanent key would work for ever. Tests: `only_a_permanent_key_that_is_permitted_loosens_ones_own_key_security`,
+    /// `a_temporary_key_makes_no_key_that_outlives_it`.
+    fn keeps_tight(&self, caller: &Caller, before: &KeySecurity, method: KeyMethod) -> Result<(), ServiceError> {
+        let another_kind = [false, true].into_iter().any(|temporary| method.permits(temporary) && !before.method.permits(temporary));
+        let allowed = |Allowlist { enabled, addresses, .. }: &Allowlist| {
+            if !enabled {
+                return Ok(NetworkSet::everything());
+            }
+            let networks = addresses.iter().map(|text| text.parse::<Network>());
+            networks.collect::<Result<NetworkSet, _>>().map_err(|_| StoreError::Column("an address"))
+        };
+        let after: NetworkSet = if self.enabled { self.addresses.iter().copied().collect() } else { NetworkSet::everything() };
+        let from_elsewhere = !after.without(&allowed(&before.allowlist)?).is_empty();
+        let permitted = caller.has_signed_with(AuthenticationType::AuthenticationKey) && before.method.permits(false);
+        if (another_kind || from_elsewhere) && !permitted { Err(ServiceError::NoToken(LOOSENS)) } else { Ok(()) }
+    }
+
     fn texts(&self) -> Vec<String> {
         self.addresses.iter().map(ToString::to_string).collect()
     }
@@ -152,6 +174,7 @@ pub(crate) async fn set_key_security(
     precondition.check(store.revision(before.allowlist.revision))?;
     let method = set.method.unwrap_or(before.method);
     if user == caller.user {
+        set.keeps_tight(caller, &before, method)?;
         set.spares(caller)?;
     }
     if method == KeyMethod::TemporaryKey && method != before.method && !delivery.delivers() && !set.lock_me_out {

@@ -2,12 +2,13 @@
 //! (contracts C11).
 //!
 //! Every try counts until it succeeds, also while it is still being looked at: trying many at a time gains nothing. What is counted is
-//! bounded; when it is full, the one whose delay ends first is forgotten.
+//! bounded; when it is full, the one whose delay ends first is forgotten. What was not looked at for want of a place counts against
+//! nobody.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::places::{Place, Places, whose};
 use crate::types::{AccountId, Timestamp};
 
 /// Failures that nothing follows on (seed 003: whoever is wrong five times is sent away).
@@ -18,6 +19,10 @@ const DELAY_S_MAX: i64 = 300;
 const FORGET_MS: i64 = 15 * 60 * 1_000;
 /// Most names and addresses that are counted.
 const COUNTED_MAX: usize = 10_000;
+/// Logins that are looked at, or wait for it; more are sent away. Each takes a processor for a while.
+const PLACES_MAX: usize = 16;
+/// How many of them may come from one address.
+const PLACES_OF_ADDRESS_MAX: usize = 4;
 
 /// Who tries: whether there is such a user or not.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -35,28 +40,51 @@ struct Tries {
 }
 
 /// All who tried lately.
-#[derive(Debug, Default)]
-pub(crate) struct Throttle(Mutex<HashMap<Trier, Tries>>);
+#[derive(Debug)]
+pub(crate) struct Throttle {
+    counted: Mutex<HashMap<Trier, Tries>>,
+    places: Arc<Places>,
+}
+
+/// Why somebody is not looked at now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SentAway {
+    /// There is no place.
+    NoPlace,
+    /// It is too soon after other tries; in so many seconds it is not.
+    TooSoon(u64),
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self { counted: Mutex::default(), places: Places::new(PLACES_MAX, PLACES_OF_ADDRESS_MAX) }
+    }
+}
 
 impl Trier {
-    /// Somebody at an address; of IPv6 the first half, which is one customer's.
+    /// Somebody at an address.
     pub(crate) fn new(account: AccountId, name: &str, address: &str) -> Self {
-        let address = match address.parse::<IpAddr>() {
-            Ok(IpAddr::V6(address)) => format!("{:x}", address.to_bits() >> 64),
-            Ok(IpAddr::V4(address)) => address.to_string(),
-            Err(_) => String::new(),
-        };
-        Self { account, name: name.to_owned(), address }
+        Self { account, name: name.to_owned(), address: whose(address) }
     }
 }
 
 impl Throttle {
-    /// Counts a try.
+    /// Takes a place at this address, and counts a try.
+    ///
+    /// SECURITY: in this order. Strangers who keep the places full would else make failures of everybody's logins, also of the right
+    /// ones, and delays of those. Test: `want_of_a_place_counts_against_nobody`.
     ///
     /// # Errors
-    /// When it comes too soon after others, which is not counted: how many seconds too soon.
-    pub(crate) fn begin(&self, trier: &Trier, now: Timestamp) -> Result<(), u64> {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// When there is no place, or it comes too soon after others: neither is counted.
+    pub(crate) fn begin(&self, trier: &Trier, address: &str, now: Timestamp) -> Result<Place, SentAway> {
+        let place = self.places.take(address).ok_or(SentAway::NoPlace)?;
+        self.count(trier, now).map_err(SentAway::TooSoon)?;
+        Ok(place)
+    }
+
+    /// Counts a try that does not come too soon; else, how many seconds too soon.
+    fn count(&self, trier: &Trier, now: Timestamp) -> Result<(), u64> {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let before = counted.get(trier).copied().filter(|tries| now.milliseconds() - tries.last.milliseconds() < FORGET_MS);
         if let Some(tries) = before.filter(|tries| now < tries.not_before) {
             return Err(tries.not_before.distance_ms(now).div_ceil(1_000));
@@ -76,7 +104,7 @@ impl Throttle {
 
     /// Forgets the tries of somebody who is in.
     pub(crate) fn succeeded(&self, trier: &Trier) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(trier);
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).remove(trier);
     }
 }
 
@@ -104,29 +132,29 @@ mod tests {
         let throttle = Throttle::default();
         let ada = trier("ada", "203.0.113.9");
         for _ in 0..5 {
-            assert_eq!(throttle.begin(&ada, at(0)), Ok(()));
+            assert_eq!(throttle.count(&ada, at(0)), Ok(()));
         }
-        assert_eq!(throttle.begin(&ada, at(0)), Err(1));
+        assert_eq!(throttle.count(&ada, at(0)), Err(1));
         let mut now = 0;
         for delay in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
-            assert_eq!(throttle.begin(&ada, at(now + delay - 1)), Err(1), "{delay}");
+            assert_eq!(throttle.count(&ada, at(now + delay - 1)), Err(1), "{delay}");
             now += delay;
-            assert_eq!(throttle.begin(&ada, at(now)), Ok(()), "{delay}");
+            assert_eq!(throttle.count(&ada, at(now)), Ok(()), "{delay}");
         }
         // Others are not kept waiting, nor is the same name from elsewhere.
         for other in [trier("bob", "203.0.113.9"), trier("ada", "203.0.113.8"), trier("ada", "")] {
-            assert_eq!(throttle.begin(&other, at(now)), Ok(()));
+            assert_eq!(throttle.count(&other, at(now)), Ok(()));
         }
         assert_eq!(trier("ada", "2001:db8::1"), trier("ada", "2001:db8::2"));
         assert_ne!(trier("ada", "2001:db8::1"), trier("ada", "2001:db8:0:1::1"));
         // Who is in begins anew, and so does who stays away.
         throttle.succeeded(&ada);
         for _ in 0..5 {
-            assert_eq!(throttle.begin(&ada, at(now)), Ok(()));
+            assert_eq!(throttle.count(&ada, at(now)), Ok(()));
         }
-        assert_eq!(throttle.begin(&ada, at(now)), Err(1));
+        assert_eq!(throttle.count(&ada, at(now)), Err(1));
         for _ in 0..5 {
-            assert_eq!(throttle.begin(&ada, at(now + 900)), Ok(()));
+            assert_eq!(throttle.count(&ada, at(now + 900)), Ok(()));
         }
     }
 
@@ -135,12 +163,33 @@ mod tests {
         let throttle = Throttle::default();
         let ada = trier("ada", "203.0.113.9");
         for _ in 0..8 {
-            let _ = throttle.begin(&ada, at(0));
+            let _ = throttle.count(&ada, at(0));
         }
         for number in 0..COUNTED_MAX + 10 {
-            assert_eq!(throttle.begin(&trier(&number.to_string(), "203.0.113.9"), at(0)), Ok(()));
+            assert_eq!(throttle.count(&trier(&number.to_string(), "203.0.113.9"), at(0)), Ok(()));
         }
-        assert_eq!(throttle.0.lock().unwrap().len(), COUNTED_MAX);
-        assert!(throttle.begin(&ada, at(0)).is_err(), "the one with a delay is kept");
+        assert_eq!(throttle.counted.lock().unwrap().len(), COUNTED_MAX);
+        assert!(throttle.count(&ada, at(0)).is_err(), "the one with a delay is kept");
+    }
+
+    #[test]
+    fn want_of_a_place_counts_against_nobody() {
+        let throttle = Throttle::default();
+        let address = |number: usize| format!("203.0.113.{}", number / PLACES_OF_ADDRESS_MAX);
+        let names = (0..PLACES_MAX).map(|number| (trier(&number.to_string(), &address(number)), address(number)));
+        let strangers: Vec<Place> = names.map(|(name, address)| throttle.begin(&name, &address, at(0)).unwrap()).collect();
+        let ada = trier("ada", "198.51.100.7");
+        for _ in 0..20 {
+            assert_eq!(throttle.begin(&ada, "198.51.100.7", at(0)).unwrap_err(), SentAway::NoPlace);
+        }
+        assert_eq!(throttle.counted.lock().unwrap().len(), PLACES_MAX);
+        drop(strangers);
+        for _ in 0..5 {
+            assert!(throttle.begin(&ada, "198.51.100.7", at(0)).is_ok());
+        }
+        // Who waits holds no place.
+        for _ in 0..20 {
+            assert_eq!(throttle.begin(&ada, "198.51.100.7", at(0)).unwrap_err(), SentAway::TooSoon(1));
+        }
     }
 }

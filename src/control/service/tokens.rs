@@ -158,7 +158,8 @@ pub(crate) async fn end_all(store: &Store, caller: &Caller, user: UserId, now: T
 /// Ends, with this write, all tokens that a user has.
 ///
 /// SECURITY: by sequence and not by time, so that no clock can revive one (contracts C8). Whoever leaves a group loses theirs at once
-/// (seed 000, "Remove member from group"), and so does whoever gets another password or is switched off.
+/// (seed 000, "Remove member from group"), and so does whoever gets another password or is switched off, alone or with
+/// the account.
 pub(super) fn end(write: &mut Write, user: UserId) {
     let sequence = write.sequence();
     write.put(Record::TokensValidFrom { user, sequence });

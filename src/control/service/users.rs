@@ -263,6 +263,11 @@ pub(crate) async fn set(
     if before.user.root && !written.active {
         return Err(ServiceError::State("the root user cannot be switched off".to_owned()));
     }
+    // SECURITY: whoever has a token only would have passcodes sent to themselves. Test:
+    // `who_comes_by_a_token_does_not_move_their_passcodes_to_another_address`.
+    if id == caller.user && written.email != before.email {
+        caller.has_signed()?;
+    }
     // Passcodes go to the mail address; and who is switched on again has rights again.
     if written.email != before.email || (written.active && !before.user.active) {
         escalation::may_act_for(&write, caller, id)?;

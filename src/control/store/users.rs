@@ -164,6 +164,12 @@ pub(crate) async fn count(connection: &mut Connection, account: AccountId) -> Re
     only(connection.first("SELECT COUNT(*) FROM users WHERE account_id = $1", &[account.into()]).await?)?.count()
 }
 
+/// The ids of all users of an account.
+pub(crate) async fn ids(connection: &mut Connection, account: AccountId) -> Result<Vec<UserId>, StoreError> {
+    let sql = "SELECT id FROM users WHERE account_id = $1 ORDER BY id";
+    connection.query(sql, &[account.into()]).await?.into_iter().map(|mut row| row.parsed()).collect()
+}
+
 /// What is written of a user.
 #[derive(Debug, Clone)]
 pub(crate) struct Fields {
