@@ -36,6 +36,20 @@ fn made(folder: &Folder, parent: &Key, user: &str) -> (Key, Answer) {
     (key, answer)
 }
 
+/// Somebody else who may do everything.
+fn deputy(folder: &Folder, admin: &Key) -> Key {
+    let document = json!({"Version": "2024-07-01", "Statement": [{"Sid": "All", "Effect": "Allow", "Action": ["*"], "Resource": ["*"]}]});
+    let policy = json!({"policy_name": "deputy", "policy_version": {"policy_document": document}});
+    let policy = folder.must(admin, "POST", "/v1/policies", Some(&policy), 201).text("/id");
+    let person = json!({"user_name": "deputy", "password": "Fresh1&Secret", "policy_ids": [policy]});
+    let user = folder.must(admin, "POST", &format!("/v1/accounts/{}/users", folder.account()), Some(&person), 201).text("/id");
+    let body = json!({"access_key_type": "PERMANENT"});
+    let made = folder.must(admin, "POST", &format!("/portcullis/v1/users/{user}/access-keys"), Some(&body), 201);
+    let key = Key { id: made.text("/access_key/access_key"), secret: made.text("/access_key/secret_key") };
+    folder.settle(&key);
+    key
+}
+
 fn verdict(status: u16, reason: &str) -> (u16, String) {
     (status, reason.to_owned())
 }
@@ -52,6 +66,7 @@ fn a_temporary_key_is_used_instead_of_its_parent_and_ends_with_it() {
     let second = folder.must(&admin, "POST", "/v1/access-keys", Some(&json!({"access_key_type": "PERMANENT"})), 201);
     let second = Key { id: second.text("/access_key/access_key"), secret: second.text("/access_key/secret_key") };
     folder.settle(&second);
+    let deputy = deputy(&folder, &second);
     let (child, written) = made(&folder, &admin, &user);
     assert_eq!(after(&folder, &written, &child, "/v1/groups"), verdict(200, "allow"));
     // A token of it is as good as it is.
@@ -66,7 +81,9 @@ fn a_temporary_key_is_used_instead_of_its_parent_and_ends_with_it() {
     let (another, _) = made(&folder, &admin, &user);
     let permanent = folder.must(&admin, "POST", "/v1/access-keys", Some(&json!({"access_key_type": "PERMANENT"})), 403);
     assert!(permanent.body.contains("key security setting"), "{}", permanent.body);
-    let only_permanent = folder.must(&child, "PUT", &setting, Some(&chosen("AuthenticationKey")), 200);
+    // Nobody lets their own keys loose with a temporary one; somebody else does.
+    folder.must(&child, "PUT", &setting, Some(&chosen("AuthenticationKey")), 403);
+    let only_permanent = folder.must(&deputy, "PUT", &setting, Some(&chosen("AuthenticationKey")), 200);
     assert_eq!(after(&folder, &only_permanent, &child, "/v1/groups"), verdict(403, "method_not_permitted"));
     let any = folder.must(&second, "PUT", &setting, Some(&chosen("Any")), 200);
     assert_eq!(after(&folder, &any, &another, "/v1/groups"), verdict(200, "allow"));
