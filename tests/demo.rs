@@ -37,6 +37,9 @@ mod routes;
 #[path = "demo/s3.rs"]
 mod s3;
 #[cfg(test)]
+#[path = "demo/sdk.rs"]
+mod sdk;
+#[cfg(test)]
 #[path = "demo/temporary.rs"]
 mod temporary;
 #[cfg(test)]
