@@ -227,6 +227,9 @@ async fn a_temporary_key_makes_no_key_that_outlives_it() {
         // Passcodes are for either, and what a temporary key may do for others it may do here.
         passcode(&control, &admin).await;
     }
+    // A password of one's own would be good for console logins, which need no key.
+    let own = format!("/v1/accounts/{}/users/{}/password", admin.account, user_of(&admin));
+    assert_eq!(by_temporary_key(&control, &admin, "PUT", &own, json!({"password": "Fresh1&Secret"})).await.status, 403);
     let person = json!({"user_name": "eve", "password": "Fresh1&Secret"});
     assert_eq!(by_temporary_key(&control, &admin, "POST", &format!("/v1/accounts/{}/users", admin.account), person).await.status, 201);
 }

@@ -16,7 +16,7 @@ use crate::control::store::users::{self, Fields, Filter, Named, NewPassword, Pro
 use crate::control::store::{Store, StoreError, Write, groups, passcodes, policies, settings};
 use crate::snapshot::wire::{self, ConsoleOf, Identity, Record, RecordKey};
 use crate::source::{Cursor, Value};
-use crate::types::{AccountId, GroupId, PolicyId, Timestamp, UserId};
+use crate::types::{AccountId, AuthenticationType, GroupId, PolicyId, Timestamp, UserId};
 
 /// Characters of a user's name (seed 003, L245).
 const NAME_CHARS: RangeInclusive<usize> = 1..=64;
@@ -32,6 +32,7 @@ const REUSE_COUNTS: RangeInclusive<u64> = 1..=24;
 const REUSE_COUNT: u64 = 1;
 
 const WHAT: &str = "user";
+const OUTLIVES: &str = "a temporary key does not set its owner's password; log in with the old one and a new one";
 const PASSWORD_HINT: &str = "write a password of 9 to 20 characters";
 
 /// What a user is made of.
@@ -323,6 +324,10 @@ pub(crate) async fn set_password(
     now: Timestamp,
 ) -> Result<Accepted<()>, ServiceError> {
     caller.has_signed()?;
+    // SECURITY: a console login with it needs no key, and outlives the temporary one. Test: `a_temporary_key_makes_no_key_that_outlives_it`.
+    if id == caller.user && caller.has_signed_with(AuthenticationType::TemporaryKey) {
+        return Err(ServiceError::NoToken(OUTLIVES));
+    }
     caller.owns(account)?;
     let mut read = store.read().await?;
     let user = users::find(&mut read, account, id).await?.ok_or_else(|| not_found(id))?;
