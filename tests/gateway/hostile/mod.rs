@@ -10,6 +10,7 @@ mod trial;
 
 use std::collections::BTreeMap;
 
+pub(crate) use table::wrong_pointer;
 use table::{Row, Tested};
 use trial::Trial;
 
@@ -33,7 +34,7 @@ fn every_input_is_tested_where_the_table_says_or_waits_for_something_by_name() {
         match tested {
             Tested::Here => {}
             Tested::Elsewhere { file, name } => {
-                wrong.extend(table::wrong_pointer(file, name, sent).map(|problem| format!("inputs.tsv:{line}: {problem}")));
+                wrong.extend(wrong_pointer(file, name, sent).map(|problem| format!("inputs.tsv:{line}: {problem}")));
             }
             Tested::DataPlane => data_plane += 1,
             Tested::Owed(part) => *owed.entry(part).or_default() += 1,

@@ -70,7 +70,7 @@ fn tested_at(text: &'static str, line: usize) -> Tested {
 }
 
 /// What is wrong with a pointer to a test elsewhere.
-pub(super) fn wrong_pointer(file: &str, name: &str, sent: &str) -> Option<String> {
+pub(crate) fn wrong_pointer(file: &str, name: &str, sent: &str) -> Option<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let Ok(text) = std::fs::read_to_string(path) else { return Some(format!("there is no file {file}")) };
     let call = format!("fn {name}(");
