@@ -1,13 +1,11 @@
 //! What a request to an S3 service says beside its path: which of an object's or bucket's many sides it is about.
 
-use std::borrow::Cow;
-
 use http::HeaderMap;
 
 use super::decision::Denial;
 use super::request::Request;
 use crate::types::Reason;
-use crate::types::path::hex_pair;
+use crate::types::path::percent_decoded;
 
 /// The names that make another operation of a method on a path, wherever they stand in the query, whatever their value.
 const SUBRESOURCES: [&str; 39] = [
@@ -68,7 +66,7 @@ pub(super) fn subresource(request: &Request<'_>) -> Result<Option<&'static str>,
     }
     for pair in request.query().split('&') {
         let name = pair.split_once('=').map_or(pair, |(name, _)| name);
-        let Some(name) = decoded(name) else { return refuse("a `%` in the query begins no encoded byte") };
+        let Some(name) = percent_decoded(name) else { return refuse("a `%` in the query begins no encoded byte") };
         let known = SUBRESOURCES.iter().chain([&VERSIONS]).find(|known| name.as_ref() == known.as_bytes());
         match known.copied() {
             None => {}
@@ -108,18 +106,5 @@ pub(super) fn reaches_elsewhere(headers: &HeaderMap) -> bool {
 /// Whether a query says what the answer's head is to be, as the backend allows to whom it knows.
 pub(super) fn shapes_answer(query: &str) -> bool {
     let is_one = |name: &[u8]| name.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"response-"));
-    query.split('&').any(|pair| decoded(pair.split_once('=').map_or(pair, |(name, _)| name)).is_none_or(|name| is_one(&name)))
-}
-
-/// Percent-decoded once.
-fn decoded(text: &str) -> Option<Cow<'_, [u8]>> {
-    if !text.contains('%') {
-        return Some(Cow::Borrowed(text.as_bytes()));
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(if byte == b'%' { hex_pair(rest.next(), rest.next())? } else { byte });
-    }
-    Some(Cow::Owned(bytes))
+    query.split('&').any(|pair| percent_decoded(pair.split_once('=').map_or(pair, |(name, _)| name)).is_none_or(|name| is_one(&name)))
 }

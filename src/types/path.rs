@@ -232,8 +232,27 @@ fn percent_decode(piece: &str) -> Result<String, PathError> {
 /// The byte that two hexadecimal digits write.
 #[must_use]
 pub fn hex_pair(high: Option<u8>, low: Option<u8>) -> Option<u8> {
-    let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
+    let digit = |byte: Option<u8>| match byte? {
+        byte @ b'0'..=b'9' => Some(byte - b'0'),
+        byte @ b'a'..=b'f' => Some(byte - b'a' + 10),
+        byte @ b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    };
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+/// Percent-decoded once, whatever bytes come out; `None` when a `%` begins no byte.
+#[must_use]
+pub fn percent_decoded(text: &str) -> Option<Cow<'_, [u8]>> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text.as_bytes()));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(if byte == b'%' { hex_pair(rest.next(), rest.next())? } else { byte });
+    }
+    Some(Cow::Owned(bytes))
 }
 
 #[cfg(test)]
@@ -337,30 +356,26 @@ mod tests {
         assert!(Path::parse_s3(long.strip_suffix('a').unwrap(), None).is_ok());
     }
 
+    /// The same path, some of its bytes encoded.
+    fn encoded(raw: &str, pick: u64) -> String {
+        let one = |(index, character): (usize, char)| match character {
+            '/' => character.to_string(),
+            _ if pick >> (index % 64) & 1 == 1 => format!("%{:02X}", character as u32),
+            _ => character.to_string(),
+        };
+        raw.chars().enumerate().map(one).collect()
+    }
+
     proptest! {
         #[test]
         fn encoding_unreserved_bytes_changes_no_bucket_and_no_key(raw in "/[a-z0-9._-]{3,8}(/[A-Za-z0-9._~/-]{0,20})?", pick in any::<u64>()) {
-            let mut encoded = String::new();
-            for (index, character) in raw.chars().enumerate() {
-                if character != '/' && pick >> (index % 64) & 1 == 1 {
-                    encoded.push_str(&format!("%{:02X}", character as u32));
-                } else {
-                    encoded.push(character);
-                }
-            }
+            let encoded = encoded(&raw, pick);
             prop_assert_eq!(Path::parse_s3(&raw, None), Path::parse_s3(&encoded, None));
         }
 
         #[test]
         fn encoding_unreserved_bytes_changes_nothing(raw in "(/[a-z0-9._~-]{1,8}){1,5}", pick in any::<u64>()) {
-            let mut encoded = String::new();
-            for (index, character) in raw.chars().enumerate() {
-                if character != '/' && pick >> (index % 64) & 1 == 1 {
-                    encoded.push_str(&format!("%{:02X}", character as u32));
-                } else {
-                    encoded.push(character);
-                }
-            }
+            let encoded = encoded(&raw, pick);
             prop_assert_eq!(Path::parse(&raw), Path::parse(&encoded));
         }
     }

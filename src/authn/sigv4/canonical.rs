@@ -9,8 +9,9 @@ use smallvec::SmallVec;
 use super::chunks::{Chunks, Seal};
 use super::credential::{Carrier, Credential, Malformed, Payload};
 use super::key::Derived;
-use super::query::{byte_of, pairs};
+use super::query::pairs;
 use super::{ALGORITHM, QUERY_PAIRS_MAX, UNSIGNED_PAYLOAD};
+use crate::types::path::hex_pair;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 const HEX_CAPITALS: &[u8; 16] = b"0123456789ABCDEF";
@@ -159,8 +160,8 @@ fn query_text(sent: &str) -> Result<Cow<'_, str>, Malformed> {
     let mut rest = sent.as_bytes();
     while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
         let pair = rest.get(at + 1..).and_then(|after| after.split_first_chunk::<2>());
-        let Some((pair, after)) = pair else { return Err(Malformed::QueryEncoding) };
-        byte_of(*pair).ok_or(Malformed::QueryEncoding)?;
+        let Some(([high, low], after)) = pair else { return Err(Malformed::QueryEncoding) };
+        hex_pair(Some(*high), Some(*low)).ok_or(Malformed::QueryEncoding)?;
         rest = after;
     }
     if sent.bytes().all(is_kept) {

@@ -8,9 +8,10 @@ use jiff::tz::TimeZone;
 
 use super::canonical::Profile;
 use super::chunks::{Framing, Upload};
-use super::query::{byte_of, decoded, pairs};
+use super::query::{decoded, pairs};
 use super::{ALGORITHM, EXPIRES_S_MAX, SCOPE_PART_BYTES_MAX, SIGNED_HEADERS_BYTES_MAX, SIGNED_HEADERS_MAX, TERMINATOR, UNSIGNED_PAYLOAD};
 use crate::types::Timestamp;
+use crate::types::path::hex_pair;
 
 const DATE: &str = "x-amz-date";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
@@ -402,8 +403,8 @@ pub(super) fn sha256(text: &[u8]) -> Option<[u8; 32]> {
         return None;
     }
     let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(pairs) {
-        *byte = byte_of(*pair)?;
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = hex_pair(Some(*high), Some(*low))?;
     }
     Some(bytes)
 }

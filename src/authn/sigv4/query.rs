@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::types::path::percent_decoded;
+
 /// The parameters that carry a presigned credential, in lower case.
 const PARAMETERS: [&str; 8] = [
     "x-amz-algorithm",
@@ -56,31 +58,8 @@ fn is_one_of(name: &str, known: &[&str]) -> bool {
 
 /// Percent-decoded once; `None` when a `%` begins no byte or the bytes are no text.
 pub(super) fn decoded(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains('%') {
-        return Some(Cow::Borrowed(text));
+    match percent_decoded(text)? {
+        Cow::Borrowed(_) => Some(Cow::Borrowed(text)),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
     }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        if *byte == b'%' {
-            let (pair, after) = after.split_first_chunk::<2>()?;
-            bytes.push(byte_of(*pair)?);
-            rest = after;
-        } else {
-            bytes.push(*byte);
-        }
-    }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
-}
-
-/// The byte that two hexadecimal digits are.
-pub(super) fn byte_of([high, low]: [u8; 2]) -> Option<u8> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    };
-    Some(digit(high)? << 4 | digit(low)?)
 }

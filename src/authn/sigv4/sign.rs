@@ -1,15 +1,18 @@
 //! Signing for a backend that takes nothing but AWS signatures, as Amazon S3 wants it.
 
 use std::fmt;
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::canonical::{encode_into, hex_into, value_into};
 use super::credential::Scope;
-use super::key::Key;
+use super::key::{Derived, Key};
 use super::query::pairs;
 use super::{ALGORITHM, TERMINATOR, UNSIGNED_PAYLOAD};
+use crate::types::path::percent_decoded;
 use crate::types::{Secret, Timestamp};
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
@@ -22,6 +25,8 @@ pub struct Signer {
     key: Key,
     region: Box<str>,
     service: Box<str>,
+    /// The key of the day that was signed on last.
+    of_day: Arc<ArcSwapOption<Derived>>,
 }
 
 /// What of an outgoing request is signed, beside its headers: all of the bytes that the backend gets.
@@ -39,7 +44,13 @@ impl Signer {
     /// Region and service must be able to stand in a credential scope.
     #[must_use]
     pub fn new(access_key: &str, secret: &Secret, region: &str, service: &str) -> Self {
-        Self { access_key: access_key.into(), key: Key::new(secret), region: region.into(), service: service.into() }
+        Self {
+            access_key: access_key.into(),
+            key: Key::new(secret),
+            region: region.into(),
+            service: service.into(),
+            of_day: Arc::default(),
+        }
     }
 
     /// Puts in the headers that sign a request. Signed are method, target, `host` and every `x-amz-*` header; of the body its hash, or
@@ -72,12 +83,20 @@ impl Signer {
         hex_into(&mut string, aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &canonical).as_ref());
         let mut authorization =
             [ALGORITHM, " Credential=", &credential, ", SignedHeaders=", &joined(&names), ", Signature="].concat().into_bytes();
-        hex_into(&mut authorization, &self.key.derive(&scope).signing_key().mac(&string));
+        hex_into(&mut authorization, &self.derived(&scope).signing_key().mac(&string));
         let mut authorization = HeaderValue::from_maybe_shared(bytes::Bytes::from(authorization)).map_err(|_| Unsignable)?;
         authorization.set_sensitive(true);
         signed.insert(AUTHORIZATION, authorization);
         *headers = signed;
         Ok(())
+    }
+
+    fn derived(&self, scope: &Scope<'_>) -> Arc<Derived> {
+        self.of_day.load_full().filter(|derived| derived.is_of(&self.key, scope)).unwrap_or_else(|| {
+            let derived = Arc::new(self.key.derive(scope));
+            self.of_day.store(Some(Arc::clone(&derived)));
+            derived
+        })
     }
 }
 
@@ -96,8 +115,8 @@ fn canonical_request(outgoing: &Outgoing<'_>, headers: &HeaderMap, names: &[Head
     let (path, query) = outgoing.target.split_once('?').unwrap_or((outgoing.target, ""));
     let mut text = outgoing.method.as_bytes().to_vec();
     text.push(b'\n');
-    for byte in bytes(path, b'+')? {
-        if byte == b'/' { text.push(byte) } else { encode_into(&mut text, byte) }
+    for byte in percent_decoded(path).ok_or(Unsignable)?.iter() {
+        if *byte == b'/' { text.push(*byte) } else { encode_into(&mut text, *byte) }
     }
     text.push(b'\n');
     let mut sorted = Vec::new();
@@ -130,27 +149,8 @@ fn canonical_request(outgoing: &Outgoing<'_>, headers: &HeaderMap, names: &[Head
 /// A name or value of a query in its canonical form. `+` is a space there.
 fn encoded(text: &str) -> Result<Vec<u8>, Unsignable> {
     let mut encoded = Vec::with_capacity(text.len());
-    bytes(text, b' ')?.into_iter().for_each(|byte| encode_into(&mut encoded, byte));
+    percent_decoded(&text.replace('+', " ")).ok_or(Unsignable)?.iter().for_each(|byte| encode_into(&mut encoded, *byte));
     Ok(encoded)
-}
-
-/// The bytes that a text stands for, and what `+` is in it.
-fn bytes(text: &str, plus: u8) -> Result<Vec<u8>, Unsignable> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        match byte {
-            b'%' => {
-                let (pair, after) = after.split_first_chunk::<2>().ok_or(Unsignable)?;
-                decoded.push(super::query::byte_of(*pair).ok_or(Unsignable)?);
-                rest = after;
-            }
-            b'+' => decoded.push(plus),
-            _ => decoded.push(*byte),
-        }
-    }
-    Ok(decoded)
 }
 
 fn joined(names: &[HeaderName]) -> String {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::control::service::ServiceError;
 use crate::control::store::select::{Direction, Page};
-use crate::types::path::hex_pair;
+use crate::types::path::percent_decoded;
 
 /// Items of a page when nothing else is asked for (wire-formats 3.1).
 const PAGE_SIZE: u64 = 20;
@@ -167,16 +167,7 @@ impl Query {
 }
 
 fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => hex_pair(rest.next(), rest.next())?,
-            b'+' => b' ',
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(percent_decoded(&text.replace('+', " "))?.into_owned()).ok()
 }
 
 /// A text as a value of a query.
