@@ -18,7 +18,7 @@ use super::replay::{Family, Signature};
 use super::request::Request;
 use super::service::Service;
 use crate::authn::scp::{self, Credential, Signatures, Signed};
-use crate::authn::token::{Claims, Token};
+use crate::authn::token::{Claims, PublicKey, Token};
 use crate::snapshot::{Snapshot, User};
 use crate::types::{AuthenticationType, Reason, Revision, Timestamp, TokenKeyId};
 
@@ -58,7 +58,7 @@ fn by_headers<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: 
     }
     match (presented.carriers, presented.token()) {
         (2.., _) => Err(several_tokens()),
-        (_, Some(token)) => match issuer::find(view, token) {
+        (_, Some(token)) => match issuer::find(view, request.remembered, token) {
             Some(found) => issuer::verify(view, request.remembered, found, token, now, facts),
             None => verify_token(&view.snapshot, request.remembered, token, now, facts),
         },
@@ -163,16 +163,17 @@ fn claims_of(snapshot: &Snapshot, remembered: &Remembered, text: &[u8], now: Tim
         Revision::File(_) => 0,
     };
     let in_use = |key: TokenKeyId| snapshot.token_key(key).filter(|key| key.not_after.is_none_or(|end| now < end));
-    if let Some(known) = remembered
-        .token(text, |key, public_key, claims| claims.epoch == epoch && in_use(key).is_some_and(|key| key.public_key == *public_key))
-    {
+    let holds = |(key, public_key): &(TokenKeyId, PublicKey), claims: &Claims| {
+        claims.epoch == epoch && in_use(*key).is_some_and(|key| key.public_key == *public_key)
+    };
+    if let Some(known) = remembered.tokens.find(text, holds) {
         return Some(known);
     }
     let token = Token::parse(text)?;
     let key = in_use(token.key);
     let public_key = key.map_or(snapshot.decoy_token_key(), |key| key.public_key);
     let claims = Rc::new(token.verify(&public_key, epoch).filter(|_| key.is_some())?);
-    remembered.remember_token(text, (token.key, public_key), &claims);
+    remembered.tokens.put(text, (token.key, public_key), &claims);
     Some(claims)
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use foldhash::quality::FixedState;
 
-use super::issuers::Published;
+use super::issuers::{Issuer, Published};
 use crate::authn::oidc;
 use crate::authn::sigv4::{Derived, Key, Scope};
 use crate::authn::token::{Claims, PublicKey};
@@ -34,24 +34,26 @@ const WAYS: usize = 4;
 
 /// What one worker remembers.
 pub struct Remembered {
-    tokens: Table<Verified<(TokenKeyId, PublicKey), Claims>>,
-    issued: Table<Verified<Arc<Published>, oidc::Claims>>,
-    prepared: Table<Rc<Prepared>>,
-    keys: Table<Rc<Derived>>,
-    /// SECURITY: tried where nothing is remembered, so that this costs the same; what they sign is never accepted.
-    nobodys: SigningKey,
-    nobodys_derived: Rc<Derived>,
+    /// Tokens of ours, with the keys that verified them.
+    pub(super) tokens: Tokens<(TokenKeyId, PublicKey), Claims>,
+    /// Tokens of identity providers, with what these had published.
+    pub(super) issued: Tokens<(Arc<Issuer>, Arc<Published>), oidc::Claims>,
+    prepared: Keys<Prepared>,
+    derived: Keys<Derived>,
 }
 
 /// The secret of an access key, ready to sign with.
-pub(super) struct Prepared {
+struct Prepared {
     access_key: AccessKeyId,
     from: Key,
-    /// What signs.
-    pub(super) key: SigningKey,
+    key: SigningKey,
 }
 
 impl Prepared {
+    fn of(secret: &Key, access_key: AccessKeyId) -> Self {
+        Self { access_key, from: secret.clone(), key: secret.signing_key() }
+    }
+
     fn is_of(&self, secret: &Key, access_key: AccessKeyId) -> bool {
         self.access_key == access_key && self.from.is(secret)
     }
@@ -78,73 +80,71 @@ impl Remembered {
     pub fn new(seed: u64) -> Self {
         let nobodys = Key::new(&Secret::new(*b"nobody's"));
         Self {
-            tokens: Table::new(seed, TOKENS_MAX),
-            issued: Table::new(seed, ISSUED_MAX),
-            prepared: Table::new(seed, KEYS_MAX),
-            keys: Table::new(seed, KEYS_MAX),
-            nobodys: nobodys.signing_key(),
-            nobodys_derived: Rc::new(nobodys.derive(&Scope::default())),
-        }
-    }
-
-    /// What a token says whose signature was verified before; if `holds` says that its key and its epoch are still in force.
-    pub(super) fn token(&self, text: &[u8], holds: impl Fn(TokenKeyId, &PublicKey, &Claims) -> bool) -> Option<Rc<Claims>> {
-        let parts = split(text)?;
-        self.tokens
-            .find(parts.1, |known| (known.is(parts) && holds(known.key.0, &known.key.1, &known.claims)).then(|| Rc::clone(&known.claims)))
-    }
-
-    /// Remembers a token whose signature was just verified with `key`.
-    pub(super) fn remember_token(&self, text: &[u8], key: (TokenKeyId, PublicKey), claims: &Rc<Claims>) {
-        if let Some((head, tail)) = split(text) {
-            self.tokens.put(tail, Verified { head: head.into(), tail: tail.into(), key, claims: Rc::clone(claims) });
-        }
-    }
-
-    /// What a token of an identity provider says that was verified before, with what the provider had published: the same set still.
-    pub(super) fn issued(&self, text: &[u8], published: &Arc<Published>) -> Option<Rc<oidc::Claims>> {
-        let parts = split(text)?;
-        self.issued.find(parts.1, |known| (known.is(parts) && Arc::ptr_eq(&known.key, published)).then(|| Rc::clone(&known.claims)))
-    }
-
-    /// Remembers a token of an identity provider that was just verified with one of these keys.
-    pub(super) fn remember_issued(&self, text: &[u8], published: &Arc<Published>, claims: &Rc<oidc::Claims>) {
-        if let Some((head, tail)) = split(text) {
-            let (key, claims) = (Arc::clone(published), Rc::clone(claims));
-            self.issued.put(tail, Verified { head: head.into(), tail: tail.into(), key, claims });
+            tokens: Tokens(Table::new(seed, TOKENS_MAX)),
+            issued: Tokens(Table::new(seed, ISSUED_MAX)),
+            prepared: Keys::new(seed, Prepared::of(&nobodys, AccessKeyId::from_bytes([0; 16]))),
+            derived: Keys::new(seed, nobodys.derive(&Scope::default())),
         }
     }
 
     /// Whether a secret has signed, as `is_good` finds out with it; `access_key` is the key that the request names, whether somebody holds it
     /// or not.
     pub(super) fn has_signed(&self, secret: &Key, access_key: AccessKeyId, is_good: impl Fn(&SigningKey) -> bool) -> bool {
-        let place = access_key.as_bytes();
-        let known = self.prepared.find(place, |known| known.is_of(secret, access_key).then(|| Rc::clone(known)));
-        let at_once = is_good(known.as_ref().map_or(&self.nobodys, |known| &known.key));
-        at_once && known.is_some() || {
-            let prepared = Prepared { access_key, from: secret.clone(), key: secret.signing_key() };
-            let good = is_good(&prepared.key);
-            if good {
-                self.prepared.put(place, Rc::new(prepared));
-            }
-            good
-        }
+        let is_of = |known: &Prepared| known.is_of(secret, access_key);
+        let made = || Prepared::of(secret, access_key);
+        self.prepared.that_signed(access_key.as_bytes(), is_of, made, |prepared| is_good(&prepared.key)).is_some()
     }
 
     /// The key of a scope, if `is_good` finds out that it has signed.
     pub(super) fn derived(&self, secret: &Key, scope: &Scope<'_>, is_good: impl Fn(&Derived) -> bool) -> Option<Rc<Derived>> {
-        let place = scope.whole().as_bytes();
-        let known = self.keys.find(place, |known| known.is_of(secret, scope).then(|| Rc::clone(known)));
-        let at_once = is_good(known.as_ref().unwrap_or(&self.nobodys_derived));
+        let is_of = |known: &Derived| known.is_of(secret, scope);
+        self.derived.that_signed(scope.whole().as_bytes(), is_of, || secret.derive(scope), is_good)
+    }
+}
+
+/// Tokens that were verified.
+pub(super) struct Tokens<K, C>(Table<Verified<K, C>>);
+
+impl<K, C> Tokens<K, C> {
+    /// What a token says that was verified before; if `holds` says of what verified it, and of its claims, that they are still in force.
+    pub(super) fn find(&self, text: &[u8], holds: impl Fn(&K, &C) -> bool) -> Option<Rc<C>> {
+        let parts = split(text)?;
+        self.0.find(parts.1, |known| (known.is(parts) && holds(&known.key, &known.claims)).then(|| Rc::clone(&known.claims)))
+    }
+
+    /// Remembers a token that was just verified with `key`.
+    pub(super) fn put(&self, text: &[u8], key: K, claims: &Rc<C>) {
+        if let Some((head, tail)) = split(text) {
+            self.0.put(tail, Verified { head: head.into(), tail: tail.into(), key, claims: Rc::clone(claims) });
+        }
+    }
+}
+
+/// What signs, made once.
+struct Keys<K> {
+    table: Table<Rc<K>>,
+    /// SECURITY: tried where nothing is remembered, so that this costs the same; what it signs is never accepted.
+    nobodys: K,
+}
+
+impl<K> Keys<K> {
+    fn new(seed: u64, nobodys: K) -> Self {
+        Self { table: Table::new(seed, KEYS_MAX), nobodys }
+    }
+
+    /// What is remembered or made for a place, if `is_good` says that it signed.
+    fn that_signed(&self, place: &[u8], is_of: impl Fn(&K) -> bool, made: impl Fn() -> K, is_good: impl Fn(&K) -> bool) -> Option<Rc<K>> {
+        let known = self.table.find(place, |known| is_of(known).then(|| Rc::clone(known)));
+        let at_once = is_good(known.as_deref().unwrap_or(&self.nobodys));
         if at_once && known.is_some() {
             return known;
         }
-        let derived = Rc::new(secret.derive(scope));
-        let good = is_good(&derived);
+        let made = Rc::new(made());
+        let good = is_good(&made);
         if good {
-            self.keys.put(place, Rc::clone(&derived));
+            self.table.put(place, Rc::clone(&made));
         }
-        good.then_some(derived)
+        good.then_some(made)
     }
 }
 
@@ -231,26 +231,26 @@ mod tests {
     #[test]
     fn a_token_is_remembered_as_it_is_and_only_under_its_key_and_epoch() {
         let remembered = Remembered::new(1);
-        let holds = |key: TokenKeyId, public: &PublicKey, claims: &Claims| {
-            key == KEY.parse().unwrap() && *public == public_key(1) && claims.epoch == 7
+        let holds = |(key, public): &(TokenKeyId, PublicKey), claims: &Claims| {
+            *key == KEY.parse().unwrap() && *public == public_key(1) && claims.epoch == 7
         };
-        assert!(remembered.token(TOKEN, holds).is_none());
-        remembered.remember_token(TOKEN, (KEY.parse().unwrap(), public_key(1)), &claims(7));
-        assert_eq!(remembered.token(TOKEN, holds).unwrap().epoch, 7);
-        assert!(remembered.token(TOKEN, |_, public, _| *public == public_key(2)).is_none());
-        assert!(remembered.token(TOKEN, |_, _, claims| claims.epoch == 8).is_none());
+        assert!(remembered.tokens.find(TOKEN, holds).is_none());
+        remembered.tokens.put(TOKEN, (KEY.parse().unwrap(), public_key(1)), &claims(7));
+        assert_eq!(remembered.tokens.find(TOKEN, holds).unwrap().epoch, 7);
+        assert!(remembered.tokens.find(TOKEN, |(_, public), _| *public == public_key(2)).is_none());
+        assert!(remembered.tokens.find(TOKEN, |_, claims| claims.epoch == 8).is_none());
         // Whatever byte is another one, is added or is missing.
         for at in 0..TOKEN.len() {
             let mut other = TOKEN.to_vec();
             other[at] ^= 1;
-            assert!(remembered.token(&other, holds).is_none(), "{at}");
-            assert!(remembered.token(&TOKEN[..at], holds).is_none(), "{at}");
+            assert!(remembered.tokens.find(&other, holds).is_none(), "{at}");
+            assert!(remembered.tokens.find(&TOKEN[..at], holds).is_none(), "{at}");
         }
-        assert!(remembered.token(&[TOKEN, b"="].concat(), holds).is_none());
+        assert!(remembered.tokens.find(&[TOKEN, b"="].concat(), holds).is_none());
         // The same text under another key takes its place.
-        remembered.remember_token(TOKEN, (KEY.parse().unwrap(), public_key(2)), &claims(8));
-        assert!(remembered.token(TOKEN, holds).is_none());
-        assert_eq!(remembered.token(TOKEN, |_, public, _| *public == public_key(2)).unwrap().epoch, 8);
+        remembered.tokens.put(TOKEN, (KEY.parse().unwrap(), public_key(2)), &claims(8));
+        assert!(remembered.tokens.find(TOKEN, holds).is_none());
+        assert_eq!(remembered.tokens.find(TOKEN, |(_, public), _| *public == public_key(2)).unwrap().epoch, 8);
     }
 
     #[test]
@@ -280,7 +280,7 @@ mod tests {
             assert!(remembered.derived(key, &known.scope, never).is_none());
         }
         assert_eq!(calls.get(), 6);
-        assert!(remembered.keys.rows.borrow().iter().flatten().all(Option::is_none));
+        assert!(remembered.derived.table.rows.borrow().iter().flatten().all(Option::is_none));
         let first = remembered.derived(&secret, &known.scope, |derived| is_of(derived, &secret, &known.scope)).unwrap();
         let second = remembered.derived(&secret, &known.scope, |derived| is_of(derived, &secret, &known.scope)).unwrap();
         assert!(Rc::ptr_eq(&first, &second));
@@ -300,11 +300,11 @@ mod tests {
             move |tried: &SigningKey| tried.mac(b"x") == mac
         };
         assert!(!remembered.has_signed(&decoy, access_key, by(&secret)) && !remembered.has_signed(&secret, access_key, by(&decoy)));
-        assert!(remembered.prepared.rows.borrow().iter().flatten().all(Option::is_none));
+        assert!(remembered.prepared.table.rows.borrow().iter().flatten().all(Option::is_none));
         assert!(!remembered.has_signed(&secret, access_key, by(&Key::new(&Secret::new(*b"nobody's")))));
         assert!((0..2).all(|_| remembered.has_signed(&secret, access_key, by(&secret))));
         assert!(!remembered.has_signed(&decoy, access_key, by(&secret)), "the secret is another one now");
-        assert_eq!(remembered.prepared.rows.borrow().iter().flatten().flatten().count(), 1);
+        assert_eq!(remembered.prepared.table.rows.borrow().iter().flatten().flatten().count(), 1);
     }
 
     #[test]

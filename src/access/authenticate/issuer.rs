@@ -13,12 +13,16 @@ use crate::snapshot::User;
 use crate::types::{AuthenticationType, Reason, Timestamp};
 
 /// The provider that a token says it comes from, if it is one whose tokens count. Anything else may be a token of ours.
-pub(super) fn find<'v>(view: &'v View, text: &[u8]) -> Option<&'v Issuer> {
-    if view.issuers.is_empty() {
+pub(super) fn find<'v>(view: &'v View, remembered: &Remembered, text: &[u8]) -> Option<&'v Arc<Issuer>> {
+    // Read again is only what was not verified before, of us or of a provider.
+    if view.issuers.is_empty() || remembered.tokens.find(text, |_, _| true).is_some() {
         return None;
     }
-    let issuer = Token::parse(text)?.claimed_issuer()?;
-    view.issuers.iter().find(|known| known.settings.issuer == issuer).map(|issuer| &**issuer)
+    let known = |issuer: &&Arc<Issuer>| remembered.issued.find(text, |(from, _), _| Arc::ptr_eq(from, issuer)).is_some();
+    view.issuers.iter().find(known).or_else(|| {
+        let issuer = Token::parse(text)?.claimed_issuer()?;
+        view.issuers.iter().find(|known| known.settings.issuer == issuer)
+    })
 }
 
 /// Verifies a token of this provider. It names a user of one of the provider's accounts, for whom the rules of a console login hold.
@@ -28,7 +32,7 @@ pub(super) fn find<'v>(view: &'v View, text: &[u8]) -> Option<&'v Issuer> {
 pub(super) fn verify<'v>(
     view: &'v View,
     remembered: &Remembered,
-    issuer: &Issuer,
+    issuer: &Arc<Issuer>,
     text: &[u8],
     now: Timestamp,
     facts: &mut Facts<'v>,
@@ -55,13 +59,14 @@ pub(super) fn verify<'v>(
 
 fn claims_of(
     remembered: &Remembered,
-    issuer: &Issuer,
+    issuer: &Arc<Issuer>,
     published: &Arc<Published>,
     text: &[u8],
     now: Timestamp,
 ) -> Result<Rc<Claims>, Denial> {
     // Whatever it has published since, may not have the key any more.
-    if let Some(known) = remembered.issued(text, published) {
+    let holds = |(from, with): &(Arc<Issuer>, Arc<Published>), _: &Claims| Arc::ptr_eq(from, issuer) && Arc::ptr_eq(with, published);
+    if let Some(known) = remembered.issued.find(text, holds) {
         return Ok(known);
     }
     let invalid = || Denial::new(Reason::TokenInvalid);
@@ -73,6 +78,6 @@ fn claims_of(
     }
     let settings = &issuer.settings;
     let claims = token.verify(&published.keys, &settings.issuer, &settings.audiences, now).map(Rc::new).ok_or_else(invalid)?;
-    remembered.remember_issued(text, published, &claims);
+    remembered.issued.put(text, (Arc::clone(issuer), Arc::clone(published)), &claims);
     Ok(claims)
 }
