@@ -97,7 +97,7 @@ fn signature<'v>(
     let secret = key.map_or_else(|| view.snapshot.decoy(), |key| &key.secret);
     let signed =
         Signed { method: request.method.as_str(), scheme: request.entrance.public_scheme, host: request.host, target: request.target };
-    let verified = request.remembered.has_signed(secret, credential.access_key, |key| credential.verify(key, &signed));
+    let verified = credential.verify(secret.signing_key(), &signed);
     let Some(key) = key.filter(|_| verified) else { return Err(Denial::new(Reason::SignatureMismatch)) };
 
     // Its user's record is gone or cannot be read.

@@ -1,10 +1,8 @@
-//! What a worker remembers of the credentials that it verified, so that the same work is not done for each request.
+//! What a worker remembers of the tokens that it verified, so that the same work is not done for each request.
 //!
 //! SECURITY: what is remembered is work, never an answer. A token's signature need not be verified a second time; whether the token
 //! may still be used, the snapshot says each time (tests: `a_token_is_checked_again_with_every_snapshot`,
-//! `a_token_is_remembered_as_it_is_and_only_under_its_key_and_epoch`). A signature that is not true costs the same whether its key is
-//! known, unknown, or in daily use: all of them are tried with something remembered first and then with what is prepared anew, and only what was true is
-//! remembered (test: `what_is_not_true_is_never_remembered_nor_answered_from_memory`).
+//! `a_token_is_remembered_as_it_is_and_only_under_its_key_and_epoch`).
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -17,16 +15,13 @@ use foldhash::quality::FixedState;
 
 use super::issuers::{Issuer, Published};
 use crate::authn::oidc;
-use crate::authn::sigv4::{Derived, Key, Scope};
 use crate::authn::token::{Claims, PublicKey};
-use crate::types::{AccessKeyId, Secret, SigningKey, TokenKeyId};
+use crate::types::TokenKeyId;
 
 /// How many tokens a worker remembers: about 3 megabytes of ours, at most 16.
 const TOKENS_MAX: usize = 4_096;
 /// How many tokens of identity providers a worker remembers: at most some 30 megabytes, if they are as long as they may be.
 const ISSUED_MAX: usize = 1_024;
-/// How many keys of either kind a worker remembers: about 7 megabytes.
-const KEYS_MAX: usize = 4_096;
 /// How much of a token's end finds it: no signature is shorter, and 24 bytes of one are beyond guessing.
 const TAIL_BYTES: usize = 32;
 /// How many entries share a row: a new one takes the place of one of these.
@@ -38,25 +33,6 @@ pub struct Remembered {
     pub(super) tokens: Tokens<(TokenKeyId, PublicKey), Claims>,
     /// Tokens of identity providers, with what these had published.
     pub(super) issued: Tokens<(Arc<Issuer>, Arc<Published>), oidc::Claims>,
-    prepared: Keys<Prepared>,
-    derived: Keys<Derived>,
-}
-
-/// The secret of an access key, ready to sign with.
-struct Prepared {
-    access_key: AccessKeyId,
-    from: Key,
-    key: SigningKey,
-}
-
-impl Prepared {
-    fn of(secret: &Key, access_key: AccessKeyId) -> Self {
-        Self { access_key, from: secret.clone(), key: secret.signing_key() }
-    }
-
-    fn is_of(&self, secret: &Key, access_key: AccessKeyId) -> bool {
-        self.access_key == access_key && self.from.is(secret)
-    }
 }
 
 /// A token whose signature was verified with this key, or one of these.
@@ -78,27 +54,7 @@ impl Remembered {
     /// Remembers nothing yet. `seed` should be unpredictable: then nobody can choose whose entries theirs take the place of.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let nobodys = Key::new(&Secret::new(*b"nobody's"));
-        Self {
-            tokens: Tokens(Table::new(seed, TOKENS_MAX)),
-            issued: Tokens(Table::new(seed, ISSUED_MAX)),
-            prepared: Keys::new(seed, Prepared::of(&nobodys, AccessKeyId::from_bytes([0; 16]))),
-            derived: Keys::new(seed, nobodys.derive(&Scope::default())),
-        }
-    }
-
-    /// Whether a secret has signed, as `is_good` finds out with it; `access_key` is the key that the request names, whether somebody holds it
-    /// or not.
-    pub(super) fn has_signed(&self, secret: &Key, access_key: AccessKeyId, is_good: impl Fn(&SigningKey) -> bool) -> bool {
-        let is_of = |known: &Prepared| known.is_of(secret, access_key);
-        let made = || Prepared::of(secret, access_key);
-        self.prepared.that_signed(access_key.as_bytes(), is_of, made, |prepared| is_good(&prepared.key)).is_some()
-    }
-
-    /// The key of a scope, if `is_good` finds out that it has signed.
-    pub(super) fn derived(&self, secret: &Key, scope: &Scope<'_>, is_good: impl Fn(&Derived) -> bool) -> Option<Rc<Derived>> {
-        let is_of = |known: &Derived| known.is_of(secret, scope);
-        self.derived.that_signed(scope.whole().as_bytes(), is_of, || secret.derive(scope), is_good)
+        Self { tokens: Tokens(Table::new(seed, TOKENS_MAX)), issued: Tokens(Table::new(seed, ISSUED_MAX)) }
     }
 }
 
@@ -117,34 +73,6 @@ impl<K, C> Tokens<K, C> {
         if let Some((head, tail)) = split(text) {
             self.0.put(tail, Verified { head: head.into(), tail: tail.into(), key, claims: Rc::clone(claims) });
         }
-    }
-}
-
-/// What signs, made once.
-struct Keys<K> {
-    table: Table<Rc<K>>,
-    /// SECURITY: tried where nothing is remembered, so that this costs the same; what it signs is never accepted.
-    nobodys: K,
-}
-
-impl<K> Keys<K> {
-    fn new(seed: u64, nobodys: K) -> Self {
-        Self { table: Table::new(seed, KEYS_MAX), nobodys }
-    }
-
-    /// What is remembered or made for a place, if `is_good` says that it signed.
-    fn that_signed(&self, place: &[u8], is_of: impl Fn(&K) -> bool, made: impl Fn() -> K, is_good: impl Fn(&K) -> bool) -> Option<Rc<K>> {
-        let known = self.table.find(place, |known| is_of(known).then(|| Rc::clone(known)));
-        let at_once = is_good(known.as_deref().unwrap_or(&self.nobodys));
-        if at_once && known.is_some() {
-            return known;
-        }
-        let made = Rc::new(made());
-        let good = is_good(&made);
-        if good {
-            self.table.put(place, Rc::clone(&made));
-        }
-        good.then_some(made)
     }
 }
 
@@ -203,9 +131,7 @@ impl<T> Table<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authn::sigv4::{Credential, Profile};
-    use crate::types::{Secret, Timestamp};
-    use http::HeaderMap;
+    use crate::types::Timestamp;
 
     const KEY: &str = "70c0000000000000000000000000000a";
     const TOKEN: &[u8] = b"head.claims.a-signature-that-is-long-enough-to-be-one";
@@ -251,60 +177,6 @@ mod tests {
         remembered.tokens.put(TOKEN, (KEY.parse().unwrap(), public_key(2)), &claims(8));
         assert!(remembered.tokens.find(TOKEN, holds).is_none());
         assert_eq!(remembered.tokens.find(TOKEN, |(_, public), _| *public == public_key(2)).unwrap().epoch, 8);
-    }
-
-    #[test]
-    fn what_is_not_true_is_never_remembered_nor_answered_from_memory() {
-        let remembered = Remembered::new(2);
-        let header = |key: &str, region: &str| {
-            format!(
-                "AWS4-HMAC-SHA256 Credential={key}/20261120/{region}/iam/aws4_request, SignedHeaders=host;x-amz-date, Signature={}",
-                "0".repeat(64)
-            )
-        };
-        let mut headers = HeaderMap::new();
-        headers.insert("x-amz-date", "20261120T000000Z".parse().unwrap());
-        headers.insert("host", "iam.test".parse().unwrap());
-        let (known, unknown, third) = (header(KEY, "kr-west1"), header(KEY, "kr-east1"), header(KEY, "kr-south1"));
-        let read = |text| Credential::from_header(text, &headers, Profile::Generic).unwrap();
-        let (known, unknown, third) = (read(known.as_bytes()), read(unknown.as_bytes()), read(third.as_bytes()));
-        let (decoy, secret) = (Key::new(&Secret::new(*b"decoy")), Key::new(&Secret::new(*b"secret")));
-        let calls = Cell::new(0);
-        let never = |_: &Derived| {
-            calls.set(calls.get() + 1);
-            false
-        };
-        let is_of = |derived: &Derived, key: &Key, scope: &Scope<'_>| derived.is_of(key, scope);
-        // Twice each time, and no third thing: with what is remembered, and anew.
-        for key in [&decoy, &secret, &secret] {
-            assert!(remembered.derived(key, &known.scope, never).is_none());
-        }
-        assert_eq!(calls.get(), 6);
-        assert!(remembered.derived.table.rows.borrow().iter().flatten().all(Option::is_none));
-        let first = remembered.derived(&secret, &known.scope, |derived| is_of(derived, &secret, &known.scope)).unwrap();
-        let second = remembered.derived(&secret, &known.scope, |derived| is_of(derived, &secret, &known.scope)).unwrap();
-        assert!(Rc::ptr_eq(&first, &second));
-        assert!(remembered.derived(&secret, &known.scope, never).is_none());
-        assert_eq!(calls.get(), 8);
-        // Another secret, another scope: another key.
-        assert!(!first.is_of(&decoy, &known.scope) && !first.is_of(&secret, &unknown.scope));
-        let other = remembered.derived(&secret, &unknown.scope, |derived| is_of(derived, &secret, &unknown.scope)).unwrap();
-        assert!(!Rc::ptr_eq(&first, &other));
-        // What nobody's key signs is not accepted, although it is tried.
-        assert!(remembered.derived(&secret, &third.scope, |derived| !is_of(derived, &secret, &third.scope)).is_none());
-
-        // The same of what signs by itself.
-        let access_key: AccessKeyId = KEY.parse().unwrap();
-        let by = |key: &Key| {
-            let mac = key.signing_key().mac(b"x");
-            move |tried: &SigningKey| tried.mac(b"x") == mac
-        };
-        assert!(!remembered.has_signed(&decoy, access_key, by(&secret)) && !remembered.has_signed(&secret, access_key, by(&decoy)));
-        assert!(remembered.prepared.table.rows.borrow().iter().flatten().all(Option::is_none));
-        assert!(!remembered.has_signed(&secret, access_key, by(&Key::new(&Secret::new(*b"nobody's")))));
-        assert!((0..2).all(|_| remembered.has_signed(&secret, access_key, by(&secret))));
-        assert!(!remembered.has_signed(&decoy, access_key, by(&secret)), "the secret is another one now");
-        assert_eq!(remembered.prepared.table.rows.borrow().iter().flatten().flatten().count(), 1);
     }
 
     #[test]

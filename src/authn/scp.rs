@@ -7,7 +7,6 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use smallvec::SmallVec;
 
 use crate::types::{AccessKeyId, AccountId, SigningKey, Timestamp};
 
@@ -299,16 +298,17 @@ fn string_to_sign_mac(
     dialect: Dialect,
 ) -> [u8; 32] {
     let access_key = access_key.to_text();
-    // One buffer and one pass: each update of the MAC costs more than copying these few hundred bytes.
-    let mut string: SmallVec<[u8; 512]> = SmallVec::new();
-    for part in [signed.method, signed.scheme, "://", signed.host, signed.target] {
-        string.extend_from_slice(part.as_bytes());
-    }
-    string.extend_from_slice(timestamp);
-    string.extend_from_slice(access_key.as_str().as_bytes());
-    string.extend_from_slice(scope);
-    string.extend_from_slice(dialect.client_type().as_bytes());
-    key.mac(&string)
+    key.mac_of(&[
+        signed.method.as_bytes(),
+        signed.scheme.as_bytes(),
+        b"://",
+        signed.host.as_bytes(),
+        signed.target.as_bytes(),
+        timestamp,
+        access_key.as_str().as_bytes(),
+        scope,
+        dialect.client_type().as_bytes(),
+    ])
 }
 
 /// Whether it is the id of a Classic project.

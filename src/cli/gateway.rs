@@ -243,7 +243,7 @@ fn example(config: &GatewayConfig, state: &State) -> Option<String> {
     let host = listener.address.to_string();
     let signed = Signed { method: "GET", scheme: listener.public_scheme, host: &host, target: &example.path };
     let now = system_time();
-    let signature = scp::sign(&key.secret.signing_key(), example.access_key, &signed, now);
+    let signature = scp::sign(key.secret.signing_key(), example.access_key, &signed, now);
     let minutes = config.authentication.clock_skew_ms / 60_000;
     Some(format!(
         "\nA request signed for `{}`; it is good for {minutes} minutes. Paste it into another terminal:\n\n  \

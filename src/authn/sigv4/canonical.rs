@@ -2,15 +2,16 @@
 
 use std::borrow::Cow;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderMap, HeaderValue};
 use smallvec::SmallVec;
 
 use super::chunks::{Chunks, Seal};
 use super::credential::{Carrier, Credential, Malformed, Payload};
-use super::key::Derived;
 use super::query::pairs;
 use super::{ALGORITHM, QUERY_PAIRS_MAX, UNSIGNED_PAYLOAD};
+use crate::types::SigningKey;
 use crate::types::path::hex_pair;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -39,11 +40,11 @@ pub struct Signed<'a> {
 }
 
 impl Credential<'_> {
-    /// Whether `key`, which must be its scope's, signed exactly this request. `body` counts only where [`Payload::Body`] is signed: then it is the whole body.
+    /// Whether `key`, derived for its scope, signed exactly this request. `body` counts only where [`Payload::Body`] is signed: then it is the whole body.
     ///
     /// # Errors
     /// [`Malformed`] when the query cannot be read in one way only.
-    pub fn verify(&self, key: &Derived, signed: &Signed<'_>, body: &[u8]) -> Result<bool, Malformed> {
+    pub fn verify(&self, key: &SigningKey, signed: &Signed<'_>, body: &[u8]) -> Result<bool, Malformed> {
         Ok(self.is_by(key, &self.string(signed, body)?))
     }
 
@@ -55,20 +56,20 @@ impl Credential<'_> {
         Ok(self.string_to_sign(&self.canonical_request(signed, body)?))
     }
 
-    /// Whether `key`, which must be its scope's, signed that string.
+    /// Whether `key`, derived for its scope, signed that string. Compares in constant time.
     #[must_use]
-    pub fn is_by(&self, key: &Derived, string: &[u8]) -> bool {
-        key.verifies(&self.scope, string, &self.signature)
+    pub fn is_by(&self, key: &SigningKey, string: &[u8]) -> bool {
+        verify_slices_are_equal(&key.mac(string), &self.signature).is_ok()
     }
 
     /// What takes the body apart and verifies it, where it comes in chunks. Only of use when [`Credential::verify`] has said yes.
     #[must_use]
-    pub fn chunks(&self, key: &Derived) -> Option<Chunks> {
+    pub fn chunks(&self, key: &SigningKey) -> Option<Chunks> {
         let Payload::Chunks(upload) = &self.payload else { return None };
         let mut previous = Vec::with_capacity(64);
         hex_into(&mut previous, &self.signature);
         let lines = [&self.time, "\n", self.scope.text(), "\n"].concat().into();
-        Some(Chunks::new(*upload, Seal { key: key.signing_key(), lines, previous }))
+        Some(Chunks::new(*upload, Seal { key: key.clone(), lines, previous }))
     }
 
     pub(super) fn string_to_sign(&self, canonical_request: &[u8]) -> Vec<u8> {

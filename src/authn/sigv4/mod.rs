@@ -16,7 +16,7 @@ pub use canonical::{Profile, Signed};
 pub use checksum::Algorithm;
 pub use chunks::{BadChunk, CHUNK_BYTES_MAX, Chunks, Framing, Upload};
 pub use credential::{Credential, Malformed, Payload, Scope};
-pub use key::{Derived, Key};
+pub use key::Key;
 pub use query::{is_presigned, without_credential};
 pub use sign::{Outgoing, Signer, Unsignable};
 

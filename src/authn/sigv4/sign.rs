@@ -1,15 +1,13 @@
 //! Signing for a backend that takes nothing but AWS signatures, as Amazon S3 wants it.
 
 use std::fmt;
-use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::canonical::{encode_into, hex_into, value_into};
 use super::credential::Scope;
-use super::key::{Derived, Key};
+use super::key::Key;
 use super::query::pairs;
 use super::{ALGORITHM, TERMINATOR, UNSIGNED_PAYLOAD};
 use crate::types::path::percent_decoded;
@@ -25,8 +23,6 @@ pub struct Signer {
     key: Key,
     region: Box<str>,
     service: Box<str>,
-    /// The key of the day that was signed on last.
-    of_day: Arc<ArcSwapOption<Derived>>,
 }
 
 /// What of an outgoing request is signed, beside its headers: all of the bytes that the backend gets.
@@ -44,13 +40,7 @@ impl Signer {
     /// Region and service must be able to stand in a credential scope.
     #[must_use]
     pub fn new(access_key: &str, secret: &Secret, region: &str, service: &str) -> Self {
-        Self {
-            access_key: access_key.into(),
-            key: Key::new(secret),
-            region: region.into(),
-            service: service.into(),
-            of_day: Arc::default(),
-        }
+        Self { access_key: access_key.into(), key: Key::new(secret), region: region.into(), service: service.into() }
     }
 
     /// Puts in the headers that sign a request. Signed are method, target, `host` and every `x-amz-*` header; of the body its hash, or
@@ -83,20 +73,12 @@ impl Signer {
         hex_into(&mut string, aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &canonical).as_ref());
         let mut authorization =
             [ALGORITHM, " Credential=", &credential, ", SignedHeaders=", &joined(&names), ", Signature="].concat().into_bytes();
-        hex_into(&mut authorization, &self.derived(&scope).signing_key().mac(&string));
+        hex_into(&mut authorization, &self.key.derive(&scope).mac(&string));
         let mut authorization = HeaderValue::from_maybe_shared(bytes::Bytes::from(authorization)).map_err(|_| Unsignable)?;
         authorization.set_sensitive(true);
         signed.insert(AUTHORIZATION, authorization);
         *headers = signed;
         Ok(())
-    }
-
-    fn derived(&self, scope: &Scope<'_>) -> Arc<Derived> {
-        self.of_day.load_full().filter(|derived| derived.is_of(&self.key, scope)).unwrap_or_else(|| {
-            let derived = Arc::new(self.key.derive(scope));
-            self.of_day.store(Some(Arc::clone(&derived)));
-            derived
-        })
     }
 }
 
