@@ -100,12 +100,12 @@ impl World {
     }
 
     /// Stages 4 to 7.
-    pub(crate) fn identify(&self, call: &Call) -> Result<Option<Facts<'_>>, Denial> {
+    pub(crate) fn identify(&self, call: &Call) -> Result<(), Denial> {
         self.identify_with(call, &self.remembered)
     }
 
-    /// The same, to a worker that remembers something else.
-    pub(crate) fn identify_with(&self, call: &Call, remembered: &Remembered) -> Result<Option<Facts<'_>>, Denial> {
+    /// The same, to whoever wants to know what was found out.
+    fn find_out<'v>(&'v self, call: &Call, remembered: &Remembered, facts: &mut Facts<'v>) -> Result<(), Denial> {
         let request = Request {
             entrance: &self.entrance,
             peer: Some(IpAddr::from([10, 33, 2, 3])),
@@ -120,12 +120,20 @@ impl World {
             remembered,
             cross_check: CrossCheck { every: None, left: &self.left },
         };
-        identify(&self.view, &request, NOW)
+        identify(&self.view, &request, NOW, facts).map(|user| _ = user.expect("no body is signed"))
     }
 
-    /// Claims the signature of who was identified, as if it were a new one each millisecond: six hundred thousand are remembered.
-    pub(crate) fn claim(&self, memory: &ReplayMemory, identified: Result<Option<Facts<'_>>, Denial>, number: u64) {
-        let facts = identified.ok().flatten().expect("a good request");
+    /// The same, to a worker that remembers something else.
+    pub(crate) fn identify_with(&self, call: &Call, remembered: &Remembered) -> Result<(), Denial> {
+        let mut facts = Facts::default();
+        self.find_out(call, remembered, &mut facts)
+    }
+
+    /// The same with the claim of the signature.
+    /// Every signature is taken for a new one of the next millisecond: six hundred thousand are remembered.
+    pub(crate) fn claim(&self, memory: &ReplayMemory, call: &Call, number: u64) -> Result<(), Denial> {
+        let mut facts = Facts::default();
+        self.find_out(call, &self.remembered, &mut facts)?;
         let (mut signature, user) = facts.signature.zip(facts.user).expect("a signature");
         let at = Timestamp::from_milliseconds(NOW.milliseconds() + i64::try_from(number).expect("a number"));
         signature.signed_at = at;
@@ -133,6 +141,7 @@ impl World {
         let claim = Claim { account: user.principal.account, signature };
         let moment = Moment { now: at, monotonic_ms: number, skew_ms: self.view.clock_skew_ms };
         memory.claim(&claim, memory.hash(b""), &LIMITS, moment).expect("room");
+        Ok(())
     }
 
     /// What a gateway would do that refuses unknown keys at once.

@@ -38,6 +38,7 @@ pub use service::{AwsSignatures, ErrorProtocol, Mode, Service, ServiceSettings, 
 pub use sets::Sets;
 
 use authorize::Missing;
+use service::Found;
 
 use crate::snapshot::{Authentication, Operation, Snapshot, User};
 use crate::types::{AuthenticationType, Path, Reason, Timestamp};
@@ -91,16 +92,22 @@ enum Outcome {
     Needs(Need),
 }
 
-/// Stages 4 to 7 alone: from where, to which service, who is calling, and whether they may use their credential, now and from there. `None` when
-/// the signature covers a body that was not read yet.
+/// Stages 4 to 7 alone: from where, to which service, who is calling, and whether they may use their credential, now and from there. What was found out
+/// goes into `facts`. `None` when the signature covers a body that was not read yet.
 ///
 /// # Errors
 /// Why not.
-pub fn identify<'v>(view: &'v View, request: &Request<'_>, now: Timestamp) -> Result<Option<Facts<'v>>, Denial> {
-    let mut facts = Facts { client_address: client_address::find(request), ..Facts::default() };
-    let service = view.services.find(request.host).ok_or(Denial::new(Reason::UnknownHost))?.service;
-    facts.service = Some(service);
-    Ok(caller(view, (service, None), request, now, &mut facts)?.map(|_| facts))
+pub fn identify<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut Facts<'v>) -> Result<Option<&'v User>, Denial> {
+    let service = entered(view, request, facts)?.service;
+    caller(view, (service, None), request, now, facts)
+}
+
+/// Stages 4 and 5: from where, to which service.
+fn entered<'v>(view: &'v View, request: &Request<'_>, facts: &mut Facts<'v>) -> Result<Found<'v>, Denial> {
+    facts.client_address = client_address::find(request);
+    let found = view.services.find(request.host).ok_or(Denial::new(Reason::UnknownHost))?;
+    facts.service = Some(found.service);
+    Ok(found)
 }
 
 /// Stages 6 and 7, for an operation of a service.
@@ -118,12 +125,8 @@ fn caller<'v>(
 }
 
 fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut Facts<'v>) -> Result<Outcome, Denial> {
-    facts.client_address = client_address::find(request);
-
-    let found = view.services.find(request.host).ok_or(Denial::new(Reason::UnknownHost))?;
+    let found = entered(view, request, facts)?;
     let service = found.service;
-    facts.service = Some(service);
-
     let bucket = found.bucket();
     facts.bucket = bucket.map(Into::into);
     let profile = service.path_profile;

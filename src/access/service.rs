@@ -1,10 +1,10 @@
 //! Stage 5: which service a Host is, and what that service accepts.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use fnv::FnvHashMap;
+use foldhash::fast::FixedState;
 use http::Method;
 use smallvec::SmallVec;
 
@@ -131,7 +131,7 @@ fn is_more_specific(one: &str, other: &str) -> bool {
 #[derive(Debug, Default)]
 pub struct Services {
     services: Vec<Service>,
-    exact: FnvHashMap<Box<str>, usize>,
+    exact: HashMap<Box<str>, usize, FixedState>,
     patterns: Vec<(HostPattern, usize)>,
     /// The service for every other host. Only demos have one.
     any: Option<usize>,

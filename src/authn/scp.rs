@@ -153,6 +153,10 @@ impl Default for Signatures<'_> {
 impl<'a> Signatures<'a> {
     /// Takes a header with its name in lower case, if it is one of a signature.
     pub fn take(&mut self, name: &str, value: &'a [u8]) {
+        // What most headers are not.
+        if !matches!(name.as_bytes().first(), Some(b's' | b'x')) {
+            return;
+        }
         let (headers, field) = match name {
             "scp-accesskey" => (&mut self.v2, Field::AccessKey),
             "scp-signature" => (&mut self.v2, Field::Signature),
@@ -176,13 +180,13 @@ impl<'a> Signatures<'a> {
     /// The one that is presented. A timestamp alone is one that lacks the rest, unless another one has that.
     #[must_use]
     pub fn presented(&self) -> Presented<'a> {
-        let all = [self.v2, self.classic, self.vault];
+        let all = [&self.v2, &self.classic, &self.vault];
         let mut claimed = all.iter().filter(|headers| headers.is_claimed());
         match (claimed.next(), claimed.next()) {
             (Some(first), Some(second)) => Presented::Several(first.dialect, second.dialect),
-            (Some(one), None) => Presented::One(*one),
+            (Some(one), None) => Presented::One(**one),
             (None, _) => match all.iter().find(|headers| headers.timestamp.is_some()) {
-                Some(one) => Presented::One(*one),
+                Some(one) => Presented::One(**one),
                 None => Presented::Nothing,
             },
         }

@@ -3,10 +3,11 @@
 //! Readers keep the map they have; the writer copies two levels of 64 pointers and one shard. With 100,000 entries a shard holds
 //! 25, with 1,000,000 it holds 250. While nobody else holds the map, as at first load, nothing is copied at all.
 
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use fnv::FnvHashMap;
+use foldhash::fast::FixedState;
 
 use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, UserId};
 
@@ -30,7 +31,7 @@ macro_rules! spread {
 }
 spread!(AccountId, UserId, GroupId, PolicyId, AccessKeyId);
 
-type Leaf<K, V> = Arc<FnvHashMap<K, V>>;
+type Leaf<K, V> = Arc<HashMap<K, V, FixedState>>;
 type Branch<K, V> = Arc<[Leaf<K, V>; FAN_OUT]>;
 
 /// The map.
@@ -83,7 +84,7 @@ impl<K: Spread, V: Clone> Shards<K, V> {
         removed
     }
 
-    fn leaf(&mut self, key: K) -> Option<&mut FnvHashMap<K, V>> {
+    fn leaf(&mut self, key: K) -> Option<&mut HashMap<K, V, FixedState>> {
         let (high, low) = key.shard();
         let branch = Arc::make_mut(&mut self.root).get_mut(high)?;
         Some(Arc::make_mut(Arc::make_mut(branch).get_mut(low)?))

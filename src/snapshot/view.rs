@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
 use super::attached::Attached;
@@ -255,7 +256,7 @@ pub struct Snapshot {
     pub(super) attached: Attached,
     pub(super) keys: Shards<AccessKeyId, Arc<AccessKey>>,
     /// A handful, and they hardly ever change.
-    pub(super) token_keys: Arc<HashMap<TokenKeyId, TokenKey>>,
+    pub(super) token_keys: Arc<HashMap<TokenKeyId, TokenKey, FixedState>>,
     always: Arc<Always>,
 }
 

@@ -20,13 +20,28 @@ const CLAIMS: [&str; 3] = ["x-amz-algorithm", "x-amz-credential", "x-amz-signatu
 
 /// Name and value of every pair, as they were sent. A name without `=` has an empty value.
 pub(super) fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
-    query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+    query.split(is('&')).map(|pair| pair.split_once(is('=')).unwrap_or((pair, "")))
+}
+
+/// A search for one character that looks at each: for pieces so short that is faster than the search that needs a start.
+fn is(wanted: char) -> impl FnMut(char) -> bool {
+    move |character| character == wanted
 }
 
 /// Whether a query claims to be presigned, in whatever spelling.
 #[must_use]
 pub fn is_presigned(query: &str) -> bool {
-    pairs(query).any(|(name, _)| is_one_of(name, &CLAIMS))
+    may_be_presigned(query.as_bytes()) && pairs(query).any(|(name, _)| is_one_of(name, &CLAIMS))
+}
+
+/// Whether `mz` stands somewhere, which all of [`CLAIMS`] have, or a byte that is encoded with one of these digits. Looks at every byte, so that it looks at many at once.
+fn may_be_presigned(query: &[u8]) -> bool {
+    let next = query.get(1..).unwrap_or_default();
+    query.iter().zip(next).fold(false, |found, (one, next)| {
+        let plain = (one | 0x20 == b'm') & (next | 0x20 == b'z');
+        let encoded = (*one == b'%') & (next & 0xfc == 0x34);
+        found | plain | encoded
+    })
 }
 
 /// A target without its presigned credential, all else as it was sent; `None` when it carries none.
