@@ -93,8 +93,7 @@ fn signature<'v>(
 
     // SECURITY: an unknown key does the same work as a known one with a wrong secret, and gets the same answer.
     // Test: `an_unknown_key_and_a_wrong_secret_get_the_same_answer`.
-    let key = view.snapshot.key(credential.access_key);
-    let secret = key.map_or_else(|| view.snapshot.decoy(), |key| &key.secret);
+    let (secret, key) = view.snapshot.signer(credential.access_key);
     let signed =
         Signed { method: request.method.as_str(), scheme: request.entrance.public_scheme, host: request.host, target: request.target };
     let verified = credential.verify(secret.signing_key(), &signed);

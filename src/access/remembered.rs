@@ -1,8 +1,10 @@
-//! What a worker remembers of the tokens that it verified, so that the same work is not done for each request.
+//! What a worker remembers of the credentials that it verified, so that the same work is not done for each request.
 //!
 //! SECURITY: what is remembered is work, never an answer. A token's signature need not be verified a second time; whether the token
 //! may still be used, the snapshot says each time (tests: `a_token_is_checked_again_with_every_snapshot`,
-//! `a_token_is_remembered_as_it_is_and_only_under_its_key_and_epoch`).
+//! `a_token_is_remembered_as_it_is_and_only_under_its_key_and_epoch`). The key of an AWS scope is derived again for whatever is not true, after something
+//! remembered was tried, so that this costs the same whether the access key is unknown, known, or in daily use; and only what was true is
+//! remembered (test: `what_is_not_true_is_never_remembered_nor_answered_from_memory`).
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -15,13 +17,16 @@ use foldhash::quality::FixedState;
 
 use super::issuers::{Issuer, Published};
 use crate::authn::oidc;
+use crate::authn::sigv4::{Key, Scope};
 use crate::authn::token::{Claims, PublicKey};
-use crate::types::TokenKeyId;
+use crate::types::{Secret, SigningKey, TokenKeyId};
 
 /// How many tokens a worker remembers: about 3 megabytes of ours, at most 16.
 const TOKENS_MAX: usize = 4_096;
 /// How many tokens of identity providers a worker remembers: at most some 30 megabytes, if they are as long as they may be.
 const ISSUED_MAX: usize = 1_024;
+/// How many keys of scopes a worker remembers: about 2 megabytes.
+const DERIVED_MAX: usize = 4_096;
 /// How much of a token's end finds it: no signature is shorter, and 24 bytes of one are beyond guessing.
 const TAIL_BYTES: usize = 32;
 /// How many entries share a row: a new one takes the place of one of these.
@@ -33,6 +38,26 @@ pub struct Remembered {
     pub(super) tokens: Tokens<(TokenKeyId, PublicKey), Claims>,
     /// Tokens of identity providers, with what these had published.
     pub(super) issued: Tokens<(Arc<Issuer>, Arc<Published>), oidc::Claims>,
+    derived: Table<Rc<Derived>>,
+    /// SECURITY: tried where nothing is remembered; what it signs is never accepted.
+    nobodys: Rc<Derived>,
+}
+
+/// The key of a scope, and what it was derived from.
+struct Derived {
+    from: Key,
+    scope: Box<str>,
+    key: SigningKey,
+}
+
+impl Derived {
+    fn of(secret: &Key, scope: &str, key: SigningKey) -> Self {
+        Self { from: secret.clone(), scope: scope.into(), key }
+    }
+
+    fn is_of(&self, secret: &Key, scope: &Scope<'_>) -> bool {
+        self.from.is(secret) && *self.scope == *scope.whole()
+    }
 }
 
 /// A token whose signature was verified with this key, or one of these.
@@ -54,7 +79,30 @@ impl Remembered {
     /// Remembers nothing yet. `seed` should be unpredictable: then nobody can choose whose entries theirs take the place of.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { tokens: Tokens(Table::new(seed, TOKENS_MAX)), issued: Tokens(Table::new(seed, ISSUED_MAX)) }
+        let nobodys = Key::new(&Secret::new(*b"nobody's"));
+        Self {
+            tokens: Tokens(Table::new(seed, TOKENS_MAX)),
+            issued: Tokens(Table::new(seed, ISSUED_MAX)),
+            derived: Table::new(seed, DERIVED_MAX),
+            nobodys: Rc::new(Derived::of(&nobodys, "", nobodys.signing_key().clone())),
+        }
+    }
+
+    /// The key of a scope, if `is_good` finds out that it has signed.
+    pub(super) fn derived(&self, secret: &Key, scope: &Scope<'_>, is_good: impl Fn(&SigningKey) -> bool) -> Option<SigningKey> {
+        let place = scope.whole().as_bytes();
+        let known = self.derived.find(place, |known| Some(Rc::clone(known)));
+        let tried = known.as_ref().unwrap_or(&self.nobodys);
+        let (is_its, has_signed) = (tried.is_of(secret, scope), is_good(&tried.key));
+        if is_its && has_signed {
+            return Some(tried.key.clone());
+        }
+        let key = secret.derive(scope);
+        let good = is_good(&key);
+        if good {
+            self.derived.put(place, Rc::new(Derived::of(secret, scope.whole(), key.clone())));
+        }
+        good.then_some(key)
     }
 }
 
@@ -131,7 +179,9 @@ impl<T> Table<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authn::sigv4::{Credential, Profile};
     use crate::types::Timestamp;
+    use http::{HeaderMap, HeaderName, HeaderValue};
 
     const KEY: &str = "70c0000000000000000000000000000a";
     const TOKEN: &[u8] = b"head.claims.a-signature-that-is-long-enough-to-be-one";
@@ -177,6 +227,61 @@ mod tests {
         remembered.tokens.put(TOKEN, (KEY.parse().unwrap(), public_key(2)), &claims(8));
         assert!(remembered.tokens.find(TOKEN, holds).is_none());
         assert_eq!(remembered.tokens.find(TOKEN, |(_, public), _| *public == public_key(2)).unwrap().epoch, 8);
+    }
+
+    #[test]
+    fn what_is_not_true_is_never_remembered_nor_answered_from_memory() {
+        let remembered = Remembered::new(2);
+        let header = |region: &str| {
+            let scope = format!("{KEY}/20261120/{region}/iam/aws4_request");
+            format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature={}", "0".repeat(64))
+        };
+        let headers: HeaderMap = [("x-amz-date", "20261120T000000Z"), ("host", "iam.test")]
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .into_iter()
+            .collect();
+        let texts = ["kr-west1", "kr-east1", "kr-south1"].map(header);
+        let [first, second, third] =
+            texts.each_ref().map(|text| Credential::from_header(text.as_bytes(), &headers, Profile::Generic).unwrap().scope);
+        let (decoy, secret) = (Key::new(&Secret::new(*b"decoy")), Key::new(&Secret::new(*b"secret")));
+        let calls = Cell::new(0);
+        let never = |_: &SigningKey| {
+            calls.set(calls.get() + 1);
+            false
+        };
+        // Twice each time, and no third thing: with what is remembered, and anew.
+        for key in [&decoy, &secret, &secret] {
+            assert!(remembered.derived(key, &first, never).is_none());
+        }
+        assert_eq!(calls.get(), 6);
+        let entries = || remembered.derived.rows.borrow().iter().flatten().flatten().count();
+        assert_eq!(entries(), 0);
+        let tried = Cell::new(0);
+        let by = |key: SigningKey| {
+            let tried = &tried;
+            move |other: &SigningKey| {
+                tried.set(tried.get() + 1);
+                other.is(&key)
+            }
+        };
+        for expected in [2, 3, 4] {
+            assert!(remembered.derived(&secret, &first, by(secret.derive(&first))).unwrap().is(&secret.derive(&first)));
+            assert_eq!(tried.get(), expected, "at once from the second time on");
+        }
+        assert!(remembered.derived(&secret, &first, never).is_none());
+        assert_eq!(calls.get(), 8);
+        // Another secret, another scope: another key, and what is remembered for this place does not count.
+        assert!(remembered.derived(&decoy, &first, by(secret.derive(&first))).is_none());
+        assert!(remembered.derived(&secret, &second, by(secret.derive(&first))).is_none());
+        assert_eq!(entries(), 1);
+        assert!(remembered.derived(&secret, &second, by(secret.derive(&second))).is_some());
+        assert_eq!(entries(), 2);
+        // What nobody's key signs is not accepted, although it is tried.
+        assert!(remembered.derived(&secret, &third, by(remembered.nobodys.key.clone())).is_none());
+        // A new secret takes the place of the old one.
+        assert!(remembered.derived(&decoy, &first, by(decoy.derive(&first))).is_some());
+        assert!(remembered.derived(&secret, &first, by(decoy.derive(&first))).is_none());
+        assert_eq!(entries(), 2);
     }
 
     #[test]

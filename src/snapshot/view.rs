@@ -267,11 +267,16 @@ const DECOY_TOKEN_KEY: PublicKey = PublicKey::from_bytes([
     0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68, 0xf7, 0x07, 0x51, 0x1a,
 ]);
 
+/// Where the decoy is found among decoys, and where nothing is.
+const DECOY: AccessKeyId = AccessKeyId::from_bytes([0xdc; 16]);
+const NO_DECOY: AccessKeyId = AccessKeyId::from_bytes([0xd0; 16]);
+
 /// What every snapshot has.
 #[derive(Debug)]
 struct Always {
-    /// SECURITY: verified against when a key is unknown, so that an unknown key costs what a wrong secret costs.
-    decoy: sigv4::Key,
+    /// SECURITY: what is verified with when a key is unknown, so that an unknown key costs what a wrong secret costs. Found in the same way as any key.
+    decoys: Shards<AccessKeyId, Arc<AccessKey>>,
+    decoy: Arc<AccessKey>,
     /// What a policy that cannot be found counts as: one that cannot be read.
     missing: Arc<Policy>,
 }
@@ -283,7 +288,10 @@ impl Snapshot {
     /// Nobody and nothing, but definitions.
     pub(super) fn empty(revision: Revision, world: World) -> Self {
         // What the decoy's secret is does not matter, its MAC is never accepted.
-        let decoy = sigv4::Key::new(&Secret::new(*b"a secret that belongs to no key."));
+        let secret = sigv4::Key::new(&Secret::new(*b"a secret that belongs to no key."));
+        let decoy = AccessKey { user: UserId::from_bytes([0; 16]), secret, enabled: false, expires_at: None, parent: None };
+        let decoy = Arc::new(decoy);
+        let decoys = [(DECOY, Arc::clone(&decoy))].into_iter().collect();
         Self {
             revision,
             world: Arc::new(world),
@@ -294,7 +302,7 @@ impl Snapshot {
             attached: Attached::default(),
             keys: Shards::default(),
             token_keys: Arc::default(),
-            always: Arc::new(Always { decoy, missing: Arc::new(Policy::invalid("missing")) }),
+            always: Arc::new(Always { decoys, decoy, missing: Arc::new(Policy::invalid("missing")) }),
         }
     }
 
@@ -320,6 +328,17 @@ impl Snapshot {
     #[must_use]
     pub fn key(&self, id: AccessKeyId) -> Option<&AccessKey> {
         self.keys.get(&id).map(|key| &**key)
+    }
+
+    /// The secret to verify a signature with that names this key, and the key if somebody holds it: only of that may a signature be accepted.
+    ///
+    /// SECURITY: always one key is found and one is not, since finding one takes longer (bench `authn -- timing`).
+    #[must_use]
+    pub fn signer(&self, id: AccessKeyId) -> (&sigv4::Key, Option<&AccessKey>) {
+        let found = self.keys.get(&id);
+        let decoy = self.always.decoys.get(if found.is_some() { &NO_DECOY } else { &DECOY });
+        let secret = &found.or(decoy).unwrap_or(&self.always.decoy).secret;
+        (secret, found.map(|key| &**key))
     }
 
     /// Whether an access key may be used now, by itself and by the key that it was made with.
@@ -456,12 +475,6 @@ impl Snapshot {
     #[must_use]
     pub fn has_sources(&self) -> bool {
         !self.world.sources.is_empty()
-    }
-
-    /// The secret of a key that nobody holds.
-    #[must_use]
-    pub fn decoy(&self) -> &sigv4::Key {
-        &self.always.decoy
     }
 
     /// The public key of a key that signs no tokens.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
+use super::hex;
+
 /// Length of an id as text.
 pub const ID_CHARS: usize = 32;
 
@@ -11,47 +13,6 @@ pub const ID_CHARS: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an id of 32 lower-case hexadecimal digits")]
 pub struct IdError(String);
-
-/// The value of a lower-case hexadecimal digit, or 255.
-static NIBBLES: [u8; 256] = {
-    let mut values = [255; 256];
-    let digits = b"0123456789abcdef";
-    let mut value = 0;
-    while value < 16 {
-        #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "below 16, evaluated when compiled")]
-        {
-            values[digits[value] as usize] = value as u8;
-        }
-        value += 1;
-    }
-    values
-};
-
-/// 32 lower-case hexadecimal digits to 16 bytes; anything else is `None`.
-fn decode(text: &[u8]) -> Option<[u8; 16]> {
-    if text.len() != ID_CHARS {
-        return None;
-    }
-    let nibble = |digit: &u8| NIBBLES.get(usize::from(*digit)).copied().unwrap_or(255);
-    let mut bytes = [0; 16];
-    let mut seen = 0;
-    for (byte, [high, low]) in bytes.iter_mut().zip(text.as_chunks::<2>().0) {
-        let (high, low) = (nibble(high), nibble(low));
-        seen |= high | low;
-        *byte = high << 4 | low & 15;
-    }
-    (seen < 16).then_some(bytes)
-}
-
-/// 16 bytes as 32 lower-case hexadecimal digits.
-fn encode(bytes: [u8; 16]) -> [u8; ID_CHARS] {
-    let mut text = [0; ID_CHARS];
-    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
-    for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-        *pair = [digit(byte >> 4), digit(byte & 15)];
-    }
-    text
-}
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -82,13 +43,15 @@ macro_rules! id {
             /// From exactly 32 lower-case hexadecimal digits.
             #[must_use]
             pub fn from_text(text: &[u8]) -> Option<Self> {
-                decode(text).map(Self)
+                hex::decode(text).map(Self)
             }
 
             /// Its text, without allocation.
             #[must_use]
             pub fn to_text(&self) -> IdText {
-                IdText(encode(self.0))
+                let mut text = [0; ID_CHARS];
+                hex::encode(&mut text, &self.0);
+                IdText(text)
             }
         }
 

@@ -4,6 +4,7 @@
 
 pub mod access_level;
 pub mod action;
+pub mod hex;
 pub mod id;
 pub mod network;
 pub mod path;

@@ -82,13 +82,11 @@ pub(super) fn authenticate<'v>(
 
     // SECURITY: an unknown key does the same work as a known one with a wrong secret, and gets the same answer.
     // Test: `an_unknown_key_and_a_wrong_secret_get_the_same_answer_to_an_aws_signature`.
-    let key = view.snapshot.key(access_key);
-    let secret = key.map_or_else(|| view.snapshot.decoy(), |key| &key.secret);
-    let signed = Signed { method: request.method.as_str(), path: request.path(), query: request.query(), headers: request.headers };
+    let (secret, key) = view.snapshot.signer(access_key);
+    let signed = Signed { method: request.method.as_str(), path: request.path(), query: request.query() };
     let string = credential.string(&signed, request.body.unwrap_or_default()).map_err(malformed)?;
-    let derived = secret.derive(&credential.scope);
-    let verified = credential.is_by(&derived, &string);
-    let Some(key) = key.filter(|_| verified) else { return Err(Denial::new(Reason::SignatureMismatch)) };
+    let derived = request.remembered.derived(secret, &credential.scope, |derived| credential.is_by(derived, &string));
+    let Some((key, derived)) = key.zip(derived) else { return Err(Denial::new(Reason::SignatureMismatch)) };
 
     // Its user's record is gone or cannot be read.
     let user = view.snapshot.user(key.user).ok_or(Denial::new(Reason::OwnerInactive))?;

@@ -4,18 +4,15 @@ use std::borrow::Cow;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use smallvec::SmallVec;
 
 use super::chunks::{Chunks, Seal};
 use super::credential::{Carrier, Credential, Malformed, Payload};
 use super::query::pairs;
 use super::{ALGORITHM, QUERY_PAIRS_MAX, UNSIGNED_PAYLOAD};
-use crate::types::SigningKey;
 use crate::types::path::hex_pair;
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
-const HEX_CAPITALS: &[u8; 16] = b"0123456789ABCDEF";
+use crate::types::{SigningKey, hex};
 
 /// How a service wants to be signed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +32,6 @@ pub struct Signed<'a> {
     pub path: &'a str,
     /// The query's bytes as sent, without `?`.
     pub query: &'a str,
-    /// The headers.
-    pub headers: &'a HeaderMap,
 }
 
 impl Credential<'_> {
@@ -89,19 +84,16 @@ impl Credential<'_> {
         text.push(b'\n');
         query_into(&mut text, signed.query, self.carrier)?;
         text.push(b'\n');
-        for name in self.signed_headers() {
+        for (name, values) in self.covered.lines() {
             text.extend_from_slice(name.as_bytes());
-            text.push(b':');
-            for (place, value) in signed.headers.get_all(name).iter().enumerate() {
-                if place > 0 {
-                    text.push(b',');
-                }
+            for (place, value) in values.enumerate() {
+                text.push(if place > 0 { b',' } else { b':' });
                 value_into(&mut text, value);
             }
             text.push(b'\n');
         }
         text.push(b'\n');
-        text.extend_from_slice(self.signed_headers.as_bytes());
+        text.extend_from_slice(self.covered.names.as_bytes());
         text.push(b'\n');
         match &self.payload {
             Payload::Unsigned => text.extend_from_slice(UNSIGNED_PAYLOAD.as_bytes()),
@@ -158,6 +150,9 @@ fn query_into(text: &mut Vec<u8>, query: &str, carrier: Carrier) -> Result<(), M
 /// that signed exactly that byte can have meant it.
 fn query_text(sent: &str) -> Result<Cow<'_, str>, Malformed> {
     let is_kept = |byte: u8| is_unreserved(byte) || matches!(byte, b'%' | b'+' | b';');
+    if sent.bytes().all(|byte| byte != b'%' && is_kept(byte)) {
+        return Ok(Cow::Borrowed(sent));
+    }
     let mut rest = sent.as_bytes();
     while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
         let pair = rest.get(at + 1..).and_then(|after| after.split_first_chunk::<2>());
@@ -194,8 +189,10 @@ pub(super) fn encode_into(text: &mut Vec<u8>, byte: u8) {
     if is_unreserved(byte) {
         text.push(byte);
     } else {
-        text.push(b'%');
-        digits_into(text, byte, HEX_CAPITALS);
+        let mut digits = [0; 2];
+        hex::encode(&mut digits, &[byte]);
+        let [high, low] = digits;
+        text.extend_from_slice(&[b'%', high.to_ascii_uppercase(), low.to_ascii_uppercase()]);
     }
 }
 
@@ -204,11 +201,7 @@ const fn is_unreserved(byte: u8) -> bool {
 }
 
 pub(super) fn hex_into(text: &mut Vec<u8>, bytes: &[u8]) {
-    text.reserve(2 * bytes.len());
-    bytes.iter().for_each(|byte| digits_into(text, *byte, HEX));
-}
-
-fn digits_into(text: &mut Vec<u8>, byte: u8, digits: &[u8; 16]) {
-    let digit = |half: u8| digits.get(usize::from(half)).copied().unwrap_or_default();
-    text.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    let start = text.len();
+    text.resize(start + 2 * bytes.len(), 0);
+    hex::encode(text.get_mut(start..).unwrap_or_default(), bytes);
 }

@@ -9,12 +9,15 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::canonical::hex_into;
 use super::checksum::{Algorithm, Running};
-use super::credential::{Malformed, once, sha256};
-use crate::types::SigningKey;
+use super::credential::{Malformed, once};
+use crate::types::{SigningKey, hex};
+
+const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
+const TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
 
 /// Most bytes of a chunk that is signed: it is kept until its signature stands. Amazon's SDKs sign chunks of 64 and 128 KiB.
 pub const CHUNK_BYTES_MAX: usize = 1024 * 1024;
@@ -77,11 +80,11 @@ pub struct Upload {
 
 impl Upload {
     pub(super) fn read(framing: Framing, headers: &HeaderMap) -> Result<Self, Malformed> {
-        let length = once(headers, "x-amz-decoded-content-length")?.and_then(|value| value.to_str().ok());
+        let length = once(headers, &DECODED_LENGTH)?.and_then(|value| value.to_str().ok());
         let length = length.filter(|text| !text.is_empty() && text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit()));
         let length = length.and_then(|text| text.parse().ok()).filter(|length| *length <= DECODED_BYTES_MAX);
         let decoded_bytes = length.ok_or(Malformed::DecodedLength)?;
-        let trailer = match (once(headers, "x-amz-trailer")?, framing.has_trailer()) {
+        let trailer = match (once(headers, &TRAILER)?, framing.has_trailer()) {
             (None, false) => None,
             (Some(value), true) => Some(Algorithm::of_trailer(value.as_bytes()).ok_or(Malformed::Trailer)?),
             (None, true) | (Some(_), false) => return Err(Malformed::Trailer),
@@ -296,7 +299,7 @@ impl Chunks {
             State::LastLine if line.is_empty() => Ok(State::Ended),
             State::Trailer => self.after_trailer(line),
             State::TrailerSignature => {
-                let signature = line.strip_prefix(b"x-amz-trailer-signature:").and_then(|text| sha256(text.trim_ascii()));
+                let signature = line.strip_prefix(b"x-amz-trailer-signature:").and_then(|text| hex::decode(text.trim_ascii()));
                 let (Some(signature), Some(seal)) = (signature, &mut self.seal) else { return Err(BadChunk::Trailer) };
                 seal.verify("AWS4-HMAC-SHA256-TRAILER\n", "", &self.signed_trailer, &signature)?;
                 Ok(State::LastLine)
@@ -317,7 +320,7 @@ impl Chunks {
             (None, None) => None,
             (Some(_), Some(extension)) => {
                 let text = extension.strip_prefix("chunk-signature=").ok_or(BadChunk::Line)?;
-                Some(sha256(text.as_bytes()).ok_or(BadChunk::Line)?)
+                Some(hex::decode(text.as_bytes()).ok_or(BadChunk::Line)?)
             }
             (None, Some(_)) | (Some(_), None) => return Err(BadChunk::Line),
         };

@@ -5,17 +5,17 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use smallvec::SmallVec;
 
 use super::canonical::Profile;
 use super::chunks::{Framing, Upload};
-use super::query::{decoded, pairs};
+use super::query::{decoded, is, pairs};
 use super::{ALGORITHM, EXPIRES_S_MAX, SCOPE_PART_BYTES_MAX, SIGNED_HEADERS_BYTES_MAX, SIGNED_HEADERS_MAX, TERMINATOR, UNSIGNED_PAYLOAD};
-use crate::types::Timestamp;
-use crate::types::path::hex_pair;
+use crate::types::{Timestamp, hex};
 
-const DATE: &str = "x-amz-date";
-const CONTENT_SHA256: &str = "x-amz-content-sha256";
-const SECURITY_TOKEN: &str = "x-amz-security-token";
+const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
 /// A well-formed signature; whether it is a true one, [`Credential::verify`] tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,31 +33,44 @@ pub struct Credential<'a> {
     pub(super) profile: Profile,
     pub(super) carrier: Carrier,
     pub(super) time: Cow<'a, str>,
-    pub(super) signed_headers: Cow<'a, str>,
+    pub(super) covered: Covered<'a>,
     pub(super) signature: [u8; 32],
 }
 
 /// An access key and for what its secret signed: `KEY/YYYYMMDD/REGION/SERVICE/aws4_request`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Scope<'a>(Cow<'a, str>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope<'a> {
+    text: Cow<'a, str>,
+    /// Where its first four parts end.
+    ends: [usize; 4],
+}
 
 impl<'a> Scope<'a> {
     pub(super) fn parse(text: Cow<'a, str>) -> Option<Self> {
-        let is_good = |part: &str| {
-            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-            (1..=SCOPE_PART_BYTES_MAX).contains(&part.len()) && part.bytes().all(allowed)
-        };
-        let scope = Self(text);
+        let mut scope = Self { ends: [text.len(); 4], text };
+        let (mut parts, mut start) = (0, 0);
+        for (at, byte) in scope.text.bytes().chain([b'/']).enumerate() {
+            if byte == b'/' {
+                if !(1..=SCOPE_PART_BYTES_MAX).contains(&(at - start)) || parts > scope.ends.len() {
+                    return None;
+                }
+                if let Some(end) = scope.ends.get_mut(parts) {
+                    *end = at;
+                }
+                (parts, start) = (parts + 1, at + 1);
+            } else if !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')) {
+                return None;
+            }
+        }
         let day = scope.day();
-        let good = scope.0.split('/').count() == 5
-            && scope.0.split('/').all(is_good)
-            && (day.len() == 8 && day.bytes().all(|byte| byte.is_ascii_digit()))
-            && scope.part(4) == TERMINATOR;
+        let good = parts == 5 && day.len() == 8 && day.bytes().all(|byte| byte.is_ascii_digit()) && scope.part(4) == TERMINATOR;
         good.then_some(scope)
     }
 
     fn part(&self, place: usize) -> &str {
-        self.0.split('/').nth(place).unwrap_or_default()
+        let start = place.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| end + 1);
+        let end = self.ends.get(place).copied().unwrap_or(self.text.len());
+        self.text.get(start..end).unwrap_or_default()
     }
 
     /// The key that claims to have signed.
@@ -87,13 +100,23 @@ impl<'a> Scope<'a> {
     /// All of it.
     #[must_use]
     pub fn whole(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// All of it but the key.
     pub(super) fn text(&self) -> &str {
-        self.0.split_once('/').map_or("", |(_, scope)| scope)
+        let [key, ..] = self.ends;
+        self.text.get(key + 1..).unwrap_or_default()
     }
+}
+
+/// The headers that a signature covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Covered<'a> {
+    /// Their names in order, `;` between them.
+    pub(super) names: Cow<'a, str>,
+    /// Their values, with the places of their names, in the order of these.
+    values: SmallVec<[(usize, &'a HeaderValue); 8]>,
 }
 
 /// What is signed of a body.
@@ -207,8 +230,8 @@ impl<'a> Credential<'a> {
         let (Some(credential), Some(signed_headers), Some(signature)) = (credential, signed_headers, signature) else {
             return Err(Malformed::Fields);
         };
-        let time = once(headers, DATE)?.and_then(|value| value.to_str().ok()).ok_or(Malformed::Date)?;
-        let payload = match once(headers, CONTENT_SHA256)? {
+        let time = once(headers, &DATE)?.and_then(|value| value.to_str().ok()).ok_or(Malformed::Date)?;
+        let payload = match once(headers, &CONTENT_SHA256)? {
             None => Payload::Body,
             Some(value) => match Framing::named(value.as_bytes()).filter(|_| profile == Profile::S3) {
                 Some(framing) => Payload::Chunks(Upload::read(framing, headers)?),
@@ -222,7 +245,7 @@ impl<'a> Credential<'a> {
             signed_headers: signed_headers.into(),
             signature: signature.into(),
             payload,
-            has_session_token: once(headers, SECURITY_TOKEN)?.is_some(),
+            has_session_token: once(headers, &SECURITY_TOKEN)?.is_some(),
         };
         claim.check(headers, profile, Carrier::Header)
     }
@@ -237,7 +260,7 @@ impl<'a> Credential<'a> {
             return Err(Malformed::Algorithm);
         }
         let hash = parameters.content_sha256.as_deref().map(|hash| payload(hash.as_bytes())).transpose()?;
-        let payload = match (once(headers, CONTENT_SHA256)?, hash) {
+        let payload = match (once(headers, &CONTENT_SHA256)?, hash) {
             (Some(_), Some(_)) => return Err(Malformed::Parameter("X-Amz-Content-Sha256")),
             (Some(value), None) => payload(value.as_bytes())?,
             (None, Some(payload)) => payload,
@@ -254,7 +277,7 @@ impl<'a> Credential<'a> {
             signed_headers: parameters.signed_headers.ok_or(Malformed::Parameter("X-Amz-SignedHeaders"))?,
             signature: parameters.signature.ok_or(Malformed::Parameter("X-Amz-Signature"))?,
             payload,
-            has_session_token: parameters.security_token.is_some() || once(headers, SECURITY_TOKEN)?.is_some(),
+            has_session_token: parameters.security_token.is_some() || once(headers, &SECURITY_TOKEN)?.is_some(),
         };
         claim.check(headers, profile, Carrier::Query)
     }
@@ -263,11 +286,6 @@ impl<'a> Credential<'a> {
     #[must_use]
     pub const fn mac(&self) -> [u8; 32] {
         self.signature
-    }
-
-    /// The names of the signed headers.
-    pub(super) fn signed_headers(&self) -> impl Iterator<Item = &str> {
-        self.signed_headers.split(';')
     }
 }
 
@@ -283,13 +301,13 @@ struct Claim<'a> {
 }
 
 impl<'a> Claim<'a> {
-    fn check(self, headers: &HeaderMap, profile: Profile, carrier: Carrier) -> Result<Credential<'a>, Malformed> {
+    fn check(self, headers: &'a HeaderMap, profile: Profile, carrier: Carrier) -> Result<Credential<'a>, Malformed> {
         let signed_at = time(&self.time).ok_or(Malformed::Date)?;
         let scope = Scope::parse(self.credential).ok_or(Malformed::Scope)?;
         if self.time.get(..8) != Some(scope.day()) {
             return Err(Malformed::Day);
         }
-        check_headers(&self.signed_headers, headers)?;
+        let covered = Covered::find(self.signed_headers, headers)?;
         Ok(Credential {
             scope,
             signed_at,
@@ -299,8 +317,8 @@ impl<'a> Claim<'a> {
             profile,
             carrier,
             time: self.time,
-            signed_headers: self.signed_headers,
-            signature: sha256(self.signature.as_bytes()).ok_or(Malformed::Signature)?,
+            covered,
+            signature: hex::decode(self.signature.as_bytes()).ok_or(Malformed::Signature)?,
         })
     }
 }
@@ -344,40 +362,60 @@ impl<'a> Parameters<'a> {
 }
 
 /// A header of the scheme, at most once.
-pub(super) fn once<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a HeaderValue>, Malformed> {
+pub(super) fn once<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Malformed> {
     let mut values = headers.get_all(name).iter();
     let value = values.next();
-    if values.next().is_some() { Err(Malformed::Twice(HeaderName::from_static(name))) } else { Ok(value) }
+    if values.next().is_some() { Err(Malformed::Twice(name.clone())) } else { Ok(value) }
 }
 
-/// Every named header is there, the names are sorted and distinct, and nothing that matters is left out.
-fn check_headers(list: &str, headers: &HeaderMap) -> Result<(), Malformed> {
-    if list.len() > SIGNED_HEADERS_BYTES_MAX || list.split(';').count() > SIGNED_HEADERS_MAX {
-        return Err(Malformed::SignedHeaders);
+impl<'a> Covered<'a> {
+    fn find(names: Cow<'a, str>, headers: &'a HeaderMap) -> Result<Self, Malformed> {
+        Ok(Self { values: Self::values(&names, headers)?, names })
     }
-    let mut before = "";
-    for name in list.split(';') {
-        if name <= before || name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(Malformed::SignedHeaders);
+
+    /// Every named header is there, the names are sorted and distinct, and nothing that matters is left out.
+    fn values(list: &str, headers: &'a HeaderMap) -> Result<SmallVec<[(usize, &'a HeaderValue); 8]>, Malformed> {
+        let mut names: SmallVec<[&str; 8]> = SmallVec::new();
+        for name in list.split(is(';')) {
+            let in_order = names.last().is_none_or(|before| *before < name) && !name.is_empty();
+            if list.len() > SIGNED_HEADERS_BYTES_MAX
+                || names.len() == SIGNED_HEADERS_MAX
+                || !in_order
+                || name.bytes().any(|byte| byte.is_ascii_uppercase())
+            {
+                return Err(Malformed::SignedHeaders);
+            }
+            names.push(name);
         }
-        if !headers.contains_key(name) {
+        let mut values: SmallVec<[(usize, &HeaderValue); 8]> = SmallVec::new();
+        // Names that were met, a bit for each.
+        let (mut met, mut fault) = (0_u64, None);
+        for (name, value) in headers {
+            let place = names.iter().position(|signed| *signed == name.as_str());
+            let before = met;
+            if let Some(place) = place {
+                met |= 1 << place;
+                values.push((place, value));
+            }
+            if fault.is_none() && is_of_the_scheme(name.as_str()) && met == before {
+                fault = Some(if place.is_some() { Malformed::Twice(name.clone()) } else { Malformed::Unsigned(name.clone()) });
+            }
+        }
+        if met.count_ones() as usize != names.len() {
             return Err(Malformed::Absent);
         }
-        before = name;
-    }
-    let is_signed = |name: &str| list.split(';').any(|signed| signed == name);
-    if !is_signed("host") {
-        return Err(Malformed::Host);
-    }
-    for name in headers.keys().filter(|name| is_of_the_scheme(name.as_str())) {
-        if !is_signed(name.as_str()) {
-            return Err(Malformed::Unsigned(name.clone()));
+        if !names.contains(&"host") {
+            return Err(Malformed::Host);
         }
-        if headers.get_all(name).iter().nth(1).is_some() {
-            return Err(Malformed::Twice(name.clone()));
-        }
+        values.sort_by_key(|(place, _)| *place);
+        fault.map_or(Ok(values), Err)
     }
-    Ok(())
+
+    /// Each name with its values.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &'a HeaderValue>)> {
+        let values = |place| self.values.iter().filter(move |(of, _)| *of == place).map(|(_, value)| *value);
+        self.names.split(is(';')).enumerate().map(move |(place, name)| (name, values(place)))
+    }
 }
 
 /// Whether a name begins with `x-amz-`, or with what a backend could take for it that reads other characters as `-`.
@@ -393,20 +431,7 @@ fn payload(text: &[u8]) -> Result<Payload, Malformed> {
     if text.starts_with(b"STREAMING-") {
         return Err(Malformed::Streaming);
     }
-    sha256(text).map(Payload::Sha256).ok_or(Malformed::ContentSha256)
-}
-
-/// 32 bytes in 64 lower-case hexadecimal digits.
-pub(super) fn sha256(text: &[u8]) -> Option<[u8; 32]> {
-    let (pairs, []) = text.as_chunks::<2>() else { return None };
-    if pairs.len() != 32 || text.iter().any(u8::is_ascii_uppercase) {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = hex_pair(Some(*high), Some(*low))?;
-    }
-    Some(bytes)
+    hex::decode(text).map(Payload::Sha256).ok_or(Malformed::ContentSha256)
 }
 
 /// A number of seconds in plain digits.

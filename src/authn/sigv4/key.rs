@@ -29,6 +29,12 @@ impl Key {
         &self.plain
     }
 
+    /// Whether it is the same secret. Compares in constant time.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.prefixed.is(&other.prefixed)
+    }
+
     /// What signs in a scope: for a day, a region and a service.
     #[must_use]
     pub fn derive(&self, scope: &Scope<'_>) -> SigningKey {

@@ -24,7 +24,7 @@ pub(super) fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// A search for one character that looks at each: for pieces so short that is faster than the search that needs a start.
-fn is(wanted: char) -> impl FnMut(char) -> bool {
+pub(super) fn is(wanted: char) -> impl FnMut(char) -> bool {
     move |character| character == wanted
 }
 

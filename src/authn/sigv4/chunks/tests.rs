@@ -46,7 +46,7 @@ fn chunks_of(lines: &[(&str, &str)], signature: &str) -> Chunks {
     let headers = headers(&lines);
     let credential = Credential::from_header(authorization.as_bytes(), &headers, Profile::S3).unwrap();
     let key = Key::new(&Secret::new(SECRET)).derive(&credential.scope);
-    let signed = Signed { method: "PUT", path: "/examplebucket/chunkObject.txt", query: "", headers: &headers };
+    let signed = Signed { method: "PUT", path: "/examplebucket/chunkObject.txt", query: "" };
     assert_eq!(credential.verify(&key, &signed, b""), Ok(true));
     credential.chunks(&key).unwrap()
 }
