@@ -18,6 +18,10 @@ use portcullis::policy::{
 use portcullis::source::{Report, Source};
 use portcullis::types::{AccessLevel, Srn};
 
+/// The product's own allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ACCOUNT: &str = "9b7653f6f47a42e38055934a0575a813";
 const USER: &str = "efda56a968cd45b2873d9bf5fab58e95";
 

@@ -3,6 +3,8 @@
 //! A pattern is cut at its `*`. The first and the last piece are anchored; each piece between is searched for from the
 //! left, once: the earliest place is always the best, so nothing is ever taken back.
 
+use smallvec::SmallVec;
+
 /// How many `*` one pattern may have.
 pub(super) const STARS_MAX: usize = 16;
 /// How many characters a piece with `?` between two `*` may have: it is searched for with one machine word.
@@ -41,12 +43,16 @@ pub(super) enum Symbol {
     Run,
 }
 
+/// The bytes of a text, in place up to the length of an id: reading them from elsewhere is what a decision about somebody who was not here for long
+/// waits for.
+type Text = SmallVec<[u8; 32]>;
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Form {
     Anything,
-    Exact(Box<str>),
-    Prefix(Box<str>),
-    Suffix(Box<str>),
+    Exact(Text),
+    Prefix(Text),
+    Suffix(Text),
     /// No `*`, but `?`.
     Shaped(Anchored),
     Pieces(Box<Pieces>),
@@ -91,15 +97,19 @@ impl Glob {
         }
         let questions = wildcards == Wildcards::StarAndQuestionMark && pattern.contains('?');
         let Some((head, rest)) = pattern.split_once('*') else {
-            return Ok(Self(if questions { Form::Shaped(Anchored::new(pattern, true)) } else { Form::Exact(pattern.into()) }));
+            return Ok(Self(if questions {
+                Form::Shaped(Anchored::new(pattern, true))
+            } else {
+                Form::Exact(Text::from_slice(pattern.as_bytes()))
+            }));
         };
         let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
         let middle: Vec<&str> = middle.split('*').filter(|piece| !piece.is_empty()).collect();
         if !questions && middle.is_empty() {
             match (head, tail) {
                 ("", "") => return Ok(Self(Form::Anything)),
-                (prefix, "") => return Ok(Self(Form::Prefix(prefix.into()))),
-                ("", suffix) => return Ok(Self(Form::Suffix(suffix.into()))),
+                (prefix, "") => return Ok(Self(Form::Prefix(Text::from_slice(prefix.as_bytes())))),
+                ("", suffix) => return Ok(Self(Form::Suffix(Text::from_slice(suffix.as_bytes())))),
                 (_, _) => {}
             }
         }
@@ -109,7 +119,7 @@ impl Glob {
 
     /// Its steps, to compare it with other patterns.
     pub(super) fn symbols(&self) -> Vec<Symbol> {
-        let literal = |text: &str| text.chars().map(Symbol::Char).collect::<Vec<_>>();
+        let literal = |text: &Text| str::from_utf8(text).unwrap_or_default().chars().map(Symbol::Char).collect::<Vec<_>>();
         match &self.0 {
             Form::Anything => vec![Symbol::Run],
             Form::Exact(text) => literal(text),
@@ -139,9 +149,9 @@ impl Glob {
     pub(super) fn matches(&self, text: &str) -> bool {
         match &self.0 {
             Form::Anything => true,
-            Form::Exact(exact) => **exact == *text,
-            Form::Prefix(prefix) => text.starts_with(&**prefix),
-            Form::Suffix(suffix) => text.ends_with(&**suffix),
+            Form::Exact(exact) => **exact == *text.as_bytes(),
+            Form::Prefix(prefix) => text.as_bytes().starts_with(prefix),
+            Form::Suffix(suffix) => text.as_bytes().ends_with(suffix),
             Form::Shaped(piece) => piece.after_start(text).is_some_and(str::is_empty),
             Form::Pieces(pieces) => {
                 let Pieces { head, middle, tail } = &**pieces;
