@@ -6,15 +6,15 @@ use std::process::Command;
 use crate::ports;
 
 #[test]
-fn boto3_and_the_aws_cli_use_an_s3_server_through_the_gateway() {
+fn boto3_the_aws_cli_and_restic_use_an_s3_server_through_the_gateway() {
     let runs = |program: &str, arguments: &[&str]| Command::new(program).args(arguments).output().is_ok_and(|done| done.status.success());
-    let missing: Vec<&str> = [("python3", &["-c", "import boto3"][..]), ("aws", &["--version"]), ("s3s-fs", &["--version"])]
+    let missing: Vec<&str> = [("python3", &["-c", "import boto3"][..]), ("aws", &["--version"]), ("restic", &["version"]), ("s3s-fs", &["--version"])]
         .into_iter()
         .filter(|(program, arguments)| !runs(program, arguments))
         .map(|(program, _)| program)
         .collect();
     if !missing.is_empty() {
-        assert!(std::env::var_os("CI").is_none(), "boto3 for python3, aws and s3s-fs are needed: {missing:?}");
+        assert!(std::env::var_os("CI").is_none(), "boto3 for python3, aws, restic and s3s-fs are needed: {missing:?}");
         eprintln!("\n*** NOT RUN: S3 clients; there is no {missing:?} (or no boto3 for it) ***\n");
         return;
     }
@@ -24,5 +24,5 @@ fn boto3_and_the_aws_cli_use_an_s3_server_through_the_gateway() {
     command.args(["--ports", &ports::free().port().to_string(), &ports::free().port().to_string()]);
     let done = command.output().unwrap();
     let printed = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success() && printed.contains("all of 27 as they should be"), "{printed}{}", String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && printed.contains("all of 28 as they should be"), "{printed}{}", String::from_utf8_lossy(&done.stderr));
 }
