@@ -11,6 +11,7 @@ use aws_lc_rs::signature::{ED25519_PUBLIC_KEY_LEN, Ed25519KeyPair, KeyPair as _}
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -79,15 +80,15 @@ struct Head<'a> {
     typ: &'a str,
 }
 
-fn issuer(epoch: u64) -> String {
+pub(super) fn issuer(epoch: u64) -> String {
     format!("portcullis/{epoch}")
 }
 
-fn seconds(time: Timestamp) -> u64 {
+pub(super) fn seconds(time: Timestamp) -> u64 {
     u64::try_from(time.milliseconds().div_euclid(1_000)).unwrap_or(0)
 }
 
-fn time(seconds: u64) -> Option<Timestamp> {
+pub(super) fn time(seconds: u64) -> Option<Timestamp> {
     i64::try_from(seconds).ok()?.checked_mul(1_000).map(Timestamp::from_milliseconds)
 }
 
@@ -139,7 +140,12 @@ impl<'a> Token<'a> {
     /// Looks at a token's length, its three parts and its header; `None` when one is not as we write it.
     #[must_use]
     pub fn parse(text: &'a [u8]) -> Option<Self> {
-        if text.len() > TOKEN_BYTES_MAX {
+        Self::parse_within(text, TOKEN_BYTES_MAX)
+    }
+
+    /// The same for one that may have so many bytes.
+    pub(super) fn parse_within(text: &'a [u8], bytes_max: usize) -> Option<Self> {
+        if text.len() > bytes_max {
             return None;
         }
         let mut parts = text.split(|byte| *byte == b'.');
@@ -154,8 +160,12 @@ impl<'a> Token<'a> {
     /// caller, who knows the time.
     #[must_use]
     pub fn verify(&self, key: &PublicKey, epoch: u64) -> Option<Claims> {
-        let decoded = jsonwebtoken::decode(self.text, &DecodingKey::from_ed_der(&key.0), &validation(epoch)).ok()?;
-        Claims::from_body(decoded.claims, epoch)
+        Claims::from_body(self.body(key, epoch, AUDIENCE)?, epoch)
+    }
+
+    /// The claims of one that is for `audience`.
+    pub(super) fn body<B: DeserializeOwned>(&self, key: &PublicKey, epoch: u64, audience: &str) -> Option<B> {
+        jsonwebtoken::decode(self.text, &DecodingKey::from_ed_der(&key.0), &validation(epoch, audience)).ok().map(|decoded| decoded.claims)
     }
 }
 
@@ -168,11 +178,11 @@ impl fmt::Debug for Token<'_> {
 /// The one place that says what is validated.
 ///
 /// SECURITY: the library's defaults take a token without issuer or audience, allow a minute after its end, and read the clock.
-fn validation(epoch: u64) -> Validation {
+fn validation(epoch: u64, audience: &str) -> Validation {
     let mut validation = Validation::new(Algorithm::EdDSA);
     validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
     validation.set_issuer(&[issuer(epoch)]);
-    validation.set_audience(&[AUDIENCE]);
+    validation.set_audience(&[audience]);
     validation.leeway = 0;
     // By its own clock; the time is an argument here. `Body` has an end in any case.
     validation.validate_exp = false;
@@ -220,6 +230,9 @@ pub enum SignError {
     /// The library failed.
     #[error("the token could not be signed")]
     Failed,
+    /// No gateway would read it.
+    #[error("the token would be too long")]
+    Long,
 }
 
 /// What the control plane signs tokens with.
@@ -255,9 +268,14 @@ impl Signer {
     /// # Errors
     /// [`SignError::Failed`] when the library fails.
     pub fn sign(&self, claims: &Claims) -> Result<Secret, SignError> {
+        self.sign_body(&claims.to_body())
+    }
+
+    /// The token with these claims.
+    pub(super) fn sign_body(&self, body: &impl Serialize) -> Result<Secret, SignError> {
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(self.id.to_string());
-        let token = jsonwebtoken::encode(&header, &claims.to_body(), &self.key).map_err(|_| SignError::Failed)?;
+        let token = jsonwebtoken::encode(&header, body, &self.key).map_err(|_| SignError::Failed)?;
         Ok(Secret::new(token.into_bytes()))
     }
 }

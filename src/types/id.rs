@@ -89,6 +89,10 @@ id! {
     GroupId
 }
 id! {
+    /// A role: immutable and never used again (R55).
+    RoleId
+}
+id! {
     /// A policy.
     PolicyId
 }

@@ -19,7 +19,7 @@ pub mod timestamp;
 
 pub use access_level::AccessLevel;
 pub use action::ActionName;
-pub use id::{AccessKeyId, AccountId, GroupId, IdError, PolicyId, RequestId, TokenId, TokenKeyId, UserId};
+pub use id::{AccessKeyId, AccountId, GroupId, IdError, PolicyId, RequestId, RoleId, TokenId, TokenKeyId, UserId};
 pub use network::{Network, NetworkError, NetworkSet};
 pub use path::{Path, PathError, PathProfile};
 pub use principal::{AuthenticationType, KeyMethod, Principal, PrincipalKind};
