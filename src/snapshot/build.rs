@@ -158,7 +158,7 @@ impl<'r> Builder<'r> {
             .iter()
             .map(|(id, (account, _))| (*id, Arc::new(Account { active: account.active, console: Allowlist::NotUsed })))
             .collect();
-        let mut snapshot = Snapshot::empty(revision, world);
+        let mut snapshot = Snapshot::empty(revision, world, None);
         snapshot.accounts = accounts;
         snapshot.users = users;
         snapshot.groups = groups;
@@ -270,7 +270,8 @@ impl<'r> Builder<'r> {
                 Identity::Group(group) if self.exists(&self.groups, *group, "group", place) => {
                     self.groups.get(group).map(|(group, _)| group.account)
                 }
-                Identity::User(_) | Identity::Group(_) => None,
+                // Not in files.
+                Identity::User(_) | Identity::Group(_) | Identity::Role(_) => None,
             };
             let Some(account) = account else { continue };
             if !self.exists(&self.policies, *policy, "policy", place) {
@@ -280,7 +281,9 @@ impl<'r> Builder<'r> {
             if owner.is_some_and(|owner| owner != account) {
                 let (what, hint) = match to {
                     Identity::User(_) => ("user", "attach a policy of the user's account, or one of `account: system`"),
-                    Identity::Group(_) => ("group", "attach a policy of the group's account, or one of `account: system`"),
+                    Identity::Group(_) | Identity::Role(_) => {
+                        ("group", "attach a policy of the group's account, or one of `account: system`")
+                    }
                 };
                 let message = format!("the policy belongs to another account than the {what}");
                 self.error(&self.place_of(place, &policy.to_string()), message, hint);
@@ -290,6 +293,7 @@ impl<'r> Builder<'r> {
             match to {
                 Identity::User(user) => held.users.entry(*user).or_default().push(link),
                 Identity::Group(group) => held.groups.entry(*group).or_default().push(link),
+                Identity::Role(_) => {}
             }
         }
         held

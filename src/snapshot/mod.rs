@@ -14,6 +14,7 @@ pub mod view;
 pub mod wire;
 
 mod attached;
+mod role;
 mod roster;
 mod shards;
 mod world;
@@ -22,6 +23,7 @@ pub use accessor::{Expression, Inputs};
 pub use attached::NoSuchResource;
 pub use build::Builder;
 pub use definition::{Authentication, Decide, Operation, ResourceTemplate, ServiceDefinition};
+pub use role::{Caller, Role, RoleHoldings};
 pub use roster::{Roster, Unreadable};
 pub use routes::Routes;
 pub use view::{AccessKey, Allowlist, Group, Holdings, Link, Policies, Snapshot, TokenKey, Unusable, User};

@@ -10,13 +10,15 @@ use std::sync::Arc;
 use fnv::FnvHashMap;
 
 use super::attached::Attached;
+use super::role::{Role, RoleHoldings};
 use super::view::{AccessKey, Account, Allowlist, Group, Holdings, Link, Snapshot, TokenKey, User};
 use super::wire::{self, Change, ConsoleOf, Definition, Digest, DocumentRef, Identity, Record, RecordKey};
 use super::world::{World, WorldBuilder};
+use crate::authn::session::SessionKey;
 use crate::authn::sigv4;
 use crate::policy::{Catalogue, Owner, Policy, ResourcePolicy};
 use crate::source::{Cursor, Report, SecretRef, Source, yaml};
-use crate::types::{AccountId, GroupId, KeyMethod, Offering, PolicyId, Revision, SealingKey, UserId};
+use crate::types::{AccountId, GroupId, KeyMethod, Offering, PolicyId, Revision, RoleId, SealingKey, UserId};
 
 /// A record that could not be read, and why. Says nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct Roster {
     world_is_old: bool,
     /// What is said about users of whom there is no readable record: it counts as soon as there is one.
     orphans: HashMap<UserId, Holdings>,
+    /// The same of roles.
+    role_orphans: HashMap<RoleId, RoleHoldings>,
     digest: Digest,
     /// The digest of each record, by the digest of its key.
     digests: FnvHashMap<Digest, Digest>,
@@ -59,10 +63,11 @@ impl Roster {
     #[must_use]
     pub fn new(offering: Offering, sealing_key: Arc<SealingKey>) -> Self {
         let (world, _) = WorldBuilder::new(offering.clone(), &Report::new()).build();
+        let session_key = SessionKey::new(&sealing_key);
         Self {
             offering,
             sealing_key,
-            snapshot: Snapshot::empty(Revision::Store { epoch: 0, sequence: 0 }, world),
+            snapshot: Snapshot::empty(Revision::Store { epoch: 0, sequence: 0 }, world, Some(session_key)),
             documents: HashMap::new(),
             definitions: BTreeMap::new(),
             attached: BTreeMap::new(),
@@ -70,6 +75,7 @@ impl Roster {
             uncompiled_attached: BTreeSet::new(),
             world_is_old: false,
             orphans: HashMap::new(),
+            role_orphans: HashMap::new(),
             digest: Digest::default(),
             digests: FnvHashMap::default(),
             unreadable: Vec::new(),
@@ -227,6 +233,11 @@ impl Roster {
             }
             Record::ConsoleAccess { of, allowed_addresses } => self.allow_console(of, allowed_addresses.into()),
             Record::TokensValidFrom { user, sequence } => self.change_user(user, |holds| holds.tokens_valid_from = sequence),
+            Record::Role(role) => {
+                let holds = self.take_role(role.id);
+                self.snapshot.roles.insert(role.id, Arc::new(Role { holds, ..Role::new(&role, &self.offering) }));
+            }
+            Record::SessionsValidFrom { role, sequence } => self.change_role(role, |holds| holds.sessions_valid_from = sequence),
             Record::TokenKey(wire::TokenKey { id, public_key, not_after }) => {
                 Arc::make_mut(&mut snapshot.token_keys).insert(id, TokenKey { public_key, not_after });
             }
@@ -256,7 +267,12 @@ impl Roster {
             RecordKey::ConsoleAccess(of) => self.allow_console(of, Allowlist::nobody()),
             // Which of them were ended is not known.
             RecordKey::TokensValidFrom(user) => self.change_user(user, |holds| holds.tokens_valid_from = u64::MAX),
-            key @ (RecordKey::User(_) | RecordKey::AccessKey(_) | RecordKey::Definition(_) | RecordKey::TokenKey(_)) => self.delete(key),
+            RecordKey::SessionsValidFrom(role) => self.change_role(role, |holds| holds.sessions_valid_from = u64::MAX),
+            key @ (RecordKey::User(_)
+            | RecordKey::Role(_)
+            | RecordKey::AccessKey(_)
+            | RecordKey::Definition(_)
+            | RecordKey::TokenKey(_)) => self.delete(key),
         }
     }
 
@@ -271,6 +287,13 @@ impl Roster {
             }
             RecordKey::Group(group) => self.change_group(group, |group| group.known = false),
             RecordKey::Membership(group, user) => self.change_user(user, |holds| remove(&mut holds.groups, group)),
+            RecordKey::Role(role) => {
+                let holds = self.take_role(role);
+                if holds != RoleHoldings::default() {
+                    self.role_orphans.insert(role, holds);
+                }
+            }
+            RecordKey::Attachment(policy, Identity::Role(role)) => self.change_role(role, |holds| remove(&mut holds.policies, policy)),
             RecordKey::Attachment(policy, Identity::User(user)) => self.change_user(user, |holds| remove(&mut holds.policies, policy)),
             RecordKey::Attachment(policy, Identity::Group(group)) => {
                 self.change_group(group, |group| remove(&mut group.policies, policy));
@@ -294,6 +317,7 @@ impl Roster {
             }
             RecordKey::ConsoleAccess(of) => self.allow_console(of, Allowlist::NotUsed),
             RecordKey::TokensValidFrom(user) => self.change_user(user, |holds| holds.tokens_valid_from = 0),
+            RecordKey::SessionsValidFrom(role) => self.change_role(role, |holds| holds.sessions_valid_from = 0),
             RecordKey::TokenKey(key) => {
                 Arc::make_mut(&mut self.snapshot.token_keys).remove(&key);
             }
@@ -308,10 +332,18 @@ impl Roster {
         }
     }
 
+    fn take_role(&mut self, role: RoleId) -> RoleHoldings {
+        match self.snapshot.roles.remove(&role) {
+            Some(role) => Arc::unwrap_or_clone(role).holds,
+            None => self.role_orphans.remove(&role).unwrap_or_default(),
+        }
+    }
+
     fn attach(&mut self, to: Identity, policy: Link<PolicyId>) {
         match to {
             Identity::User(user) => self.change_user(user, |holds| add(&mut holds.policies, policy)),
             Identity::Group(group) => self.change_group(group, |group| add(&mut group.policies, policy)),
+            Identity::Role(role) => self.change_role(role, |holds| add(&mut holds.policies, policy)),
         }
     }
 
@@ -350,6 +382,24 @@ impl Roster {
                 change(&mut holds);
                 if holds != Holdings::default() {
                     self.orphans.insert(user, holds);
+                }
+            }
+        }
+    }
+
+    /// Changes what a role holds, whether or not there is a record of the role.
+    fn change_role(&mut self, role: RoleId, change: impl FnOnce(&mut RoleHoldings)) {
+        match self.snapshot.roles.get(&role) {
+            Some(found) => {
+                let mut fresh = Role::clone(found);
+                change(&mut fresh.holds);
+                self.snapshot.roles.insert(role, Arc::new(fresh));
+            }
+            None => {
+                let mut holds = self.role_orphans.remove(&role).unwrap_or_default();
+                change(&mut holds);
+                if holds != RoleHoldings::default() {
+                    self.role_orphans.insert(role, holds);
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
-use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, UserId};
+use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, RoleId, UserId};
 
 pub(super) const FAN_OUT: usize = 64;
 
@@ -29,7 +29,7 @@ macro_rules! spread {
         }
     )*};
 }
-spread!(AccountId, UserId, GroupId, PolicyId, AccessKeyId);
+spread!(AccountId, UserId, GroupId, RoleId, PolicyId, AccessKeyId);
 
 type Leaf<K, V> = Arc<HashMap<K, V, FixedState>>;
 type Branch<K, V> = Arc<[Leaf<K, V>; FAN_OUT]>;

@@ -9,16 +9,18 @@ use smallvec::SmallVec;
 
 use super::attached::Attached;
 use super::definition::ServiceDefinition;
+use super::role::{Caller, Role};
 use super::shards::Shards;
 use super::wire;
 use super::world::{Sources, World};
+use crate::authn::session::SessionKey;
 use crate::authn::sigv4;
 use crate::authn::token::PublicKey;
 use crate::policy::{self, Catalogue, Context, Policy, ResourcePolicy, ResourceTypeId, Scalar, Values};
 use crate::types::id::ID_CHARS;
 use crate::types::{
     AccessKeyId, AccountId, AuthenticationType, GroupId, KeyMethod, Network, NetworkSet, Offering, PolicyId, Principal, PrincipalKind,
-    Revision, Secret, Srn, Timestamp, TokenKeyId, UserId,
+    Revision, RoleId, Secret, Srn, Timestamp, TokenKeyId, UserId,
 };
 
 /// Which addresses may use a user's keys (seed 003: "Allowed Access IP").
@@ -158,11 +160,7 @@ impl User {
     /// Who the decision is about.
     #[must_use]
     pub fn asking(&self) -> policy::Principal<'_> {
-        let kind = match self.principal.kind {
-            PrincipalKind::Root => policy::Kind::Root,
-            PrincipalKind::User => policy::Kind::User,
-        };
-        policy::Principal { kind, account: self.account_text(), id: self.id_text() }
+        Caller::User(self).asking()
     }
 
     /// What the conditions of this user's policies see of a request (R54), but its tags and attributes. An empty region is none; an
@@ -252,6 +250,7 @@ pub struct Snapshot {
     pub(super) accounts: Shards<AccountId, Arc<Account>>,
     pub(super) users: Shards<UserId, Arc<User>>,
     pub(super) groups: Shards<GroupId, Arc<Group>>,
+    pub(super) roles: Shards<RoleId, Arc<Role>>,
     pub(super) policies: Shards<PolicyId, Arc<Policy>>,
     pub(super) attached: Attached,
     pub(super) keys: Shards<AccessKeyId, Arc<AccessKey>>,
@@ -277,16 +276,18 @@ struct Always {
     /// SECURITY: what is verified with when a key is unknown, so that an unknown key costs what a wrong secret costs. Found in the same way as any key.
     decoys: Shards<AccessKeyId, Arc<AccessKey>>,
     decoy: Arc<AccessKey>,
+    /// What the secrets of sessions are derived from; where there is none, nobody issues any.
+    session_key: Option<SessionKey>,
     /// What a policy that cannot be found counts as: one that cannot be read.
     missing: Arc<Policy>,
 }
 
-/// The policies that count for a user.
+/// The policies that count for a user or a role.
 pub type Policies<'s> = SmallVec<[&'s Arc<Policy>; 8]>;
 
 impl Snapshot {
     /// Nobody and nothing, but definitions.
-    pub(super) fn empty(revision: Revision, world: World) -> Self {
+    pub(super) fn empty(revision: Revision, world: World, session_key: Option<SessionKey>) -> Self {
         // What the decoy's secret is does not matter, its MAC is never accepted.
         let secret = sigv4::Key::new(&Secret::new(*b"a secret that belongs to no key."));
         let decoy = AccessKey { user: UserId::from_bytes([0; 16]), secret, enabled: false, expires_at: None, parent: None };
@@ -298,11 +299,12 @@ impl Snapshot {
             accounts: Shards::default(),
             users: Shards::default(),
             groups: Shards::default(),
+            roles: Shards::default(),
             policies: Shards::default(),
             attached: Attached::default(),
             keys: Shards::default(),
             token_keys: Arc::default(),
-            always: Arc::new(Always { decoys, decoy, missing: Arc::new(Policy::invalid("missing")) }),
+            always: Arc::new(Always { decoys, decoy, session_key, missing: Arc::new(Policy::invalid("missing")) }),
         }
     }
 
@@ -371,10 +373,29 @@ impl Snapshot {
         self.users.get(&id)
     }
 
+    /// The role with this id.
+    #[must_use]
+    pub fn role(&self, id: RoleId) -> Option<&Arc<Role>> {
+        self.roles.get(&id)
+    }
+
+    /// The secret of an access key, if it is one of a session; `None` where nobody issues sessions.
+    #[must_use]
+    pub fn session_secret(&self, access_key: AccessKeyId) -> Option<sigv4::Key> {
+        let Revision::Store { epoch, .. } = self.revision else { return None };
+        self.always.session_key.as_ref().map(|key| sigv4::Key::new(&key.secret(epoch, access_key)))
+    }
+
     /// Whether a user and their account are active.
     #[must_use]
     pub fn is_active(&self, user: &User) -> bool {
-        user.active && self.accounts.get(&user.principal.account).is_some_and(|account| account.active)
+        user.active && self.is_active_account(user.principal.account)
+    }
+
+    /// Whether an account is active.
+    #[must_use]
+    pub fn is_active_account(&self, account: AccountId) -> bool {
+        self.accounts.get(&account).is_some_and(|account| account.active)
     }
 
     /// Whether a user may use the console from this address: by their own list, and by that of their account.
@@ -388,16 +409,8 @@ impl Snapshot {
     /// cannot be read, is a policy that cannot be read.
     #[must_use]
     pub fn policies_of(&self, user: &User) -> Policies<'_> {
-        let missing = &self.always.missing;
         let mut found = Policies::new();
-        let mut add = |links: &[Link<PolicyId>]| {
-            for link in links {
-                let policy = self.policies.get(&link.id).filter(|_| link.readable).unwrap_or(missing);
-                if !found.iter().any(|other| Arc::ptr_eq(other, policy)) {
-                    found.push(policy);
-                }
-            }
-        };
+        let mut add = |links: &[Link<PolicyId>]| self.add_policies(links, &mut found);
         add(&user.holds.policies);
         for link in &user.holds.groups {
             match self.groups.get(&link.id).filter(|group| group.known && link.readable) {
@@ -406,6 +419,23 @@ impl Snapshot {
             }
         }
         found
+    }
+
+    /// The policies that count for a role: those attached to it, and nothing of who took it (R24).
+    #[must_use]
+    pub fn policies_of_role(&self, role: &Role) -> Policies<'_> {
+        let mut found = Policies::new();
+        self.add_policies(&role.holds.policies, &mut found);
+        found
+    }
+
+    fn add_policies<'s>(&'s self, links: &[Link<PolicyId>], found: &mut Policies<'s>) {
+        for link in links {
+            let policy = self.policies.get(&link.id).filter(|_| link.readable).unwrap_or(&self.always.missing);
+            if !found.iter().any(|other| Arc::ptr_eq(other, policy)) {
+                found.push(policy);
+            }
+        }
     }
 
     /// The policies of some resources, and of all that these lie below, each once.
@@ -433,7 +463,9 @@ impl Snapshot {
     #[must_use]
     pub fn is_attached(&self, policy: PolicyId) -> bool {
         let held = |links: &[Link<PolicyId>]| links.iter().any(|link| link.id == policy);
-        self.users.values().any(|user| held(&user.holds.policies)) || self.groups.values().any(|group| held(&group.policies))
+        self.users.values().any(|user| held(&user.holds.policies))
+            || self.groups.values().any(|group| held(&group.policies))
+            || self.roles.values().any(|role| held(&role.holds.policies))
     }
 
     /// The users who hold a policy, by themselves or by a group. Looks at everybody: for the control plane, not for decisions.
@@ -446,6 +478,11 @@ impl Snapshot {
     /// Every user. For people who compare, not for decisions.
     pub fn users(&self) -> impl Iterator<Item = &User> {
         self.users.values().map(|user| &**user)
+    }
+
+    /// Every role. Looks at everybody: for the control plane, not for decisions.
+    pub fn roles(&self) -> impl Iterator<Item = &Role> {
+        self.roles.values().map(|role| &**role)
     }
 
     /// The members of a group. Looks at everybody: for the control plane, not for decisions.

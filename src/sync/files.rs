@@ -197,7 +197,12 @@ fn add_record(builder: &mut Builder<'_>, record: Record, place: Place, loader: &
         Record::Attachment { policy, to } => builder.attachment(policy, to, place),
         Record::KeySecurity { user, method, allowed_addresses } => builder.key_security(user, method, allowed_addresses, place),
         // Not kinds that files know.
-        Record::Definition { .. } | Record::TokenKey(_) | Record::TokensValidFrom { .. } | Record::ConsoleAccess { .. } => {}
+        Record::Definition { .. }
+        | Record::TokenKey(_)
+        | Record::TokensValidFrom { .. }
+        | Record::ConsoleAccess { .. }
+        | Record::Role(_)
+        | Record::SessionsValidFrom { .. } => {}
         Record::AccessKey(key) => {
             let owner = key.seal_owner();
             let Some(secrets) = loader.secrets else { return };

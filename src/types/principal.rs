@@ -15,6 +15,8 @@ pub enum AuthenticationType {
     ApiToken,
     /// A token that was asked for with a name and a password.
     ConsoleLogin,
+    /// The session of a role that somebody took (R24).
+    RoleSession,
     /// Nobody: a public route.
     Anonymous,
 }
@@ -28,6 +30,7 @@ impl AuthenticationType {
             Self::TemporaryKey => "TemporaryKey",
             Self::ApiToken => "ApiToken",
             Self::ConsoleLogin => "ConsoleLogin",
+            Self::RoleSession => "RoleSession",
             Self::Anonymous => "Anonymous",
         }
     }
@@ -77,6 +80,8 @@ pub enum PrincipalKind {
     Root,
     /// An IAM user.
     User,
+    /// A role, by one of its sessions (R24).
+    Role,
 }
 
 /// A caller: a user of an account.

@@ -75,6 +75,7 @@ impl BindingPage {
                     let srn = srn(store, account, "user", id);
                     users.push(UserEntry { id: id.to_string(), user_name: name, email, description, created_at, modified_at, srn });
                 }
+                Identity::Role(_) => {}
             }
         }
         let (page, size, sort) = (asked.page.number, asked.page.size, asked.sort);

@@ -212,6 +212,7 @@ async fn is_ours(connection: &mut Connection, caller: &Caller, identity: Identit
     Ok(match identity {
         Identity::User(user) => users::find(connection, caller.account, user).await?.is_some(),
         Identity::Group(group) => groups::find(connection, caller.account, group).await?.is_some(),
+        Identity::Role(_) => false,
     })
 }
 
@@ -240,6 +241,7 @@ fn shown(identity: Identity) -> (&'static str, String) {
     match identity {
         Identity::User(user) => ("user", user.to_string()),
         Identity::Group(group) => ("group", group.to_string()),
+        Identity::Role(role) => ("role", role.to_string()),
     }
 }
 

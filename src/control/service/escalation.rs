@@ -30,6 +30,7 @@ const SET_BINDINGS: &str = "iam:SetPolicyBinding";
 const GROUP: &str = "iam:group";
 const USER: &str = "iam:user";
 const POLICY: &str = "iam:policy";
+const ROLE: &str = "iam:role";
 
 /// Whether the caller's own rights cover what the pending changes of `write` would bring into force, and whether the caller may do
 /// what the write does beside the request's own action. The write's lock is held, so the snapshot is what the changes are made to.
@@ -155,6 +156,7 @@ impl<'a> Judge<'a> {
             Record::TokensValidFrom { .. } | Record::ConsoleAccess { .. } => Ok(()),
             // Whoever has it is everybody; no route writes it.
             Record::TokenKey(_) => Err(Refusal::ActsForRoot),
+            Record::Role(_) | Record::SessionsValidFrom { .. } => Err(Refusal::ActsForRoot),
             // No route writes policies of resources; they may give anything to anybody.
             Record::Definition { .. } | Record::ResourcePolicy(_) => rules::may_define(snapshot, asker),
             // A policy that is attached to nobody may say anything. Accounts are the operator's.
@@ -190,6 +192,7 @@ impl<'a> Judge<'a> {
             | RecordKey::Group(_)
             | RecordKey::AccessKey(_)
             | RecordKey::TokenKey(_) => Ok(()),
+            RecordKey::Role(_) | RecordKey::SessionsValidFrom(_) => Err(Refusal::ActsForRoot),
             RecordKey::Definition(_) | RecordKey::ResourcePolicy(_) => rules::may_define(snapshot, asker),
         }
     }
@@ -199,6 +202,7 @@ impl<'a> Judge<'a> {
         let (action, kind, id) = match to {
             Identity::User(user) => ("iam:AddUserPolicyBinding", USER, user.to_string()),
             Identity::Group(group) => ("iam:AddGroupPolicyBinding", GROUP, group.to_string()),
+            Identity::Role(role) => ("iam:AddRolePolicyBinding", ROLE, role.to_string()),
         };
         if self.caller.action == action || self.caller.action == SET_BINDINGS {
             return Ok(());
@@ -211,6 +215,7 @@ impl<'a> Judge<'a> {
         let (action, kind, id, frees) = match from {
             Identity::User(user) => ("iam:RemoveUserPolicyBinding", USER, user.to_string(), !self.coming.users_gone.contains(&user)),
             Identity::Group(group) => ("iam:RemoveGroupPolicyBinding", GROUP, group.to_string(), rules::restricts(self.snapshot, group)),
+            Identity::Role(role) => ("iam:RemoveRolePolicyBinding", ROLE, role.to_string(), true),
         };
         if self.caller.action == action || self.caller.action == SET_BINDINGS || !frees {
             return Ok(());

@@ -91,6 +91,7 @@ pub(crate) async fn count(connection: &mut Connection, to: Identity) -> Result<u
     let row = match to {
         Identity::User(user) => connection.first("SELECT COUNT(*) FROM attachments WHERE user_id = $1", &[user.into()]).await?,
         Identity::Group(group) => connection.first("SELECT COUNT(*) FROM attachments WHERE group_id = $1", &[group.into()]).await?,
+        Identity::Role(_) => return Err(StoreError::Column("an attachment to a role")),
     };
     only(row)?.count()
 }
@@ -104,6 +105,7 @@ pub(crate) async fn detach(connection: &mut Connection, policy: PolicyId, from: 
         Identity::Group(group) => {
             connection.execute("DELETE FROM attachments WHERE policy_id = $1 AND group_id = $2", &[policy.into(), group.into()]).await?
         }
+        Identity::Role(_) => return Err(StoreError::Column("an attachment to a role")),
     };
     Ok(removed > 0)
 }

@@ -199,6 +199,8 @@ fn selected(account: AccountId, filter: &Filter) -> Select {
         Some(Identity::Group(group)) => {
             select.and("EXISTS (SELECT 1 FROM attachments a WHERE a.policy_id = p.id AND a.group_id = $)", group);
         }
+        // The store has none of these yet.
+        Some(Identity::Role(role)) => select.and("p.id <> p.id AND p.id = $", role),
         None => {}
     }
     select
@@ -324,6 +326,7 @@ pub(crate) async fn attach(connection: &mut Connection, policy: PolicyId, to: Id
     let (user, group) = match to {
         Identity::User(user) => (Some(user), None),
         Identity::Group(group) => (None, Some(group)),
+        Identity::Role(_) => return Err(StoreError::Column("an attachment to a role")),
     };
     let [at, by] = stamp.values();
     Ok(connection.execute(sql, &[policy.into(), user.into(), group.into(), at, by]).await? > 0)
@@ -334,6 +337,7 @@ pub(crate) async fn attached(connection: &mut Connection, to: Identity) -> Resul
     let rows = match to {
         Identity::User(user) => connection.query("SELECT policy_id FROM attachments WHERE user_id = $1", &[user.into()]).await?,
         Identity::Group(group) => connection.query("SELECT policy_id FROM attachments WHERE group_id = $1", &[group.into()]).await?,
+        Identity::Role(_) => return Err(StoreError::Column("an attachment to a role")),
     };
     rows.into_iter().map(|mut row| row.parsed()).collect()
 }
@@ -343,5 +347,6 @@ pub(crate) async fn detach_all(connection: &mut Connection, to: Identity) -> Res
     match to {
         Identity::User(user) => connection.execute("DELETE FROM attachments WHERE user_id = $1", &[user.into()]).await,
         Identity::Group(group) => connection.execute("DELETE FROM attachments WHERE group_id = $1", &[group.into()]).await,
+        Identity::Role(_) => Err(StoreError::Column("an attachment to a role")),
     }
 }

@@ -56,8 +56,25 @@ fn membership(number: u8, member: u8) -> Change {
     put(&format!(r#"{{"kind":"membership","group":"{}","user":"{}"}}"#, id(3, number), id(2, member)))
 }
 
+/// The first byte of the ids of those who hold policies.
+fn holder(kind: &str) -> u8 {
+    match kind {
+        "user" => 2,
+        "role" => 7,
+        _ => 3,
+    }
+}
+
+fn role(number: u8) -> Change {
+    put(&format!(r#"{{"kind":"role","id":"{}","account":"{}","name":"r"}}"#, id(7, number), id(1, 0)))
+}
+
+fn sessions_valid_from(number: u8, sequence: u8) -> Change {
+    put(&format!(r#"{{"kind":"sessions_valid_from","role":"{}","sequence":{sequence}}}"#, id(7, number)))
+}
+
 fn attachment(policy: u8, kind: &str, to: u8) -> Change {
-    let holder = id(if kind == "user" { 2 } else { 3 }, to);
+    let holder = id(holder(kind), to);
     put(&format!(r#"{{"kind":"attachment","policy":"{}","{kind}":"{holder}"}}"#, id(4, policy)))
 }
 
@@ -95,6 +112,10 @@ fn seen(snapshot: &Snapshot) -> String {
                 .collect();
             all.push(format!("{user:?} {} {held:?}", snapshot.is_active(user)));
         }
+        if let Some(role) = snapshot.role(id(7, number).parse().unwrap()) {
+            let held: Vec<&str> = snapshot.policies_of_role(role).iter().map(|policy| policy.id()).collect();
+            all.push(format!("{role:?} {held:?}"));
+        }
         all.push(format!("{:?}", snapshot.group(group.parse().unwrap())));
         all.push(format!("{:?}", snapshot.policy(policy.parse().unwrap()).map(|policy| format!("{policy:?}"))));
         let key = snapshot.key(key.parse().unwrap());
@@ -120,11 +141,13 @@ fn any_change() -> impl Strategy<Value = Change> {
         number.clone().prop_map(group),
         (number.clone(), prop::sample::select(vec!["iam:List", "vm:*", "*"])).prop_map(|(number, action)| policy(number, action)),
         (number.clone(), number.clone()).prop_map(|(group, user)| membership(group, user)),
-        (number.clone(), prop::sample::select(vec!["user", "group"]), number.clone())
+        (number.clone(), prop::sample::select(vec!["user", "group", "role"]), number.clone())
             .prop_map(|(policy, kind, to)| attachment(policy, kind, to)),
         (number.clone(), prop::sample::select(vec![r#""not_used""#, "[]", r#"["10.0.0.0/8"]"#]))
             .prop_map(|(number, list)| security(number, list)),
         (number.clone(), any::<bool>()).prop_map(|(number, enabled)| access_key(number, enabled)),
+        (number.clone(), 1..4u8).prop_map(|(number, sequence)| sessions_valid_from(number, sequence)),
+        number.clone().prop_map(role),
         (number, any::<bool>()).prop_map(|(number, ended)| token_key(number, ended)),
         prop::sample::select(vec!["iam", "vm"]).prop_map(definition),
     ]
@@ -242,6 +265,35 @@ fn what_cannot_be_read_refuses_whom_it_concerns() {
     assert!(with(format!("access_key/{}", id(5, 0))).key(id(5, 0).parse().unwrap()).is_none());
     assert!(with(format!("token_key/{}", id(6, 0))).token_key(id(6, 0).parse().unwrap()).is_none());
     assert!(with("definition/iam".to_owned()).definition("iam").is_none());
+}
+
+#[test]
+fn what_cannot_be_read_of_a_role_refuses_its_sessions() {
+    let base = [policy(0, "*"), role(0), attachment(0, "role", 0), sessions_valid_from(0, 3)];
+    let find = |snapshot: &Snapshot| snapshot.role(id(7, 0).parse().unwrap()).map(Arc::clone);
+    let state = |snapshot: &Snapshot| {
+        find(snapshot).map(|role| {
+            let policies = snapshot.policies_of_role(&role);
+            (policies.len(), policies.iter().any(|policy| policy.is_invalid()), role.holds.sessions_valid_from)
+        })
+    };
+    let (attachment, sessions) = (format!("attachment/{}/role/{}", id(4, 0), id(7, 0)), format!("sessions_valid_from/{}", id(7, 0)));
+    for (key, expected) in [
+        (format!("policy/{}", id(4, 0)), Some((1, true, 3))),
+        (attachment, Some((1, true, 3))),
+        (sessions, Some((1, false, u64::MAX))),
+        (format!("role/{}", id(7, 0)), None),
+    ] {
+        let (mut roster, revision) = (roster(), Revision::Store { epoch: 1, sequence: 1 });
+        roster.apply(&base);
+        assert_eq!(state(&roster.snapshot(revision)), Some((1, false, 3)));
+        roster.apply(&[broken(key.clone())]);
+        assert_eq!((state(&roster.snapshot(revision)), roster.take_unreadable().len()), (expected, 1), "{key}");
+        roster.apply(&base);
+        assert_eq!(state(&roster.snapshot(revision)), Some((1, false, 3)), "{key}");
+        roster.apply(&[delete(format!("role/{}", id(7, 0)))]);
+        assert_eq!(state(&roster.snapshot(revision)), None);
+    }
 }
 
 #[test]

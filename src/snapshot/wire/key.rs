@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{ConsoleOf, Identity, Record};
-use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, Srn, TokenKeyId, UserId};
+use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, RoleId, Srn, TokenKeyId, UserId};
 
 /// What a record is known by. Written as a path: `user/ID`, `membership/GROUP/USER`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -21,7 +21,7 @@ pub enum RecordKey {
     Policy(PolicyId),
     /// `resource_policy/SRN`.
     ResourcePolicy(String),
-    /// `attachment/POLICY/user/ID` or `attachment/POLICY/group/ID`.
+    /// `attachment/POLICY/user/ID`, `attachment/POLICY/group/ID` or `attachment/POLICY/role/ID`.
     Attachment(PolicyId, Identity),
     /// `access_key/ID`.
     AccessKey(AccessKeyId),
@@ -35,6 +35,10 @@ pub enum RecordKey {
     ConsoleAccess(ConsoleOf),
     /// `tokens_valid_from/USER`.
     TokensValidFrom(UserId),
+    /// `role/ID`.
+    Role(RoleId),
+    /// `sessions_valid_from/ROLE`.
+    SessionsValidFrom(RoleId),
 }
 
 /// A text that is no record's key.
@@ -60,6 +64,8 @@ impl Record {
             Self::TokenKey(key) => RecordKey::TokenKey(key.id),
             Self::ConsoleAccess { of, .. } => RecordKey::ConsoleAccess(*of),
             Self::TokensValidFrom { user, .. } => RecordKey::TokensValidFrom(*user),
+            Self::Role(role) => RecordKey::Role(role.id),
+            Self::SessionsValidFrom { role, .. } => RecordKey::SessionsValidFrom(*role),
         }
     }
 }
@@ -75,6 +81,7 @@ impl fmt::Display for RecordKey {
             Self::ResourcePolicy(srn) => write!(out, "resource_policy/{srn}"),
             Self::Attachment(policy, Identity::User(user)) => write!(out, "attachment/{policy}/user/{user}"),
             Self::Attachment(policy, Identity::Group(group)) => write!(out, "attachment/{policy}/group/{group}"),
+            Self::Attachment(policy, Identity::Role(role)) => write!(out, "attachment/{policy}/role/{role}"),
             Self::AccessKey(id) => write!(out, "access_key/{id}"),
             Self::KeySecurity(user) => write!(out, "key_security/{user}"),
             Self::Definition(service) => write!(out, "definition/{service}"),
@@ -82,6 +89,8 @@ impl fmt::Display for RecordKey {
             Self::ConsoleAccess(ConsoleOf::User(user)) => write!(out, "console_access/user/{user}"),
             Self::ConsoleAccess(ConsoleOf::Account(account)) => write!(out, "console_access/account/{account}"),
             Self::TokensValidFrom(user) => write!(out, "tokens_valid_from/{user}"),
+            Self::Role(id) => write!(out, "role/{id}"),
+            Self::SessionsValidFrom(role) => write!(out, "sessions_valid_from/{role}"),
         }
     }
 }
@@ -111,6 +120,9 @@ impl FromStr for RecordKey {
             ("attachment", policy, "group", group) => {
                 id(policy).zip(id(group)).map(|(policy, group)| Self::Attachment(policy, Identity::Group(group)))
             }
+            ("attachment", policy, "role", role) => {
+                id(policy).zip(id(role)).map(|(policy, role)| Self::Attachment(policy, Identity::Role(role)))
+            }
             ("access_key", key, "", "") => id(key).map(Self::AccessKey),
             ("key_security", user, "", "") => id(user).map(Self::KeySecurity),
             ("definition", service, "", "") if !service.is_empty() => Some(Self::Definition(service.to_owned())),
@@ -118,6 +130,8 @@ impl FromStr for RecordKey {
             ("console_access", "user", user, "") => id(user).map(|user| Self::ConsoleAccess(ConsoleOf::User(user))),
             ("console_access", "account", account, "") => id(account).map(|account| Self::ConsoleAccess(ConsoleOf::Account(account))),
             ("tokens_valid_from", user, "", "") => id(user).map(Self::TokensValidFrom),
+            ("role", role, "", "") => id(role).map(Self::Role),
+            ("sessions_valid_from", role, "", "") => id(role).map(Self::SessionsValidFrom),
             _ => None,
         };
         // Also refuses what the match leaves over: a fifth part, or a slash at the end.

@@ -27,7 +27,7 @@ pub use resource_definition::{AttributeDefinition, ResourceDefinition};
 use crate::authn::token::PublicKey;
 use crate::source::secret::{SECRET_HINT, SecretRef};
 use crate::source::{Cursor, Node, Position, Report, Source, Span, Table, Value, json};
-use crate::types::{AccessKeyId, AccountId, GroupId, KeyMethod, Network, PolicyId, Srn, Timestamp, TokenKeyId, UserId};
+use crate::types::{AccessKeyId, AccountId, GroupId, KeyMethod, Network, PolicyId, RoleId, Srn, Timestamp, TokenKeyId, UserId};
 
 /// Most entries of an allowlist (seed 003, L1389).
 pub const ALLOWED_ADDRESSES_MAX: usize = 50;
@@ -80,6 +80,8 @@ pub enum Identity {
     User(UserId),
     /// A group: all its members.
     Group(GroupId),
+    /// A role: all its sessions. Only feeds have these: nobody takes a role in file mode.
+    Role(RoleId),
 }
 
 /// An account's record.
@@ -113,6 +115,17 @@ pub struct User {
 pub struct Group {
     /// Its id.
     pub id: GroupId,
+    /// The account it belongs to.
+    pub account: AccountId,
+    /// Its name.
+    pub name: String,
+}
+
+/// A role's record. Who may take the role, its trust policy says, which only the store needs.
+#[derive(Debug, Clone)]
+pub struct Role {
+    /// Its id.
+    pub id: RoleId,
     /// The account it belongs to.
     pub account: AccountId,
     /// Its name.
@@ -200,7 +213,7 @@ pub enum Record {
     Policy(Policy),
     /// The policy of a resource.
     ResourcePolicy(ResourcePolicy),
-    /// A policy attached to a user or group.
+    /// A policy attached to a user, a group or a role.
     Attachment {
         /// The policy.
         policy: PolicyId,
@@ -239,6 +252,15 @@ pub enum Record {
         /// The user.
         user: UserId,
         /// The store's sequence: tokens issued before it are refused.
+        sequence: u64,
+    },
+    /// A role. Only feeds have these.
+    Role(Role),
+    /// From when on sessions of a role count. Only feeds have these.
+    SessionsValidFrom {
+        /// The role.
+        role: RoleId,
+        /// The store's sequence: sessions issued before it are refused.
         sequence: u64,
     },
 }
@@ -295,6 +317,7 @@ fn name(cursor: Cursor<'_>) -> Option<String> {
 const ACCOUNT_HINT: &str = "write `account:` and the id of the account, as in the record of the account";
 const USER_HINT: &str = "write `user:` and the id of the user, as in the record of the user";
 const GROUP_HINT: &str = "write `group:` and the id of the group, as in the record of the group";
+const ROLE_HINT: &str = "write `role:` and the id of the role, as in the record of the role";
 const PARENT_HINT: &str = "write `parent:` and the permanent access key that the temporary one was made with";
 const POLICY_HINT: &str = "write `policy:` and the id of the policy, as in the record of the policy";
 
@@ -349,7 +372,7 @@ impl Record {
                 table.finish()?;
                 Self::ResourcePolicy(ResourcePolicy { resource: resource?, document: document? })
             }
-            Kind::Attachment => attachment(table)?,
+            Kind::Attachment => attachment(table, false)?,
             Kind::AccessKey => Self::AccessKey(AccessKey::decode(table)?),
             Kind::KeySecurity => {
                 let user = table.required("user", USER_HINT, id(USER_HINT));
@@ -383,6 +406,9 @@ pub fn read_json(text: &str) -> Result<Record, String> {
         Some("token_key") => TokenKey::decode(&cursor).map(Record::TokenKey),
         Some("tokens_valid_from") => tokens_valid_from(&cursor),
         Some("console_access") => console_access(&cursor),
+        Some("role") => Role::decode(&cursor).map(Record::Role),
+        Some("sessions_valid_from") => sessions_valid_from(&cursor),
+        Some("attachment") => of_feed(&cursor).and_then(|table| attachment(table, true)),
         Some(_) | None => Record::decode(&cursor),
     };
     let first = || report.diagnostics().into_iter().next().map_or_else(|| "not a record".to_owned(), |first| first.message);
@@ -396,10 +422,16 @@ fn kind(node: &Node) -> Option<&str> {
     }
 }
 
-/// Only stores have these: the definitions of file mode are files.
-fn definition_record(cursor: &Cursor<'_>) -> Option<Record> {
+/// The members of a record beside its kind.
+fn of_feed<'n>(cursor: &Cursor<'n>) -> Option<Table<'n>> {
     let table = cursor.table()?;
     let _ = table.take("kind");
+    Some(table)
+}
+
+/// Only stores have these: the definitions of file mode are files.
+fn definition_record(cursor: &Cursor<'_>) -> Option<Record> {
+    let table = of_feed(cursor)?;
     let service = table.required("service", "write `service:` and the prefix of the action names", |value| value.string());
     let document = table.required("document", "write `document:` and the YAML text", |value| value.string());
     table.finish()?;
@@ -407,17 +439,27 @@ fn definition_record(cursor: &Cursor<'_>) -> Option<Record> {
 }
 
 fn tokens_valid_from(cursor: &Cursor<'_>) -> Option<Record> {
-    let table = cursor.table()?;
-    let _ = table.take("kind");
+    let table = of_feed(cursor)?;
     let user = table.required("user", USER_HINT, id(USER_HINT));
-    let sequence = table.required("sequence", "write the sequence of a revision", |value| value.integer(1..=u64::MAX, "commits"));
+    let sequence = sequence(&table);
     table.finish()?;
     Some(Record::TokensValidFrom { user: user?, sequence: sequence? })
 }
 
+fn sessions_valid_from(cursor: &Cursor<'_>) -> Option<Record> {
+    let table = of_feed(cursor)?;
+    let role = table.required("role", ROLE_HINT, id(ROLE_HINT));
+    let sequence = sequence(&table);
+    table.finish()?;
+    Some(Record::SessionsValidFrom { role: role?, sequence: sequence? })
+}
+
+fn sequence(table: &Table<'_>) -> Option<u64> {
+    table.required("sequence", "write the sequence of a revision", |value| value.integer(1..=u64::MAX, "commits"))
+}
+
 fn console_access(cursor: &Cursor<'_>) -> Option<Record> {
-    let table = cursor.table()?;
-    let _ = table.take("kind");
+    let table = of_feed(cursor)?;
     let user = table.optional("user", id(USER_HINT));
     let account = table.optional("account", id(ACCOUNT_HINT));
     let allowed_addresses = table.required("allowed_addresses", ALLOWED_HINT, allowed_addresses);
@@ -435,8 +477,7 @@ fn console_access(cursor: &Cursor<'_>) -> Option<Record> {
 
 impl TokenKey {
     fn decode(cursor: &Cursor<'_>) -> Option<Self> {
-        let table = cursor.table()?;
-        let _ = table.take("kind");
+        let table = of_feed(cursor)?;
         let id = table.required("id", ID_HINT, id(ID_HINT));
         let hint = "write `public_key:` and the 32 bytes of the key in Base64url";
         let public_key = table.required("public_key", hint, |value| value.parse(hint));
@@ -446,25 +487,43 @@ impl TokenKey {
     }
 }
 
-fn attachment(table: Table<'_>) -> Option<Record> {
+/// Roles hold policies in feeds only.
+fn attachment(table: Table<'_>, roles: bool) -> Option<Record> {
     let policy = table.required("policy", POLICY_HINT, id(POLICY_HINT));
     let user = table.optional("user", id(USER_HINT));
     let group = table.optional("group", id(GROUP_HINT));
+    let role = if roles { table.optional("role", id(ROLE_HINT)) } else { Some(None) };
     let place = table.cursor().clone();
     table.finish()?;
-    let to = match (user?, group?) {
-        (Some(user), None) => Identity::User(user),
-        (None, Some(group)) => Identity::Group(group),
-        (None, None) => {
+    let to = match (user?, group?, role?) {
+        (Some(user), None, None) => Identity::User(user),
+        (None, Some(group), None) => Identity::Group(group),
+        (None, None, Some(role)) => Identity::Role(role),
+        (None, None, None) => {
             place.error_hint("it says to whom by neither `user` nor `group`", "write `user: ID` or `group: ID`");
             return None;
         }
-        (Some(_), Some(_)) => {
+        (Some(_), None, Some(_)) | (None | Some(_), Some(_), Some(_)) => {
+            place.error_hint("`role` stands beside another one", "keep one, and write a second attachment for the other");
+            return None;
+        }
+        (Some(_), Some(_), None) => {
             place.error_hint("both `user` and `group` stand here", "keep one, and write a second attachment for the other");
             return None;
         }
     };
     Some(Record::Attachment { policy: policy?, to })
+}
+
+impl Role {
+    fn decode(cursor: &Cursor<'_>) -> Option<Self> {
+        let table = of_feed(cursor)?;
+        let id = table.required("id", ID_HINT, id(ID_HINT));
+        let account = table.required("account", ACCOUNT_HINT, self::id(ACCOUNT_HINT));
+        let name = table.required("name", NAME_HINT, name);
+        table.finish()?;
+        Some(Self { id: id?, account: account?, name: name? })
+    }
 }
 
 impl Policy {

@@ -36,6 +36,9 @@ impl Record {
             Self::Attachment { policy, to: Identity::Group(group) } => {
                 json!({"kind": "attachment", "policy": policy.to_string(), "group": group.to_string()})
             }
+            Self::Attachment { policy, to: Identity::Role(role) } => {
+                json!({"kind": "attachment", "policy": policy.to_string(), "role": role.to_string()})
+            }
             Self::AccessKey(key) => {
                 let secret = match &key.secret {
                     SecretRef::Sealed(text) => json!({"sealed": text}),
@@ -61,6 +64,12 @@ impl Record {
             }
             Self::TokensValidFrom { user, sequence } => {
                 json!({"kind": "tokens_valid_from", "user": user.to_string(), "sequence": sequence})
+            }
+            Self::Role(role) => {
+                json!({"kind": "role", "id": role.id.to_string(), "account": role.account.to_string(), "name": role.name})
+            }
+            Self::SessionsValidFrom { role, sequence } => {
+                json!({"kind": "sessions_valid_from", "role": role.to_string(), "sequence": sequence})
             }
             Self::TokenKey(key) => {
                 let value = json!({"kind": "token_key", "id": key.id.to_string(), "public_key": key.public_key.to_string()});

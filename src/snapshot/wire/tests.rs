@@ -17,6 +17,9 @@ fn what_is_printed_reads_back_as_the_same_record() {
         format!(r#"{{"kind":"policy","id":"{ID}","account":"{OTHER}","name":"a","document":{{"file":"x.json"}}}}"#),
         format!(r#"{{"kind":"attachment","policy":"{ID}","user":"{OTHER}"}}"#),
         format!(r#"{{"kind":"attachment","policy":"{ID}","group":"{OTHER}"}}"#),
+        format!(r#"{{"kind":"attachment","policy":"{ID}","role":"{OTHER}"}}"#),
+        format!(r#"{{"kind":"role","id":"{ID}","account":"{OTHER}","name":"a"}}"#),
+        format!(r#"{{"kind":"sessions_valid_from","role":"{ID}","sequence":17}}"#),
         format!(r#"{{"kind":"access_key","id":"{ID}","user":"{OTHER}","secret":{{"sealed":"v1.x"}}}}"#),
         format!(
             r#"{{"kind":"access_key","id":"{ID}","user":"{OTHER}","secret":{{"file":"x"}},"enabled":false,"expires_at":"2027-01-31T00:00:00Z"}}"#
@@ -68,7 +71,10 @@ fn an_unreadable_record_says_why_and_never_what_may_be_secret() {
     assert!(error("{").contains("line") || !error("{").is_empty());
     let leaked = error(&format!(r#"{{"kind":"access_key","id":"{ID}","user":"{OTHER}","secret":"hunter2hunter2hunter2"}}"#));
     assert!(!leaked.contains("hunter2"), "{leaked}");
-    assert!(error(r#"{"kind":"role"}"#).contains("role"));
+    assert!(error(r#"{"kind":"rule"}"#).contains("rule"));
+    for both in [format!(r#""user":"{ID}""#), format!(r#""group":"{ID}""#), format!(r#""user":"{ID}","group":"{ID}""#)] {
+        assert!(error(&format!(r#"{{"kind":"attachment","policy":"{ID}","role":"{ID}",{both}}}"#)).contains("`role` stands beside"));
+    }
     for bad in [format!(r#""public_key":"{PUBLIC_KEY}=""#), format!(r#""public_key":"{PUBLIC_KEY}","alg":"none""#), r#""x":1"#.to_owned()] {
         assert!(!error(&format!(r#"{{"kind":"token_key","id":"{ID}",{bad}}}"#)).is_empty());
     }

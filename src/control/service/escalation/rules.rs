@@ -155,6 +155,7 @@ pub(crate) fn may_take(snapshot: &Snapshot, caller: Asker<'_>, policies: &[Polic
                 caller.may_free(*policy, snapshot.user(user).map(|user| &**user).filter(holds).into_iter())?;
             }
             Identity::Group(group) => caller.may_free(*policy, snapshot.members_of(group))?,
+            Identity::Role(_) => return Err(Refusal::Frees(*policy)),
         }
     }
     Ok(())
