@@ -3,6 +3,9 @@
 //! `Portcullis-Assertion: v2;time=MS;type=TYPE;key=ACCESS_KEY;mfa=BOOL;address=IP;signature=BASE64URL`. The signature is
 //! HMAC-SHA256 over these lines, each with a line feed except the last: `portcullis-v2`, method, target, principal, account,
 //! authentication type, access key, MFA, client address, request id, time in milliseconds.
+//!
+//! Of a role's session it says more: `v3` for `v2`, `portcullis-v3` for `portcullis-v2`, and between the client's address and what follows
+//! it, in the header (`;session=NAME;source=USER_SRN;narrowed=BOOL`) and in the lines, what [`Session`] says.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine as _;
@@ -13,6 +16,8 @@ use crate::types::{SigningKey, Timestamp};
 
 /// First line of what is signed; a new form gets a new one.
 const FORM: &str = "portcullis-v2";
+/// The same of a role's session.
+const SESSION_FORM: &str = "portcullis-v3";
 /// Characters of a signature.
 const SIGNATURE_CHARS: usize = 43;
 
@@ -35,10 +40,23 @@ pub struct Assertion<'a> {
     pub mfa: &'a str,
     /// The client's address; empty when it is not known.
     pub address: &'a str,
+    /// The session, where the caller is a role.
+    pub session: Option<Session<'a>>,
     /// The request's id.
     pub request_id: &'a str,
     /// When the gateway decided, in milliseconds since 1970, as digits.
     pub time: &'a str,
+}
+
+/// What is said of a role's session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Session<'a> {
+    /// What it was called by who took the role.
+    pub name: &'a str,
+    /// SRN of the user who took it.
+    pub source: &'a str,
+    /// Whether it has a policy of its own, and so fewer rights than the role: `true` or `false`.
+    pub narrowed: &'a str,
 }
 
 /// The header taken apart; nothing of it is true before it is verified.
@@ -54,13 +72,15 @@ pub struct Presented<'a> {
     pub mfa: &'a str,
     /// As in [`Assertion`].
     pub address: &'a str,
+    /// As in [`Assertion`].
+    pub session: Option<Session<'a>>,
     signature: &'a str,
 }
 
 impl Assertion<'_> {
     fn mac(&self, key: &SigningKey) -> [u8; 32] {
         let lines = [
-            FORM,
+            if self.session.is_some() { SESSION_FORM } else { FORM },
             self.method,
             self.target,
             self.principal,
@@ -69,13 +89,17 @@ impl Assertion<'_> {
             self.access_key,
             self.mfa,
             self.address,
-            self.request_id,
         ];
         let mut message: SmallVec<[u8; 640]> = SmallVec::new();
-        for line in lines {
+        let mut put = |line: &str| {
             message.extend_from_slice(line.as_bytes());
             message.push(b'\n');
+        };
+        lines.into_iter().for_each(&mut put);
+        if let Some(Session { name, source, narrowed }) = self.session {
+            [name, source, narrowed].into_iter().for_each(&mut put);
         }
+        put(self.request_id);
         message.extend_from_slice(self.time.as_bytes());
         key.mac(&message)
     }
@@ -87,11 +111,15 @@ impl Assertion<'_> {
         let written = URL_SAFE_NO_PAD.encode_slice(self.mac(key), &mut signature).unwrap_or(0);
         let Self { time, authentication_type, access_key, mfa, address, .. } = self;
         let mut header = Vec::with_capacity(192);
-        for part in
-            ["v2;time=", time, ";type=", authentication_type, ";key=", access_key, ";mfa=", mfa, ";address=", address, ";signature="]
-        {
-            header.extend_from_slice(part.as_bytes());
+        let mut put = |part: &str| header.extend_from_slice(part.as_bytes());
+        put(if self.session.is_some() { "v3" } else { "v2" });
+        for part in [";time=", time, ";type=", authentication_type, ";key=", access_key, ";mfa=", mfa, ";address=", address] {
+            put(part);
         }
+        if let Some(Session { name, source, narrowed }) = self.session {
+            [";session=", name, ";source=", source, ";narrowed=", narrowed].into_iter().for_each(&mut put);
+        }
+        put(";signature=");
         header.extend_from_slice(signature.get(..written).unwrap_or_default());
         header
     }
@@ -102,13 +130,17 @@ impl<'a> Presented<'a> {
     #[must_use]
     pub fn parse(header: &'a str) -> Option<Self> {
         let mut parts = header.split(';');
+        let form = parts.next()?;
         let mut next = |name: &str| parts.next()?.strip_prefix(name);
-        let ("", Some(time), Some(authentication_type), Some(access_key), Some(mfa), Some(address), Some(signature)) =
-            (next("v2")?, next("time="), next("type="), next("key="), next("mfa="), next("address="), next("signature="))
-        else {
-            return None;
+        let (time, authentication_type, access_key) = (next("time=")?, next("type=")?, next("key=")?);
+        let (mfa, address) = (next("mfa=")?, next("address=")?);
+        let session = match form {
+            "v2" => None,
+            "v3" => Some(Session { name: next("session=")?, source: next("source=")?, narrowed: next("narrowed=")? }),
+            _ => return None,
         };
-        parts.next().is_none().then_some(Self { time, authentication_type, access_key, mfa, address, signature })
+        let signature = next("signature=")?;
+        parts.next().is_none().then_some(Self { time, authentication_type, access_key, mfa, address, session, signature })
     }
 
     /// When the gateway says it decided.
@@ -122,9 +154,10 @@ impl<'a> Presented<'a> {
     #[must_use]
     pub fn verify(&self, key: &SigningKey, request: &RequestLine<'_>) -> bool {
         let RequestLine { method, target, principal, account, request_id } = *request;
-        let Self { time, authentication_type, access_key, mfa, address, signature } = *self;
-        let expected =
-            Assertion { method, target, principal, account, authentication_type, access_key, mfa, address, request_id, time }.mac(key);
+        let Self { time, authentication_type, access_key, mfa, address, session, signature } = *self;
+        let said =
+            Assertion { method, target, principal, account, authentication_type, access_key, mfa, address, session, request_id, time };
+        let expected = said.mac(key);
         let presented = URL_SAFE_NO_PAD.decode(signature).unwrap_or_default();
         verify_slices_are_equal(&expected, &presented).is_ok()
     }
@@ -152,6 +185,13 @@ mod tests {
 
     #[test]
     fn what_was_signed_verifies_and_nothing_else_does() {
+        let session = Session { name: "deploy", source: "srn:e::b:::scp-iam:user/w", narrowed: "false" };
+        for session in [None, Some(session)] {
+            check(session);
+        }
+    }
+
+    fn check(session: Option<Session<'_>>) {
         let key = SigningKey::new(&Secret::new(b"a key of gateway and backend".to_vec()));
         let other = SigningKey::new(&Secret::new(b"a key of another backend!!!!".to_vec()));
         let assertion = Assertion {
@@ -163,6 +203,7 @@ mod tests {
             access_key: "b754b12b39da4ce29a40c5e324650bd0",
             mfa: "false",
             address: "192.0.2.1",
+            session,
             request_id: "req-1",
             time: "1795213784687",
         };
@@ -196,6 +237,8 @@ mod tests {
             "v2;time=1;type=a;mfa=b;address=c;signature=d",
             &format!("{header};x=1"),
             &header.replace("mfa", "MFA"),
+            &header.replacen(if session.is_some() { "v3" } else { "v2" }, if session.is_some() { "v2" } else { "v3" }, 1),
+            &header.replacen("v2", "v4", 1).replacen("v3", "v4", 1),
         ] {
             assert_eq!(Presented::parse(bad), None, "{bad}");
         }

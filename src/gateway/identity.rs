@@ -39,6 +39,7 @@ pub(super) fn add(parts: &mut Parts, facts: &Facts<'_>, key: &SigningKey, client
         access_key: access_key.as_ref().map_or("", |key| key.as_str()),
         mfa: if kind == AuthenticationType::TemporaryKey.as_str() { "true" } else { "false" },
         address: &address,
+        session: None,
         request_id,
         time: std::str::from_utf8(&time).unwrap_or_default(),
     }
@@ -73,6 +74,7 @@ pub(super) fn add_own<B>(request: &mut http::Request<B>, account: &str, key: &Si
         access_key: "",
         mfa: "false",
         address: "",
+        session: None,
         request_id,
         time: &time,
     }

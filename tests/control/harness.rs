@@ -254,6 +254,7 @@ impl Request {
             access_key: &who.key,
             mfa: "false",
             address: "203.0.113.9",
+            session: None,
             request_id: "req-1",
             time: &time,
         };
