@@ -92,6 +92,9 @@ mod replay;
 #[path = "gateway/resigned.rs"]
 mod resigned;
 #[cfg(test)]
+#[path = "gateway/sessions.rs"]
+mod sessions;
+#[cfg(test)]
 #[path = "gateway/signatures.rs"]
 mod signatures;
 #[cfg(test)]

@@ -134,11 +134,11 @@ impl World {
     pub(crate) fn claim(&self, memory: &ReplayMemory, call: &Call, number: u64) -> Result<(), Denial> {
         let mut facts = Facts::default();
         self.find_out(call, &self.remembered, &mut facts)?;
-        let (mut signature, user) = facts.signature.zip(facts.user).expect("a signature");
+        let (mut signature, caller) = facts.signature.zip(facts.caller).expect("a signature");
         let at = Timestamp::from_milliseconds(NOW.milliseconds() + i64::try_from(number).expect("a number"));
         signature.signed_at = at;
         signature.mac[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
-        let claim = Claim { account: user.principal.account, signature };
+        let claim = Claim { account: caller.account(), signature };
         let moment = Moment { now: at, monotonic_ms: number, skew_ms: self.view.clock_skew_ms };
         memory.claim(&claim, memory.hash(b""), &LIMITS, moment).expect("room");
         Ok(())

@@ -1,6 +1,7 @@
 //! Stage 6: who is calling. Exactly one credential is presented; a failing one never falls through to another.
 
 mod issuer;
+mod session;
 mod sigv4;
 
 pub use sigv4::{bad_chunk, other_body};
@@ -19,8 +20,9 @@ use super::request::Request;
 use super::service::Service;
 use crate::authn::scp::{self, Credential, Signatures, Signed};
 use crate::authn::token::{Claims, PublicKey, Token};
-use crate::snapshot::{Snapshot, User};
+use crate::snapshot::Snapshot;
 use crate::types::{AuthenticationType, Reason, Revision, Timestamp, TokenKeyId};
+use session::Secrets;
 
 /// What this service takes, for who sends something else.
 const ACCEPTED: &str = "this service accepts `Scp-*`, `X-Cmp-*` and `Sv*` signatures, and tokens in `X-Auth-Token`";
@@ -33,7 +35,7 @@ pub(super) fn authenticate<'v>(
     request: &Request<'_>,
     now: Timestamp,
     facts: &mut Facts<'v>,
-) -> Result<Option<(Proof<'v>, &'v User)>, Denial> {
+) -> Result<Option<Proof<'v>>, Denial> {
     match sigv4::Carrier::find(request)? {
         Some(carrier) => sigv4::authenticate(view, service, request, carrier, now, facts),
         None => match by_headers(view, request, now, facts) {
@@ -46,7 +48,7 @@ pub(super) fn authenticate<'v>(
 }
 
 /// The schemes of signatures and tokens that are headers of their own.
-fn by_headers<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut Facts<'v>) -> Result<(Proof<'v>, &'v User), Denial> {
+fn by_headers<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut Facts<'v>) -> Result<Proof<'v>, Denial> {
     let presented = Presented::find(request.headers);
     match presented.scp.presented() {
         scp::Presented::One(headers) => return signature(view, request, (&presented, &headers), now, facts),
@@ -77,7 +79,7 @@ fn signature<'v>(
     (presented, headers): (&Presented<'_>, &scp::Headers<'_>),
     now: Timestamp,
     facts: &mut Facts<'v>,
-) -> Result<(Proof<'v>, &'v User), Denial> {
+) -> Result<Proof<'v>, Denial> {
     if presented.authorization.is_some() {
         let names = headers.dialect().names();
         return Err(Denial::with(Reason::SeveralCredentials, format!("`{AUTHORIZATION}` stands beside an `{names}` signature")));
@@ -91,29 +93,17 @@ fn signature<'v>(
         return Err(Denial::with(Reason::ClockSkew, format!("the gateway's time is {now}, the signature's is {}", credential.signed_at)));
     }
 
-    // SECURITY: an unknown key does the same work as a known one with a wrong secret, and gets the same answer.
-    // Test: `an_unknown_key_and_a_wrong_secret_get_the_same_answer`.
-    let (secret, key) = view.snapshot.signer(credential.access_key);
+    let token = presented.auth_token.map(HeaderValue::as_bytes);
+    let secrets = Secrets::of(&view.snapshot, credential.access_key, token.is_some());
     let signed =
         Signed { method: request.method.as_str(), scheme: request.entrance.public_scheme, host: request.host, target: request.target };
-    let verified = credential.verify(secret.signing_key(), &signed);
-    let Some(key) = key.filter(|_| verified) else { return Err(Denial::new(Reason::SignatureMismatch)) };
-
-    // Its user's record is gone or cannot be read.
-    let user = view.snapshot.user(key.user).ok_or(Denial::new(Reason::OwnerInactive))?;
-    facts.user = Some(user);
-    facts.authentication = key.authentication();
+    let holder = secrets.holder(credential.verify(secrets.secret().signing_key(), &signed))?;
+    let proof = secrets.proof(&holder, token, request.remembered, now, facts)?;
     facts.signature = Some(Signature { family: Family::Scp, mac: credential.mac(), signed_at: credential.signed_at, covers_body: false });
-    if presented.auth_token.is_some() {
-        return Err(Denial::with(
-            Reason::SessionTokenInvalid,
-            "an `X-Auth-Token` stands beside the signature of a key that has no session",
-        ));
-    }
-    if credential.account_id.is_some_and(|account| account != user.principal.account) {
+    if credential.account_id.is_some_and(|account| account != proof.caller().account()) {
         return Err(Denial::new(Reason::AccountMismatch));
     }
-    Ok((Proof::Key(key), user))
+    Ok(proof)
 }
 
 /// The scheme of tokens that our control plane issued.
@@ -126,7 +116,7 @@ fn verify_token<'v>(
     text: &[u8],
     now: Timestamp,
     facts: &mut Facts<'v>,
-) -> Result<(Proof<'v>, &'v User), Denial> {
+) -> Result<Proof<'v>, Denial> {
     let invalid = || Denial::new(Reason::TokenInvalid);
     let claims = claims_of(snapshot, remembered, text, now).ok_or_else(invalid)?;
     facts.access_key = claims.access_key;
@@ -138,9 +128,9 @@ fn verify_token<'v>(
         // A key that is gone takes its tokens with it.
         Some(key) => {
             let key = snapshot.key(key).filter(|key| key.user == claims.user).ok_or_else(invalid)?;
-            (Proof::Key(key), AuthenticationType::ApiToken)
+            (Proof::Key(key, user), AuthenticationType::ApiToken)
         }
-        None => (Proof::Console, AuthenticationType::ConsoleLogin),
+        None => (Proof::Console(user), AuthenticationType::ConsoleLogin),
     };
     if *claims.subject != *user.principal.srn || claims.account != user.principal.account {
         return Err(invalid());
@@ -149,9 +139,8 @@ fn verify_token<'v>(
     if claims.sequence < user.holds.tokens_valid_from {
         return Err(Denial::with(Reason::TokenInvalid, "the user's tokens were ended after it was issued"));
     }
-    facts.user = Some(user);
-    facts.authentication = authentication;
-    Ok((proof, user))
+    facts.proved(proof, authentication);
+    Ok(proof)
 }
 
 /// What a token says that was signed with a key of this snapshot.

@@ -8,10 +8,11 @@ use super::attributes::{self, Brought, Scalars, Spots, Wanted, lend, wanted};
 use super::decision::{Denial, Facts};
 use super::request::Request;
 use super::resolve::{Resolved, Target};
+use super::session::POLICY;
 use crate::policy::{
     self, ActionId, Attributes, Context, Deciding, Place, Policies, Policy, ResourcePolicy, Scalar, Tags, Values, Verdict,
 };
-use crate::snapshot::{Decide, Snapshot};
+use crate::snapshot::{Caller, Decide, Policies as Held, Role, Snapshot};
 use crate::types::{Reason, Timestamp};
 
 /// What is to be decided.
@@ -40,9 +41,10 @@ impl<'v> Asked<'v, '_, '_> {
         if operation.decide == Decide::Backend {
             return Ok(None);
         }
-        let Some(user) = facts.user else { return Err(Denial::new(Reason::ImplicitDeny)) };
-        let held = self.snapshot.policies_of(user);
-        let context = user.context(facts.client_address, facts.authentication.as_str(), &self.resolved.region, self.now);
+        let Some(caller) = facts.caller else { return Err(Denial::new(Reason::ImplicitDeny)) };
+        let (held, context) = self.held(caller, facts);
+        let session = facts.session.clone();
+        let narrowing: SmallVec<[&Arc<Policy>; 1]> = session.as_ref().and_then(|session| session.policy()).into_iter().collect();
         let spots = Spots {
             inputs: self.target.inputs(self.request),
             parameters: &operation.parameters,
@@ -53,9 +55,9 @@ impl<'v> Asked<'v, '_, '_> {
         let (mut deciding, mut cross_check) = (None, None);
         let set = self.request.sets.find(&held);
         let verdict = loop {
-            let decided = self.with_request(user.asking(), context, &known, |request| {
+            let decided = self.with_request(caller.asking(), context, &known, |request| {
                 let attached = self.snapshot.policies_of_resources(request.resources);
-                let policies = Policies::identity(&held).with_resource(&attached).found_by(set.as_deref());
+                let policies = Policies::identity(&held).with_resource(&attached).with_session(&narrowing).found_by(set.as_deref());
                 let verdict = self.evaluate(request, &policies, &mut cross_check);
                 deciding = self.name(verdict, &held, &attached);
                 (verdict, (verdict == Verdict::Undecided).then(|| policy::needs(request, &policies)))
@@ -83,6 +85,15 @@ impl<'v> Asked<'v, '_, '_> {
         known.iter().enumerate().for_each(|(place, known)| known.describe(place, catalogue, &mut facts.attributes));
         (facts.deciding, facts.cross_check) = (deciding, cross_check);
         self.conclude(verdict, facts)
+    }
+
+    /// The policies that count for the caller, and what their conditions see of the request; of a session those of the role alone (R24).
+    fn held(&self, caller: Caller<'v>, facts: &Facts<'_>) -> (Held<'v>, Context<'_>) {
+        let (address, region) = (facts.client_address, &*self.resolved.region);
+        match caller {
+            Caller::User(user) => (self.snapshot.policies_of(user), user.context(address, facts.authentication.as_str(), region, self.now)),
+            Caller::Role(role) => (self.snapshot.policies_of_role(role), Role::context(address, facts.mfa(), region, self.now)),
+        }
     }
 
     /// The verdict; where it is checked and the evaluation without any index says otherwise, the stricter of the two. What is still
@@ -157,7 +168,8 @@ impl<'v> Asked<'v, '_, '_> {
         let policy = match place {
             Place::Identity(index) => held.get(index).copied()?,
             Place::Resource(index) => attached.get(index)?.policy(),
-            Place::Session(_) => return None,
+            // There is one at most, and it is nobody's but the session's.
+            Place::Session(_) => return Some((POLICY, statement, None)),
         };
         Some((policy.id(), statement, policy.sid(statement)))
     }
@@ -166,7 +178,7 @@ impl<'v> Asked<'v, '_, '_> {
         let Resolved { account, resources, .. } = self.resolved;
         // R26: what no resource stands for belongs to the account that the definition names.
         let spoken_for = resources.iter().any(|resource| resource.account == *account);
-        let abroad = !spoken_for && facts.user.is_none_or(|user| user.account_text() != &**account);
+        let abroad = !spoken_for && facts.caller.is_none_or(|caller| caller.account_text() != &**account);
         let reason = match verdict {
             Verdict::Allow(_) if !abroad => return Ok(None),
             Verdict::Allow(_) => {

@@ -3,31 +3,56 @@
 use std::net::IpAddr;
 
 use super::decision::Denial;
-use crate::snapshot::{AccessKey, Authentication, Operation, Snapshot, Unusable, User};
+use crate::snapshot::{AccessKey, Authentication, Caller, Operation, Role, Snapshot, Unusable, User};
 use crate::types::{Reason, Timestamp};
 
 /// What a caller has proved that they hold.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Proof<'v> {
-    /// An access key, which signed the request or which a token came from.
-    Key(&'v AccessKey),
+    /// An access key of a user, which signed the request or which a token came from.
+    Key(&'v AccessKey, &'v User),
     /// The token of a console login.
-    Console,
+    Console(&'v User),
+    /// The access key of a session, and its token.
+    Session {
+        /// The role.
+        role: &'v Role,
+        /// Who took it.
+        source: &'v User,
+    },
+}
+
+impl<'v> Proof<'v> {
+    /// Who calls.
+    pub(super) const fn caller(self) -> Caller<'v> {
+        match self {
+            Self::Key(_, user) | Self::Console(user) => Caller::User(user),
+            Self::Session { role, .. } => Caller::Role(role),
+        }
+    }
 }
 
 /// Checks what was proved, its owner, and from where it may be used.
 pub(super) fn check(
     snapshot: &Snapshot,
-    (proof, user): (Proof<'_>, &User),
+    proof: Proof<'_>,
     operation: Option<&Operation>,
     client_address: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<(), Denial> {
     match proof {
-        Proof::Key(key) => check_key(snapshot, (key, user), operation, client_address, now),
-        Proof::Console if !snapshot.is_active(user) => Err(Denial::new(Reason::OwnerInactive)),
-        Proof::Console if !snapshot.console_allows(user, client_address) => Err(Denial::new(Reason::ConsoleAddressRefused)),
-        Proof::Console => Ok(()),
+        Proof::Key(key, user) => check_key(snapshot, (key, user), operation, client_address, now),
+        Proof::Console(user) if !snapshot.is_active(user) => Err(Denial::new(Reason::OwnerInactive)),
+        Proof::Console(user) if !snapshot.console_allows(user, client_address) => Err(Denial::new(Reason::ConsoleAddressRefused)),
+        Proof::Console(_) => Ok(()),
+        // Lists and settings are for the keys of users; from where a role may be taken, its trust policy says.
+        Proof::Session { role, .. } if !snapshot.is_active_account(role.account) => {
+            Err(Denial::with(Reason::OwnerInactive, "the role's account is not active"))
+        }
+        Proof::Session { source, .. } if !snapshot.is_active(source) => {
+            Err(Denial::with(Reason::OwnerInactive, "the user who took the role is not active"))
+        }
+        Proof::Session { .. } => Ok(()),
     }
 }
 

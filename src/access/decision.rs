@@ -2,15 +2,18 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::attributes::Wanted;
+use super::credential::Proof;
 use super::replay::{Claim, Signature};
 use super::service::{Mode, Service};
+use super::session::Session;
 use crate::authn::sigv4::Chunks;
 use crate::policy::Action;
-use crate::snapshot::{Operation, User};
-use crate::types::{AccessKeyId, AuthenticationType, Reason};
+use crate::snapshot::{Caller, Operation};
+use crate::types::{AccessKeyId, AccountId, AuthenticationType, Reason};
 
 /// The answer.
 #[derive(Debug)]
@@ -91,7 +94,9 @@ pub struct Facts<'v> {
     /// The access key that was presented, true or not.
     pub access_key: Option<AccessKeyId>,
     /// The caller, once the signature was verified.
-    pub user: Option<&'v User>,
+    pub caller: Option<Caller<'v>>,
+    /// By which session, where the caller is a role.
+    pub session: Option<Rc<Session>>,
     /// Whether the caller's credential may be used: enabled, not expired, from an allowed address.
     pub credential_usable: bool,
     /// How the caller proved who they are.
@@ -116,6 +121,24 @@ pub struct Facts<'v> {
     pub cross_check: Option<bool>,
 }
 
+impl<'v> Facts<'v> {
+    /// Notes who calls, and how they proved it.
+    pub(super) fn proved(&mut self, proof: Proof<'v>, authentication: AuthenticationType) {
+        self.caller = Some(proof.caller());
+        self.authentication = authentication;
+    }
+}
+
+impl Facts<'_> {
+    /// Whether the caller has proved who they are with a second factor: with a temporary key, for which a passcode was sent to who made it,
+    /// or in a session of a role by who took the role (R54).
+    #[must_use]
+    pub fn mfa(&self) -> bool {
+        let by_key = self.authentication == AuthenticationType::TemporaryKey;
+        self.session.as_ref().map_or(by_key, |session| session.mfa())
+    }
+}
+
 impl Default for Facts<'_> {
     fn default() -> Self {
         Self {
@@ -123,7 +146,8 @@ impl Default for Facts<'_> {
             service: None,
             bucket: None,
             access_key: None,
-            user: None,
+            caller: None,
+            session: None,
             credential_usable: false,
             authentication: AuthenticationType::Anonymous,
             signature: None,
@@ -186,19 +210,21 @@ impl<'v> Decision<'v> {
             Self::Needs(_) => return None,
         };
         let failed = matches!(reason, Reason::CredentialMalformed | Reason::ClockSkew | Reason::SignatureMismatch | Reason::TokenInvalid);
-        (failed && facts.user.is_none()).then_some((reason, facts))
+        (failed && facts.caller.is_none()).then_some((reason, facts))
     }
 
-    /// The caller, if it is one whose credential is proved and may be used; for a console login the user's id stands for the key.
+    /// Account and key of the caller, if it is one whose credential is proved and may be used; for a console login the user's id stands for
+    /// the key.
     #[must_use]
-    pub fn caller(&self) -> Option<(&'v User, AccessKeyId)> {
+    pub fn account_and_key(&self) -> Option<(AccountId, AccessKeyId)> {
         let facts = match self {
             Self::Permit(permit) => permit.facts(),
             Self::Denied(denied) => &denied.facts,
             Self::Needs(_) => return None,
         };
-        let user = facts.user.filter(|_| facts.credential_usable)?;
-        Some((user, facts.access_key.unwrap_or_else(|| AccessKeyId::from_bytes(*user.principal.user.as_bytes()))))
+        let caller = facts.caller.filter(|_| facts.credential_usable)?;
+        let key = facts.access_key.or_else(|| caller.user().map(|user| AccessKeyId::from_bytes(*user.principal.user.as_bytes())));
+        Some((caller.account(), key?))
     }
 
     /// Makes the claim of a permit, if it has one.

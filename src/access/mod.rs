@@ -22,6 +22,7 @@ pub mod remembered;
 mod resolve;
 mod s3;
 pub mod service;
+mod session;
 pub mod sets;
 
 use std::num::NonZeroU32;
@@ -35,12 +36,13 @@ pub use remembered::Remembered;
 pub use replay::{Claim, Family, Replay};
 pub use request::{CrossCheck, Entrance, ForwardedHeader, Request};
 pub use service::{AwsSignatures, ErrorProtocol, Mode, Service, ServiceSettings, Services};
+pub use session::Session;
 pub use sets::Sets;
 
 use authorize::Missing;
 use service::Found;
 
-use crate::snapshot::{Authentication, Operation, Snapshot, User};
+use crate::snapshot::{Authentication, Caller, Operation, Snapshot};
 use crate::types::{AuthenticationType, Path, Reason, Timestamp};
 
 /// Most bytes of a body that is kept for somebody who is not authenticated yet, whatever a service allows for those who are.
@@ -97,7 +99,7 @@ enum Outcome {
 ///
 /// # Errors
 /// Why not.
-pub fn identify<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut Facts<'v>) -> Result<Option<&'v User>, Denial> {
+pub fn identify<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut Facts<'v>) -> Result<Option<Caller<'v>>, Denial> {
     let service = entered(view, request, facts)?.service;
     caller(view, (service, None), request, now, facts)
 }
@@ -117,11 +119,11 @@ fn caller<'v>(
     request: &Request<'_>,
     now: Timestamp,
     facts: &mut Facts<'v>,
-) -> Result<Option<&'v User>, Denial> {
-    let Some((proof, user)) = authenticate::authenticate(view, service, request, now, facts)? else { return Ok(None) };
-    credential::check(&view.snapshot, (proof, user), operation, facts.client_address, now)?;
+) -> Result<Option<Caller<'v>>, Denial> {
+    let Some(proof) = authenticate::authenticate(view, service, request, now, facts)? else { return Ok(None) };
+    credential::check(&view.snapshot, proof, operation, facts.client_address, now)?;
     facts.credential_usable = true;
-    Ok(Some(user))
+    Ok(Some(proof.caller()))
 }
 
 fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut Facts<'v>) -> Result<Outcome, Denial> {
@@ -147,7 +149,7 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
         return Ok(Outcome::Allowed);
     }
 
-    let Some(user) = caller(view, (service, operation.as_ref().map(|(operation, _)| *operation)), request, now, facts)? else {
+    let Some(caller) = caller(view, (service, operation.as_ref().map(|(operation, _)| *operation)), request, now, facts)? else {
         return Ok(Outcome::Needs(Need::SignedBody { bytes_max: service.body_bytes_max.min(SIGNED_BODY_BYTES_MAX) }));
     };
     let (operation, parameters) = operation.ok_or(Denial::new(Reason::NoActionDefinition))?;
@@ -168,7 +170,7 @@ fn stages<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts: &mut
         read => (read?, None),
     };
     let request = if unread.is_some() { &Request { body: None, ..*request } } else { request };
-    let target = resolve::Target { operation, parameters: &parameters, host: &found.labels, caller: user, body: body.as_ref() };
+    let target = resolve::Target { operation, parameters: &parameters, host: &found.labels, caller, body: body.as_ref() };
     let resolved = target.resolve(catalogue, request)?;
     facts.resources = resolved.srns(catalogue);
     let asked = authorize::Asked { snapshot: &view.snapshot, target: &target, request, action, resolved: &resolved, now };

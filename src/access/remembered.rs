@@ -16,9 +16,11 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use foldhash::quality::FixedState;
 
 use super::issuers::{Issuer, Published};
+use super::session::Session;
 use crate::authn::oidc;
 use crate::authn::sigv4::{Key, Scope};
 use crate::authn::token::{Claims, PublicKey};
+use crate::snapshot::Definitions;
 use crate::types::{Secret, SigningKey, TokenKeyId};
 
 /// How many tokens a worker remembers: about 3 megabytes of ours, at most 16.
@@ -27,6 +29,8 @@ const TOKENS_MAX: usize = 4_096;
 const ISSUED_MAX: usize = 1_024;
 /// How many keys of scopes a worker remembers: about 2 megabytes.
 const DERIVED_MAX: usize = 4_096;
+/// How many sessions of roles a worker remembers: about 5 megabytes, at most some 150 if all have policies as large as are kept.
+const SESSIONS_MAX: usize = 2_048;
 /// How much of a token's end finds it: no signature is shorter, and 24 bytes of one are beyond guessing.
 const TAIL_BYTES: usize = 32;
 /// How many entries share a row: a new one takes the place of one of these.
@@ -41,6 +45,8 @@ pub struct Remembered {
     derived: Table<Rc<Derived>>,
     /// SECURITY: tried where nothing is remembered; what it signs is never accepted.
     nobodys: Rc<Derived>,
+    /// Sessions of roles, with the keys that verified them and the definitions for which their policies were compiled.
+    pub(super) sessions: Tokens<(TokenKeyId, PublicKey, Definitions), Session>,
 }
 
 /// The key of a scope, and what it was derived from.
@@ -83,6 +89,7 @@ impl Remembered {
         Self {
             tokens: Tokens(Table::new(seed, TOKENS_MAX)),
             issued: Tokens(Table::new(seed, ISSUED_MAX)),
+            sessions: Tokens(Table::new(seed, SESSIONS_MAX)),
             derived: Table::new(seed, DERIVED_MAX),
             nobodys: Rc::new(Derived::of(&nobodys, "", nobodys.signing_key().clone())),
         }

@@ -80,7 +80,7 @@ impl Claim {
     /// The claim of a request that is allowed, if it has to make one.
     pub(super) fn of(facts: &Facts<'_>, request: &Request<'_>) -> Option<Self> {
         let signature = facts.signature.filter(|_| facts.service.is_some_and(|service| service.replay.is_once_only(request.method)))?;
-        Some(Self { account: facts.user?.principal.account, signature })
+        Some(Self { account: facts.caller?.account(), signature })
     }
 
     /// Whether nothing that was read of the body can be told from another one yet.

@@ -9,7 +9,7 @@ use super::decision::Denial;
 use super::request::Request;
 use crate::policy::{Catalogue, ResourceTypeId};
 use crate::snapshot::accessor::AccessError;
-use crate::snapshot::{Inputs, Operation, ResourceTemplate, User};
+use crate::snapshot::{Caller, Inputs, Operation, ResourceTemplate};
 use crate::source::{Node, json};
 use crate::types::{Reason, Srn};
 
@@ -38,7 +38,7 @@ pub(super) struct Target<'a> {
     pub(super) operation: &'a Operation,
     pub(super) parameters: &'a [&'a str],
     pub(super) host: &'a [(Box<str>, Box<str>)],
-    pub(super) caller: &'a User,
+    pub(super) caller: Caller<'a>,
     pub(super) body: Option<&'a Node>,
 }
 

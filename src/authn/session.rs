@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::token::{PublicKey, SignError, Signer, Token, issuer, seconds, time};
-use crate::types::{AccessKeyId, AccountId, Revision, RoleId, SealingKey, Secret, SigningKey, Srn, Timestamp, TokenId, TokenKeyId, UserId};
+use crate::types::{
+    AccessKeyId, AccountId, Revision, RoleId, SealingKey, Secret, SigningKey, Srn, Timestamp, TokenId, TokenKeyId, UserId, hex,
+};
 
 /// Longest token of a session: its policy doubles when each byte of it is escaped, and a third is added by Base64.
 pub const TOKEN_BYTES_MAX: usize = 8_192;
@@ -187,14 +189,8 @@ impl SessionKey {
     pub fn secret(&self, epoch: u64, access_key: AccessKeyId) -> Secret {
         let epoch = epoch.to_string();
         let mac = Zeroizing::new(self.0.mac_of(&[epoch.as_bytes(), b"/", access_key.to_text().as_str().as_bytes()]));
-        let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
         let mut text = Zeroizing::new([0; 64]);
-        for (pair, byte) in text.chunks_exact_mut(2).zip(mac.iter()) {
-            if let [high, low] = pair {
-                *high = digit(byte >> 4);
-                *low = digit(byte & 15);
-            }
-        }
+        hex::encode(text.as_mut_slice(), mac.as_slice());
         Secret::new(text.as_slice())
     }
 }

@@ -10,6 +10,7 @@ use super::client::Client;
 use super::deadline::Phase;
 use super::state::{Bound, BoundService};
 use crate::access::{Decision, Denial, Facts, Mode};
+use crate::snapshot::Caller;
 use crate::telemetry::Outcome;
 use crate::telemetry::record::{RecordLine, field};
 use crate::types::{Reason, RequestId, Timestamp};
@@ -174,9 +175,20 @@ fn describe_decision(line: &mut RecordLine, client: &Client, facts: &Facts<'_>, 
     if let Some(key) = &facts.access_key {
         line.plain(field!("access_key"), key.to_text().as_str());
     }
-    if let Some(user) = facts.user {
-        line.plain(field!("principal"), &user.principal.srn);
-        line.text(field!("user_name"), &user.principal.name);
+    match facts.caller {
+        Some(Caller::User(user)) => {
+            line.plain(field!("principal"), &user.principal.srn);
+            line.text(field!("user_name"), &user.principal.name);
+        }
+        Some(Caller::Role(role)) => {
+            line.plain(field!("principal"), &role.srn);
+            line.text(field!("role_name"), &role.name);
+        }
+        None => {}
+    }
+    if let Some(session) = &facts.session {
+        line.text(field!("session_name"), session.name());
+        line.text(field!("session_source"), session.source());
     }
     line.plain(field!("authentication_type"), facts.authentication.as_str());
     if let Some(action) = facts.action {

@@ -203,7 +203,7 @@ fn mark(headers: &mut http::HeaderMap, bound: &Bound, permit: &Permit<'_>, excha
     if let Some(denial) = permit.would_deny() {
         headers.insert(WOULD_DENY, HeaderValue::from_static(denial.reason.code()));
     }
-    if permit.facts().user.is_some() {
+    if permit.facts().caller.is_some() {
         headers.insert(REVISION, bound.revision.clone());
     }
     refuse::mark_request_id(headers, exchange);
@@ -211,6 +211,6 @@ fn mark(headers: &mut http::HeaderMap, bound: &Bound, permit: &Permit<'_>, excha
 
 /// A failure of the upstream, with what was known about the request.
 fn failed<'v>(denial: Denial, facts: &Facts<'v>) -> Denied<'v> {
-    let facts = Facts { service: facts.service, user: facts.user, ..Facts::default() };
+    let facts = Facts { service: facts.service, caller: facts.caller, ..Facts::default() };
     Denied { denial, facts }
 }

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use super::client::Client;
 use super::exchange::Exchange;
 use crate::access::Facts;
-use crate::authn::assertion::Assertion;
+use crate::authn::assertion::{Assertion, Session};
 use crate::telemetry::record::decimal_into;
 use crate::types::{AuthenticationType, RequestId, SigningKey, Timestamp};
 
@@ -24,10 +24,15 @@ pub(super) fn add(parts: &mut Parts, facts: &Facts<'_>, key: &SigningKey, client
     let request_id = exchange.request_id();
     let address = client.address_text(facts.client_address);
     // In observe mode a request may pass whose credential must not be used: then nobody is vouched for.
-    let user = facts.user.filter(|_| facts.credential_usable);
-    let (principal, account) = user.map_or(("", ""), |user| (&*user.principal.srn, user.account_text()));
-    let kind = user.map_or(AuthenticationType::Anonymous, |_| facts.authentication).as_str();
-    let access_key = facts.access_key.filter(|_| user.is_some()).map(|key| key.to_text());
+    let caller = facts.caller.filter(|_| facts.credential_usable);
+    let (principal, account) = caller.map_or(("", ""), |caller| (caller.srn(), caller.account_text()));
+    let kind = caller.map_or(AuthenticationType::Anonymous, |_| facts.authentication).as_str();
+    let access_key = facts.access_key.filter(|_| caller.is_some()).map(|key| key.to_text());
+    let session = facts.session.as_deref().filter(|_| caller.is_some()).map(|session| Session {
+        name: session.name(),
+        source: session.source(),
+        narrowed: boolean(session.is_narrowed()),
+    });
     let mut time = Vec::with_capacity(20);
     decimal_into(&mut time, u64::try_from(exchange.now().milliseconds()).unwrap_or(0));
     let assertion = Assertion {
@@ -37,9 +42,9 @@ pub(super) fn add(parts: &mut Parts, facts: &Facts<'_>, key: &SigningKey, client
         account,
         authentication_type: kind,
         access_key: access_key.as_ref().map_or("", |key| key.as_str()),
-        mfa: if kind == AuthenticationType::TemporaryKey.as_str() { "true" } else { "false" },
+        mfa: boolean(caller.is_some() && facts.mfa()),
         address: &address,
-        session: None,
+        session,
         request_id,
         time: std::str::from_utf8(&time).unwrap_or_default(),
     }
@@ -57,6 +62,10 @@ pub(super) fn add(parts: &mut Parts, facts: &Facts<'_>, key: &SigningKey, client
     if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(assertion)) {
         headers.insert(ASSERTION, value);
     }
+}
+
+const fn boolean(value: bool) -> &'static str {
+    if value { "true" } else { "false" }
 }
 
 /// Adds the identity headers of a question that the gateway asks by itself, about a resource of this account.

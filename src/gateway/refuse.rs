@@ -73,7 +73,7 @@ pub(super) fn refuse(bound: &Bound, denied: &Denied<'_>, mut exchange: Exchange)
     headers.insert(header::CONTENT_TYPE, media_type);
     headers.insert(REASON, HeaderValue::from_static(reason.code()));
     mark_request_id(&mut headers, &exchange);
-    if denied.facts.user.is_some() {
+    if denied.facts.caller.is_some() {
         headers.insert(REVISION, bound.revision.clone());
     }
     if status == StatusCode::UNAUTHORIZED {

@@ -43,15 +43,15 @@ fn too_many_requests(client: &Client, bound: &Bound, decision: &Decision<'_>) ->
     if limits.key.is_none() && limits.account.is_none() {
         return None;
     }
-    let (user, key) = decision.caller()?;
-    let wait = client.worker.rates().note(key, user.principal.account, limits, client.worker.monotonic_ns()).err()?;
+    let (account, key) = decision.account_and_key()?;
+    let wait = client.worker.rates().note(key, account, limits, client.worker.monotonic_ns()).err()?;
     Some(Denial { retry_after: Some(wait), ..Denial::with(Reason::TooManyRequests, "more than the key or its account may send") })
 }
 
 /// Gives back the claim of a request whose body turned out to be another one than was signed: it was not its to use.
 pub(super) fn release(client: &Client, facts: &Facts<'_>) {
-    let Some((signature, user)) = facts.signature.filter(|signature| signature.covers_body).zip(facts.user) else { return };
-    client.worker.replay().release(&Claim { account: user.principal.account, signature }, 0);
+    let Some((signature, caller)) = facts.signature.filter(|signature| signature.covers_body).zip(facts.caller) else { return };
+    client.worker.replay().release(&Claim { account: caller.account(), signature }, 0);
 }
 
 /// What the claim is about beside the signature.

@@ -26,5 +26,5 @@ pub use definition::{Authentication, Decide, Operation, ResourceTemplate, Servic
 pub use role::{Caller, Role, RoleHoldings};
 pub use roster::{Roster, Unreadable};
 pub use routes::Routes;
-pub use view::{AccessKey, Allowlist, Group, Holdings, Link, Policies, Snapshot, TokenKey, Unusable, User};
+pub use view::{AccessKey, Allowlist, Definitions, Group, Holdings, Link, Policies, Snapshot, TokenKey, Unusable, User};
 pub use world::Sources;

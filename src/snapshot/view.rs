@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
@@ -270,6 +270,18 @@ const DECOY_TOKEN_KEY: PublicKey = PublicKey::from_bytes([
 const DECOY: AccessKeyId = AccessKeyId::from_bytes([0xdc; 16]);
 const NO_DECOY: AccessKeyId = AccessKeyId::from_bytes([0xd0; 16]);
 
+/// Which definitions something was compiled for. Keeps nothing alive.
+#[derive(Debug, Clone)]
+pub struct Definitions(Weak<World>);
+
+impl Definitions {
+    /// Whether they are those of a snapshot.
+    #[must_use]
+    pub fn are_of(&self, snapshot: &Snapshot) -> bool {
+        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&snapshot.world))
+    }
+}
+
 /// What every snapshot has.
 #[derive(Debug)]
 struct Always {
@@ -318,6 +330,12 @@ impl Snapshot {
     #[must_use]
     pub fn has_definitions_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.world, &other.world)
+    }
+
+    /// Which definitions it was built from.
+    #[must_use]
+    pub fn definitions(&self) -> Definitions {
+        Definitions(Arc::downgrade(&self.world))
     }
 
     /// Actions, resource types and their spellings.

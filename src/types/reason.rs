@@ -58,7 +58,7 @@ reasons! {
     /// 401
     TokenExpired = "token_expired", "the token has expired; get a new one";
     /// 401
-    SessionTokenInvalid = "session_token_invalid", "the session token was not issued for this key";
+    SessionTokenInvalid = "session_token_invalid", "the session token was not issued for this key, or its session was ended; take the role again";
     /// 401
     CredentialDisabled = "credential_disabled", "the access key is disabled; its owner can enable it";
     /// 401

@@ -92,7 +92,12 @@ pub(crate) struct Parts {
 impl Parts {
     /// A request signed by the administrator, by a hand that is not ours.
     pub(crate) fn signed(dialect: &'static Dialect, method: &str, target: &str, scope: &str, timestamp: i64) -> Self {
-        let Who { key, secret } = ADMIN;
+        Self::signed_by(dialect, &ADMIN, (method, target), scope, timestamp)
+    }
+
+    /// The same by somebody else.
+    pub(crate) fn signed_by(dialect: &'static Dialect, who: &Who, (method, target): (&str, &str), scope: &str, timestamp: i64) -> Self {
+        let Who { key, secret } = who;
         let (host, client) = ("iam.test", dialect.client.1);
         let string = format!("{method}http://{host}{target}{timestamp}{key}{scope}{client}");
         let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), string.as_bytes());
@@ -101,7 +106,7 @@ impl Parts {
             method: method.into(),
             target: target.into(),
             host: host.into(),
-            access: key.into(),
+            access: (*key).into(),
             timestamp: timestamp.to_string(),
             client: client.into(),
             account: Some(scope.into()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis::access::{ErrorProtocol, Mode, Replay, ServiceSettings, Services};
+use portcullis::access::{AwsSignatures, ErrorProtocol, Mode, Replay, ServiceSettings, Services};
 use portcullis::authn::token::{Claims, Signer};
 use portcullis::snapshot::Roster;
 use portcullis::snapshot::wire::{Change, read_json, seal_owner};
@@ -13,13 +13,13 @@ use super::backend::Backend;
 use super::client::{Answer, Ask, NOW_MS};
 use super::harness::{ACCOUNT, ADMIN, Setup, World, text};
 
-const USER: &str = "ad000000000000000000000000000001";
+pub(super) const USER: &str = "ad000000000000000000000000000001";
 const OTHER_USER: &str = "5e000000000000000000000000000001";
-const TOKEN_KEY: &str = "70c0000000000000000000000000000a";
-const EPOCH: u64 = 7;
+pub(super) const TOKEN_KEY: &str = "70c0000000000000000000000000000a";
+pub(super) const EPOCH: u64 = 7;
 const DEFINITION: &str = "kind: scp-iam:action-definition\nservice: iam\nservice_type: scp-iam\npaths:\n  /v1/groups:\n    get: {action: iam:ListGroups, access_level: List}\n  /v1/public:\n    get: {authentication: none}\n";
 
-fn signer(id: &str, seed: u8) -> Signer {
+pub(super) fn signer(id: &str, seed: u8) -> Signer {
     Signer::new(id.parse().unwrap(), &Secret::new([seed; 32])).unwrap()
 }
 
@@ -46,7 +46,7 @@ pub(super) fn token() -> String {
 }
 
 /// What the control plane feeds; a test changes a record.
-fn records(change: impl Fn(&str, &mut Json) -> bool) -> Vec<Change> {
+pub(super) fn records(change: impl Fn(&str, &mut Json) -> bool) -> Vec<Change> {
     let key = (ADMIN.key.parse().unwrap(), USER.parse().unwrap());
     let sealed = sealing_key().seal(&Secret::new(ADMIN.secret.as_bytes()), &seal_owner(key.0, key.1), [1; 12]).unwrap();
     let document = r#"{"Version":"2024-07-01","Statement":[{"Effect":"Allow","Action":["*"],"Resource":["*"]}]}"#;
@@ -70,12 +70,17 @@ fn records(change: impl Fn(&str, &mut Json) -> bool) -> Vec<Change> {
     changed.map(|record| Change::Put { key: read_json(&record).unwrap().key().to_string(), record }).collect()
 }
 
-fn sealing_key() -> SealingKey {
+pub(super) fn sealing_key() -> SealingKey {
     SealingKey::from_text(&"0a".repeat(32)).unwrap()
 }
 
 /// Puts records in force as a feed does.
-fn follow(world: &World, changes: &[Change], epoch: u64) {
+pub(super) fn follow(world: &World, changes: &[Change], epoch: u64) {
+    follow_with(world, changes, epoch, (Replay::All, None));
+}
+
+/// The same with services that take these signatures once only, and AWS signatures or not.
+pub(super) fn follow_with(world: &World, changes: &[Change], epoch: u64, (replay, sigv4): (Replay, Option<AwsSignatures>)) {
     let mut roster = Roster::new("e".parse().unwrap(), Arc::new(sealing_key()));
     roster.apply(changes);
     let snapshot = roster.snapshot(Revision::Store { epoch, sequence: 3 });
@@ -88,8 +93,8 @@ fn follow(world: &World, changes: &[Change], epoch: u64) {
         error_protocol: ErrorProtocol::Scp,
         public_routes: vec![(http::Method::GET, "/v1/public".to_owned())],
         body_bytes_max: 1024,
-        replay: Replay::All,
-        sigv4: None,
+        replay,
+        sigv4: sigv4.clone(),
     };
     let mut state = world.changed(|setup| setup);
     state.view.services = Arc::new(Services::bind(&[settings("iam"), settings("store")], &snapshot));

@@ -9,7 +9,6 @@ use crate::access::decision::{Denial, Facts};
 use crate::access::issuers::{Issuer, Published};
 use crate::access::remembered::Remembered;
 use crate::authn::oidc::{Claims, Token};
-use crate::snapshot::User;
 use crate::types::{AuthenticationType, Reason, Timestamp};
 
 /// The provider that a token says it comes from, if it is one whose tokens count. Anything else may be a token of ours.
@@ -36,7 +35,7 @@ pub(super) fn verify<'v>(
     text: &[u8],
     now: Timestamp,
     facts: &mut Facts<'v>,
-) -> Result<(Proof<'v>, &'v User), Denial> {
+) -> Result<Proof<'v>, Denial> {
     let published = issuer.published().ok_or_else(|| {
         issuer.want();
         Denial::with(Reason::TokenInvalid, "the keys of its issuer could not be fetched yet")
@@ -52,9 +51,8 @@ pub(super) fn verify<'v>(
     // SECURITY: who may sign for one account does not find out who is in another.
     let user = view.snapshot.user(id).filter(|user| settings.accounts.contains(&user.principal.account));
     let user = user.ok_or(Denial::with(Reason::TokenInvalid, "it names no user of the accounts that its issuer may speak for"))?;
-    facts.user = Some(user);
-    facts.authentication = AuthenticationType::ConsoleLogin;
-    Ok((Proof::Console, user))
+    facts.proved(Proof::Console(user), AuthenticationType::ConsoleLogin);
+    Ok(Proof::Console(user))
 }
 
 fn claims_of(

@@ -5,6 +5,7 @@ use http::HeaderValue;
 use http::header::AUTHORIZATION;
 
 use super::ACCEPTED;
+use super::session::Secrets;
 use crate::access::View;
 use crate::access::credential::Proof;
 use crate::access::decision::{Denial, Facts};
@@ -12,7 +13,6 @@ use crate::access::replay::{Family, Signature};
 use crate::access::request::Request;
 use crate::access::service::{AwsSignatures, Service};
 use crate::authn::sigv4::{self, BadChunk, Credential, Framing, Payload, Signed};
-use crate::snapshot::User;
 use crate::types::{AccessKeyId, Reason, Timestamp};
 
 /// What carries the one credential of a request.
@@ -61,7 +61,7 @@ pub(super) fn authenticate<'v>(
     carrier: Carrier<'_>,
     now: Timestamp,
     facts: &mut Facts<'v>,
-) -> Result<Option<(Proof<'v>, &'v User)>, Denial> {
+) -> Result<Option<Proof<'v>>, Denial> {
     let Some(taken) = &service.sigv4 else { return Err(Denial::with(Reason::NoCredential, ACCEPTED)) };
     let malformed = |error: sigv4::Malformed| Denial::with(Reason::CredentialMalformed, error.to_string());
     let credential = match carrier {
@@ -69,6 +69,9 @@ pub(super) fn authenticate<'v>(
         Carrier::Query => Credential::from_query(request.query(), request.headers, taken.profile),
     };
     let credential = credential.map_err(malformed)?;
+    if credential.expires_s.is_none() && credential.session_token.is_some() && sigv4::has_session_token(request.query()) {
+        return Err(Denial::with(Reason::SeveralCredentials, "header and query both carry a session token"));
+    }
     let access_key = AccessKeyId::from_text(credential.scope.access_key().as_bytes());
     let access_key = access_key.ok_or_else(|| {
         Denial::with(Reason::CredentialMalformed, "the key in the credential must be an access key of 32 lower-case hexadecimal digits")
@@ -80,26 +83,17 @@ pub(super) fn authenticate<'v>(
         return Ok(None);
     }
 
-    // SECURITY: an unknown key does the same work as a known one with a wrong secret, and gets the same answer.
-    // Test: `an_unknown_key_and_a_wrong_secret_get_the_same_answer_to_an_aws_signature`.
-    let (secret, key) = view.snapshot.signer(access_key);
+    let token = credential.session_token.as_deref();
+    let secrets = Secrets::of(&view.snapshot, access_key, token.is_some());
     let signed = Signed { method: request.method.as_str(), path: request.path(), query: request.query() };
     let string = credential.string(&signed, request.body.unwrap_or_default()).map_err(malformed)?;
-    let derived = request.remembered.derived(secret, &credential.scope, |derived| credential.is_by(derived, &string));
-    let Some((key, derived)) = key.zip(derived) else { return Err(Denial::new(Reason::SignatureMismatch)) };
-
-    // Its user's record is gone or cannot be read.
-    let user = view.snapshot.user(key.user).ok_or(Denial::new(Reason::OwnerInactive))?;
-    facts.user = Some(user);
-    facts.authentication = key.authentication();
+    let derived = request.remembered.derived(secrets.secret(), &credential.scope, |derived| credential.is_by(derived, &string));
+    let holder = secrets.holder(derived.is_some())?;
+    let proof = secrets.proof(&holder, token, request.remembered, now, facts)?;
     // A presigned request is made to be sent more than once.
     if credential.expires_s.is_none() {
         let covers_body = !is_unsigned(&credential.payload);
         facts.signature = Some(Signature { family: Family::Aws, mac: credential.mac(), signed_at: credential.signed_at, covers_body });
-    }
-    if credential.has_session_token {
-        let detail = "an `X-Amz-Security-Token` stands beside the signature of a key that has no session";
-        return Err(Denial::with(Reason::SessionTokenInvalid, detail));
     }
     match credential.payload {
         Payload::Sha256(hash) => match request.body {
@@ -109,10 +103,10 @@ pub(super) fn authenticate<'v>(
         },
         // SECURITY: only here, behind a verified signature in the header (CVE-2025-31489).
         // Test: `chunks_without_a_true_signature_reach_nobody`.
-        Payload::Chunks(_) => facts.body_chunks = credential.chunks(&derived).map(Box::new),
+        Payload::Chunks(_) => facts.body_chunks = derived.as_ref().and_then(|key| credential.chunks(key)).map(Box::new),
         Payload::Unsigned | Payload::Body => {}
     }
-    Ok(Some((Proof::Key(key), user)))
+    Ok(Some(proof))
 }
 
 /// The chunks are not the body that was signed; for who takes them apart.

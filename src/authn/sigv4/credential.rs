@@ -28,8 +28,8 @@ pub struct Credential<'a> {
     pub expires_s: Option<u32>,
     /// What is signed of the body.
     pub payload: Payload,
-    /// Whether a session token stands beside it.
-    pub has_session_token: bool,
+    /// The session token that stands beside it, as it was sent.
+    pub session_token: Option<Cow<'a, [u8]>>,
     pub(super) profile: Profile,
     pub(super) carrier: Carrier,
     pub(super) time: Cow<'a, str>,
@@ -245,7 +245,7 @@ impl<'a> Credential<'a> {
             signed_headers: signed_headers.into(),
             signature: signature.into(),
             payload,
-            has_session_token: once(headers, &SECURITY_TOKEN)?.is_some(),
+            session_token: once(headers, &SECURITY_TOKEN)?.map(|token| Cow::Borrowed(token.as_bytes())),
         };
         claim.check(headers, profile, Carrier::Header)
     }
@@ -269,6 +269,13 @@ impl<'a> Credential<'a> {
                 Profile::S3 => Payload::Unsigned,
             },
         };
+        let session_token = match (once(headers, &SECURITY_TOKEN)?, parameters.security_token) {
+            (Some(_), Some(_)) => return Err(Malformed::Parameter("X-Amz-Security-Token")),
+            (Some(header), None) => Some(Cow::Borrowed(header.as_bytes())),
+            (None, Some(Cow::Borrowed(token))) => Some(Cow::Borrowed(token.as_bytes())),
+            (None, Some(Cow::Owned(token))) => Some(Cow::Owned(token.into_bytes())),
+            (None, None) => None,
+        };
         let expires_s = parameters.expires.as_deref().and_then(seconds).ok_or(Malformed::Expires)?;
         let claim = Claim {
             credential: parameters.credential.ok_or(Malformed::Parameter("X-Amz-Credential"))?,
@@ -277,7 +284,7 @@ impl<'a> Credential<'a> {
             signed_headers: parameters.signed_headers.ok_or(Malformed::Parameter("X-Amz-SignedHeaders"))?,
             signature: parameters.signature.ok_or(Malformed::Parameter("X-Amz-Signature"))?,
             payload,
-            has_session_token: parameters.security_token.is_some() || once(headers, &SECURITY_TOKEN)?.is_some(),
+            session_token,
         };
         claim.check(headers, profile, Carrier::Query)
     }
@@ -297,7 +304,7 @@ struct Claim<'a> {
     signed_headers: Cow<'a, str>,
     signature: Cow<'a, str>,
     payload: Payload,
-    has_session_token: bool,
+    session_token: Option<Cow<'a, [u8]>>,
 }
 
 impl<'a> Claim<'a> {
@@ -313,7 +320,7 @@ impl<'a> Claim<'a> {
             signed_at,
             expires_s: self.expires_s,
             payload: self.payload,
-            has_session_token: self.has_session_token,
+            session_token: self.session_token,
             profile,
             carrier,
             time: self.time,

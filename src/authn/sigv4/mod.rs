@@ -17,7 +17,7 @@ pub use checksum::Algorithm;
 pub use chunks::{BadChunk, CHUNK_BYTES_MAX, Chunks, Framing, Upload};
 pub use credential::{Credential, Malformed, Payload, Scope};
 pub use key::Key;
-pub use query::{is_presigned, without_credential};
+pub use query::{has_session_token, is_presigned, without_credential};
 pub use sign::{Outgoing, Signer, Unsignable};
 
 /// The only algorithm.

@@ -44,6 +44,12 @@ fn may_be_presigned(query: &[u8]) -> bool {
     })
 }
 
+/// Whether a query carries a session token, in whatever spelling.
+#[must_use]
+pub fn has_session_token(query: &str) -> bool {
+    pairs(query).any(|(name, _)| is_one_of(name, &["x-amz-security-token"]))
+}
+
 /// A target without its presigned credential, all else as it was sent; `None` when it carries none.
 #[must_use]
 pub fn without_credential(target: &str) -> Option<String> {

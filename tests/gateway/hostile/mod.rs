@@ -8,14 +8,10 @@ mod table;
 mod token;
 mod trial;
 
-use std::collections::BTreeMap;
-
 pub(crate) use table::wrong_pointer;
 use table::{Row, Tested};
 use trial::Trial;
 
-/// Inputs that wait for a part of the product, by that part. This list only shrinks.
-const OWED: &[(&str, usize)] = &[("sessions", 3)];
 /// Inputs that need HTTP/2, TLS or the upstream's side. This number only shrinks.
 const DATA_PLANE: usize = 4;
 
@@ -27,9 +23,9 @@ fn every_input_of_the_list_stands_once_in_the_table() {
 }
 
 #[test]
-fn every_input_is_tested_where_the_table_says_or_waits_for_something_by_name() {
+fn every_input_is_tested_where_the_table_says_or_waits_for_the_data_plane() {
     let rows = table::rows();
-    let (mut wrong, mut owed, mut data_plane) = (Vec::new(), BTreeMap::<&str, usize>::new(), 0);
+    let (mut wrong, mut data_plane) = (Vec::new(), 0);
     for Row { line, sent, tested, .. } in &rows {
         match tested {
             Tested::Here => {}
@@ -37,12 +33,11 @@ fn every_input_is_tested_where_the_table_says_or_waits_for_something_by_name() {
                 wrong.extend(wrong_pointer(file, name, sent).map(|problem| format!("inputs.tsv:{line}: {problem}")));
             }
             Tested::DataPlane => data_plane += 1,
-            Tested::Owed(part) => *owed.entry(part).or_default() += 1,
             Tested::NotHere(why) => assert!(why.len() > 20, "inputs.tsv:{line}: why?"),
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!((owed.into_iter().collect::<Vec<_>>(), data_plane), (OWED.to_vec(), DATA_PLANE));
+    assert_eq!(data_plane, DATA_PLANE);
 }
 
 #[test]

@@ -17,8 +17,6 @@ pub(super) enum Tested {
     Elsewhere { file: String, name: &'static str },
     /// It needs HTTP/2, TLS or the upstream's side.
     DataPlane,
-    /// By nobody yet: it waits for a part of the product that is not there, named here.
-    Owed(&'static str),
     /// By nobody, and why.
     NotHere(&'static str),
 }
@@ -59,7 +57,6 @@ fn tested_at(text: &'static str, line: usize) -> Tested {
     match (text, text.split_once(": "), text.rsplit_once("::")) {
         ("here", ..) => Tested::Here,
         ("data plane", ..) => Tested::DataPlane,
-        (_, Some(("owed", part)), _) => Tested::Owed(part),
         (_, Some(("not here", why)), _) => Tested::NotHere(why),
         (_, None, Some((place, name))) => {
             let file = if place.contains('/') { place.to_owned() } else { format!("tests/gateway/{place}.rs") };

@@ -1,0 +1,151 @@
+//! Sessions of roles: the token that stands beside the signature of a session's access key.
+//!
+//! SECURITY: the signature is verified first, with the secret of the key that is known, or with the one that an unknown key has if it is a
+//! session's. Only who holds that secret has the token looked at; everybody else gets the answer that a wrong signature gets
+//! (test `a_stranger_learns_nothing_about_sessions`).
+
+use std::rc::Rc;
+
+use crate::access::credential::Proof;
+use crate::access::decision::{Denial, Facts};
+use crate::access::remembered::Remembered;
+use crate::access::session::Session;
+use crate::authn::session::Presented;
+use crate::authn::sigv4;
+use crate::authn::token::PublicKey;
+use crate::snapshot::{AccessKey, Definitions, Snapshot};
+use crate::types::{AccessKeyId, AuthenticationType, Reason, Revision, Timestamp, TokenKeyId};
+
+/// What a signature is verified with, and whose it is then.
+pub(super) struct Secrets<'v> {
+    snapshot: &'v Snapshot,
+    access_key: AccessKeyId,
+    /// That of the known key, or one that nobody has.
+    secret: &'v sigv4::Key,
+    known: Option<&'v AccessKey>,
+    /// What the key has if it is a session's.
+    derived: Option<Box<sigv4::Key>>,
+}
+
+/// Who holds the secret that signed.
+pub(super) enum Holder<'v> {
+    /// Whose key it is.
+    Owner(&'v AccessKey),
+    /// A session, if the token beside the signature says so.
+    Session,
+}
+
+impl<'v> Secrets<'v> {
+    /// Those of an access key. SECURITY: beside a token the secret of a session is always derived, also for a key that is known.
+    pub(super) fn of(snapshot: &'v Snapshot, access_key: AccessKeyId, has_token: bool) -> Self {
+        let derived = if has_token { snapshot.session_secret(access_key).map(Box::new) } else { None };
+        let (secret, known) = snapshot.signer(access_key);
+        Self { snapshot, access_key, secret, known, derived }
+    }
+
+    /// The one that counts.
+    ///
+    /// SECURITY: an unknown key does the same work as a known one with a wrong secret, and gets the same answer.
+    /// Tests: `an_unknown_key_and_a_wrong_secret_get_the_same_answer`,
+    /// `an_unknown_key_and_a_wrong_secret_get_the_same_answer_to_an_aws_signature`.
+    pub(super) fn secret(&self) -> &sigv4::Key {
+        match (self.known, &self.derived) {
+            (None, Some(derived)) => derived,
+            (Some(_), _) | (None, None) => self.secret,
+        }
+    }
+
+    /// Who has signed, if that secret has.
+    pub(super) fn holder(&self, verified: bool) -> Result<Holder<'v>, Denial> {
+        match (verified, self.known, &self.derived) {
+            (true, Some(key), _) => Ok(Holder::Owner(key)),
+            (true, None, Some(_)) => Ok(Holder::Session),
+            (true, None, None) | (false, _, _) => Err(Denial::new(Reason::SignatureMismatch)),
+        }
+    }
+
+    /// The proof of who has signed; `token` is what stood beside the signature.
+    pub(super) fn proof(
+        &self,
+        holder: &Holder<'v>,
+        token: Option<&[u8]>,
+        remembered: &Remembered,
+        now: Timestamp,
+        facts: &mut Facts<'v>,
+    ) -> Result<Proof<'v>, Denial> {
+        match (holder, token) {
+            (Holder::Owner(key), token) => {
+                // Its user's record is gone or cannot be read.
+                let user = self.snapshot.user(key.user).ok_or(Denial::new(Reason::OwnerInactive))?;
+                facts.proved(Proof::Key(key, user), key.authentication());
+                match token {
+                    None => Ok(Proof::Key(key, user)),
+                    Some(_) => {
+                        let detail = "a session token stands beside the signature of a key that has no session";
+                        Err(Denial::with(Reason::SessionTokenInvalid, detail))
+                    }
+                }
+            }
+            (Holder::Session, Some(token)) => verify(self.snapshot, remembered, (token, self.access_key), now, facts),
+            (Holder::Session, None) => Err(Denial::new(Reason::SignatureMismatch)),
+        }
+    }
+}
+
+/// Verifies the token of a session whose access key has signed.
+fn verify<'v>(
+    snapshot: &'v Snapshot,
+    remembered: &Remembered,
+    (token, access_key): (&[u8], AccessKeyId),
+    now: Timestamp,
+    facts: &mut Facts<'v>,
+) -> Result<Proof<'v>, Denial> {
+    let invalid = |detail: &'static str| Denial::with(Reason::SessionTokenInvalid, detail);
+    let session = find(snapshot, remembered, token, now).ok_or(Denial::new(Reason::SessionTokenInvalid))?;
+    let claims = session.claims();
+    if claims.access_key != access_key {
+        return Err(Denial::new(Reason::SessionTokenInvalid));
+    }
+    if now >= claims.expires_at {
+        return Err(Denial::with(Reason::TokenExpired, "the session has ended; take the role again"));
+    }
+    let inactive = |detail: &'static str| Denial::with(Reason::OwnerInactive, detail);
+    let role = snapshot.role(claims.role).ok_or(inactive("the role is gone"))?;
+    let source = snapshot.user(claims.user).ok_or(inactive("the user who took the role is gone"))?;
+    if *claims.subject != *role.srn || claims.account != role.account || *claims.source != *source.principal.srn {
+        return Err(Denial::new(Reason::SessionTokenInvalid));
+    }
+    let proof = Proof::Session { role, source };
+    facts.proved(proof, AuthenticationType::RoleSession);
+    // Sequences of this epoch all of them, or the second one is older.
+    let ended = if claims.sequence < role.holds.sessions_valid_from {
+        Some("the role's sessions were ended after it was issued; take the role again")
+    } else if claims.sequence < source.holds.tokens_valid_from {
+        Some("the tokens of the user who took the role were ended after it was issued")
+    } else {
+        None
+    };
+    facts.session = Some(session);
+    ended.map_or(Ok(proof), |detail| Err(invalid(detail)))
+}
+
+/// What a token says that was signed with a key of this snapshot, and its policy as this snapshot reads it.
+fn find(snapshot: &Snapshot, remembered: &Remembered, text: &[u8], now: Timestamp) -> Option<Rc<Session>> {
+    let Revision::Store { epoch, .. } = snapshot.revision() else { return None };
+    let in_use = |key: TokenKeyId| snapshot.token_key(key).filter(|key| key.not_after.is_none_or(|end| now < end));
+    let holds = |(key, public_key, definitions): &(TokenKeyId, PublicKey, Definitions), session: &Session| {
+        session.claims().epoch == epoch && in_use(*key).is_some_and(|key| key.public_key == *public_key) && definitions.are_of(snapshot)
+    };
+    if let Some(known) = remembered.sessions.find(text, holds) {
+        return Some(known);
+    }
+    let presented = Presented::parse(text)?;
+    let key = in_use(presented.key());
+    let public_key = key.map_or(snapshot.decoy_token_key(), |key| key.public_key);
+    let claims = presented.verify(&public_key, epoch).filter(|_| key.is_some())?;
+    let session = Rc::new(Session::new(claims, snapshot.catalogue()));
+    if session.may_be_remembered() {
+        remembered.sessions.put(text, (presented.key(), public_key, snapshot.definitions()), &session);
+    }
+    Some(session)
+}
