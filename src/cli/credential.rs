@@ -13,25 +13,28 @@ use crate::types::{AccessKeyId, Secret, SigningKey, Timestamp};
 #[derive(Debug, clap::Args)]
 pub(super) struct CredentialArguments {
     /// A file with `access-key` and `secret-key` (JSON or YAML, such as ~/.scpconf/credentials.json). Without it the
-    /// environment variables SCP_ACCESS_KEY and SCP_SECRET_KEY are read. A secret is never an argument.
+    /// environment variables SCP_ACCESS_KEY and SCP_SECRET_KEY are read. A secret is never an argument. The session of a
+    /// role has a `session-token` or SCP_SESSION_TOKEN beside them.
     #[arg(long, value_name = "FILE")]
     credential_file: Option<PathBuf>,
 }
 
-/// An access key with its secret.
+/// An access key with its secret, and with its token if it is a session's.
 pub(super) struct Credential {
     access_key: AccessKeyId,
     key: SigningKey,
+    session_token: Option<String>,
 }
 
 impl CredentialArguments {
     pub(super) fn load(&self) -> anyhow::Result<Credential> {
-        let (access_key, secret) = match &self.credential_file {
+        let (access_key, secret, session_token) = match &self.credential_file {
             Some(path) => from_file(path)?,
-            None => (environment("SCP_ACCESS_KEY")?, environment("SCP_SECRET_KEY")?),
+            None => (environment("SCP_ACCESS_KEY")?, environment("SCP_SECRET_KEY")?, environment("SCP_SESSION_TOKEN").ok()),
         };
         let access_key = access_key.parse().context("the access key")?;
-        Ok(Credential::new(access_key, &Secret::new(secret.into_bytes())))
+        let session_token = session_token.filter(|token| !token.is_empty());
+        Ok(Credential { session_token, ..Credential::new(access_key, &Secret::new(secret.into_bytes())) })
     }
 }
 
@@ -40,7 +43,7 @@ fn environment(name: &str) -> anyhow::Result<String> {
     std::env::var(name).map_err(|_| anyhow!("the environment variable {name} is not set (or use --credential-file)"))
 }
 
-fn from_file(path: &PathBuf) -> anyhow::Result<(String, String)> {
+fn from_file(path: &PathBuf) -> anyhow::Result<(String, String, Option<String>)> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let source = Source::new(path.display().to_string(), text);
     let documents = yaml::parse(&source).with_context(|| format!("`{}`", path.display()))?;
@@ -50,7 +53,8 @@ fn from_file(path: &PathBuf) -> anyhow::Result<(String, String)> {
         let table = Cursor::new(document, &source, &report).table()?;
         let access_key = table.required("access-key", "write the access key", |value| value.string());
         let secret_key = table.required("secret-key", "write the secret key", |value| value.string());
-        Some((access_key?, secret_key?))
+        let session_token = table.optional("session-token", |value| value.string());
+        Some((access_key?, secret_key?, session_token?))
     };
     match read() {
         Some(found) => Ok(found),
@@ -88,17 +92,39 @@ impl Target {
 
 impl Credential {
     pub(super) fn new(access_key: AccessKeyId, secret: &Secret) -> Self {
-        Self { access_key, key: SigningKey::new(secret) }
+        Self { access_key, key: SigningKey::new(secret), session_token: None }
     }
 
     /// The headers that sign a request.
-    pub(super) fn sign(&self, method: &str, target: &Target, now: Timestamp) -> [(&'static str, String); 4] {
+    pub(super) fn sign(&self, method: &str, target: &Target, now: Timestamp) -> Vec<(&'static str, String)> {
         let signed = Signed { method, scheme: &target.scheme, host: &target.host, target: &target.target };
-        [
+        let mut headers = vec![
             ("Scp-Accesskey", self.access_key.to_string()),
             ("Scp-Timestamp", now.milliseconds().to_string()),
             ("Scp-ClientType", "Openapi".to_owned()),
             ("Scp-Signature", scp::sign(&self.key, self.access_key, &signed, now)),
-        ]
+        ];
+        headers.extend(self.session_token.as_ref().map(|token| ("X-Auth-Token", token.clone())));
+        headers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_of_a_session_is_sent_beside_the_signature() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credentials.json");
+        let target = Target::parse("http://127.0.0.1:8080/v1/groups").unwrap();
+        for (more, expected) in [("", None), (r#", "session-token": "eyJ.x.y""#, Some("eyJ.x.y".to_owned()))] {
+            let key = r#""access-key": "b754b12b39da4ce29a40c5e324650bd0", "secret-key": "s""#;
+            std::fs::write(&path, format!("{{{key}{more}}}")).unwrap();
+            let credential = CredentialArguments { credential_file: Some(path.clone()) }.load().unwrap();
+            let headers = credential.sign("GET", &target, Timestamp::from_milliseconds(1_795_213_785_000));
+            let token = headers.iter().find(|(name, _)| *name == "X-Auth-Token").map(|(_, value)| value.clone());
+            assert_eq!((headers.len(), token), (4 + usize::from(expected.is_some()), expected), "{more}");
+        }
     }
 }

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 
@@ -15,7 +14,7 @@ use crate::policy::{
     self, Accessor, AttributeId, Attributes, Catalogue, Context, Effect, Known, Outcome, Policies, RequestAttributes, Resource, Scalar,
     Tags, Values,
 };
-use crate::snapshot::{Snapshot, User};
+use crate::snapshot::{Caller, Role, Snapshot};
 use crate::source::json::{self, Limits};
 use crate::source::{Node, Report, Value};
 use crate::types::{Reason, Srn, Timestamp};
@@ -119,6 +118,10 @@ fn text<'a>(record: &'a Node, name: &str) -> Option<&'a str> {
     }
 }
 
+fn is_true(record: &Node, name: &str) -> bool {
+    matches!(record.get(name).map(|node| &node.value), Some(Value::Bool(true)))
+}
+
 fn texts<'a>(record: &'a Node, name: &str) -> Vec<&'a str> {
     let Some(Value::List(items)) = record.get(name).map(|node| &node.value) else { return Vec::new() };
     items
@@ -142,10 +145,15 @@ fn describe(record: &Node, out: &mut dyn Write) -> anyhow::Result<()> {
     )?;
     match (text(record, "principal"), text(record, "access_key")) {
         (Some(principal), key) => {
-            writeln!(out, "caller    {} {principal}, by {} {}", get("user_name"), get("authentication_type"), key.unwrap_or_default())?;
+            let name = text(record, "role_name").unwrap_or_else(|| get("user_name"));
+            writeln!(out, "caller    {name} {principal}, by {} {}", get("authentication_type"), key.unwrap_or_default())?;
         }
         (None, Some(key)) => writeln!(out, "caller    not proved; the request names the access key {key}")?,
         (None, None) => writeln!(out, "caller    anonymous")?,
+    }
+    if let (Some(session), Some(source)) = (text(record, "session_name"), text(record, "session_source")) {
+        let narrowed = if is_true(record, "session_narrowed") { ", with a policy of its own" } else { "" };
+        writeln!(out, "session   {session}, taken by {source}{narrowed}")?;
     }
     if let Some(action) = text(record, "action") {
         writeln!(out, "action    {action} ({})", get("access_level"))?;
@@ -184,10 +192,8 @@ fn describe(record: &Node, out: &mut dyn Write) -> anyhow::Result<()> {
 /// Evaluates the caller's policies once more, statement by statement.
 fn evaluate_again(record: &Node, snapshot: &Snapshot, out: &mut dyn Write) -> anyhow::Result<()> {
     let catalogue = snapshot.catalogue();
-    let user = text(record, "principal").and_then(|srn| Srn::parse(srn).ok()).and_then(|srn| srn.resource_id.parse().ok());
-    let user: Option<&Arc<User>> = user.and_then(|id| snapshot.user(id));
     let action = text(record, "action").and_then(|action| catalogue.action_id(action));
-    let (Some(user), Some(action)) = (user, action) else { return Ok(()) };
+    let (Some(caller), Some(action)) = (caller(record, snapshot), action) else { return Ok(()) };
     let srns: Vec<Srn<'_>> = texts(record, "resources").into_iter().filter_map(|srn| Srn::parse(srn).ok()).collect();
     let told = texts(record, "attributes");
     let told: Vec<Told<'_>> = (0..srns.len()).map(|place| Told::of(place, &told)).collect();
@@ -206,22 +212,26 @@ fn evaluate_again(record: &Node, snapshot: &Snapshot, out: &mut dyn Write) -> an
     // Cut in the log, or of a type that is gone: an explanation of another request would mislead.
     let Some(resources) = resources.filter(|found| found.len() == texts(record, "resources").len()) else { return Ok(()) };
     let now: Timestamp = text(record, "time").unwrap_or_default().parse()?;
-    let context = user.context(
-        text(record, "client_address").and_then(|address| address.parse().ok()),
-        text(record, "authentication_type").unwrap_or_default(),
-        srns.first().map_or("", |srn| srn.region),
-        now,
-    );
+    let address = text(record, "client_address").and_then(|address| address.parse().ok());
+    let region = srns.first().map_or("", |srn| srn.region);
+    let (context, held) = match caller {
+        Caller::User(user) => {
+            (user.context(address, text(record, "authentication_type").unwrap_or_default(), region, now), snapshot.policies_of(user))
+        }
+        Caller::Role(role) => (Role::context(address, is_true(record, "session_mfa"), region, now), snapshot.policies_of_role(role)),
+    };
     // What a request brings is not recorded: it may be secret.
     let context = Context { request_attributes: &NotRecorded, request_tags: Tags::NotFetched, tag_keys: Values::NotFetched, ..context };
-    let request = policy::Request { action, resources: &resources, principal: user.asking(), needs_resource_policy: false, context };
-    let held = snapshot.policies_of(user);
+    let request = policy::Request { action, resources: &resources, principal: caller.asking(), needs_resource_policy: false, context };
     let attached = snapshot.policies_of_resources(&resources);
     let more = if attached.is_empty() { String::new() } else { format!(", and the resources have {}", counted(attached.len(), "policy")) };
-    writeln!(out, "\n{} holds {}{more}:", user.principal.name, counted(held.len(), "policy"))?;
+    writeln!(out, "\n{} holds {}{more}:", caller.name(), counted(held.len(), "policy"))?;
     let findings = policy::explain(&request, &Policies::identity(&held).with_resource(&attached), catalogue);
     for finding in &findings {
         writeln!(out, "  {finding}")?;
+    }
+    if is_true(record, "session_narrowed") {
+        writeln!(out, "  and the session has a policy of its own, which is not in the log: it may deny this, or not allow it")?;
     }
     let allows = findings.iter().any(|finding| finding.effect == Effect::Allow && finding.outcome == Outcome::Applied);
     match (text(record, "reason"), policy::nearest_miss(&findings)) {
@@ -235,6 +245,15 @@ fn evaluate_again(record: &Node, snapshot: &Snapshot, out: &mut dyn Write) -> an
         (_, _) => {}
     }
     Ok(())
+}
+
+/// Who called, if they are still there.
+fn caller<'s>(record: &Node, snapshot: &'s Snapshot) -> Option<Caller<'s>> {
+    let srn = Srn::parse(text(record, "principal")?).ok()?;
+    if srn.resource_type == "role" {
+        return snapshot.role(srn.resource_id.parse().ok()?).map(|role| Caller::Role(role));
+    }
+    snapshot.user(srn.resource_id.parse().ok()?).map(|user| Caller::User(user))
 }
 
 /// A request of which nothing is recorded that conditions could test.
@@ -293,5 +312,66 @@ impl<'r> Told<'r> {
             Some((RESOURCE_TAG, None)) => Tags::Unavailable,
             Some(_) => Tags::Known(tags),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Roster;
+    use crate::snapshot::wire::{Change, read_json};
+    use crate::types::{Revision, SealingKey};
+    use serde_json::json;
+    use std::sync::Arc;
+
+    const ACCOUNT: &str = "f39c460fade34fecb05ede8f904b24b7";
+    const ROLE: &str = "901e0000000000000000000000000001";
+
+    fn snapshot() -> Snapshot {
+        let definition =
+            "kind: scp-iam:action-definition\nservice: iam\npaths:\n  /v1/groups:\n    get: {action: iam:ListGroups, access_level: List}\n";
+        let condition = json!({"Bool": {"scp:MultiFactorAuthPresent": "true"}});
+        let statement = json!({"Sid": "Second", "Effect": "Allow", "Action": "iam:*", "Resource": "*", "Condition": condition});
+        let document = json!({"Version": "2024-07-01", "Statement": [statement]}).to_string();
+        let records = [
+            json!({"kind": "account", "id": ACCOUNT, "name": "a"}),
+            json!({"kind": "role", "id": ROLE, "account": ACCOUNT, "name": "deployer"}),
+            json!({"kind": "policy", "id": ROLE, "account": ACCOUNT, "name": "p", "document": document}),
+            json!({"kind": "attachment", "policy": ROLE, "role": ROLE}),
+            json!({"kind": "definition", "service": "iam", "document": definition}),
+        ];
+        let put = |record: serde_json::Value| {
+            let record = record.to_string();
+            Change::Put { key: read_json(&record).unwrap().key().to_string(), record }
+        };
+        let mut roster = Roster::new("e".parse().unwrap(), Arc::new(SealingKey::from_text(&"0a".repeat(32)).unwrap()));
+        roster.apply(&records.map(put));
+        roster.snapshot(Revision::Store { epoch: 7, sequence: 3 })
+    }
+
+    #[test]
+    fn a_session_is_explained_by_its_roles_policies_and_its_own_is_named() {
+        let told = |mfa: bool, narrowed: bool| {
+            let record = json!({
+                "time": "2026-11-20T22:29:45.000Z", "request_id": "req-1", "method": "GET", "host": "iam.test", "path": "/v1/groups",
+                "revision": "7.3", "decision": "deny", "reason": "implicit_deny", "client_address": "127.0.0.1", "access_key": ROLE,
+                "principal": format!("srn:e::{ACCOUNT}:::scp-iam:role/{ROLE}"), "role_name": "deployer", "session_name": "build-7",
+                "session_source": "srn:e::x:::scp-iam:user/y", "session_mfa": mfa, "session_narrowed": narrowed,
+                "authentication_type": "RoleSession", "action": "iam:ListGroups", "access_level": "List",
+            });
+            let record = json::parse(record.to_string().as_bytes(), Limits { bytes_max: 10_000, depth_max: 8 }).unwrap();
+            let mut out = Vec::new();
+            describe(&record, &mut out).unwrap();
+            evaluate_again(&record, &snapshot(), &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let whole = told(true, false);
+        assert!(whole.contains(&format!("caller    deployer srn:e::{ACCOUNT}:::scp-iam:role/{ROLE}, by RoleSession {ROLE}")), "{whole}");
+        assert!(whole.contains("session   build-7, taken by srn:e::x:::scp-iam:user/y\n"), "{whole}");
+        assert!(whole.contains("\ndeployer holds 1 policy:") && !whole.contains("of its own"), "{whole}");
+        let (narrowed, without) = (told(true, true), told(false, false));
+        assert!(narrowed.contains("taken by srn:e::x:::scp-iam:user/y, with a policy of its own\n"), "{narrowed}");
+        assert!(narrowed.contains("the session has a policy of its own, which is not in the log"), "{narrowed}");
+        assert!(without.contains("the nearest miss:") && !whole.contains("the nearest miss:"), "{without}");
     }
 }

@@ -189,6 +189,8 @@ fn describe_decision(line: &mut RecordLine, client: &Client, facts: &Facts<'_>, 
     if let Some(session) = &facts.session {
         line.text(field!("session_name"), session.name());
         line.text(field!("session_source"), session.source());
+        line.flag(field!("session_mfa"), session.mfa());
+        line.flag(field!("session_narrowed"), session.is_narrowed());
     }
     line.plain(field!("authentication_type"), facts.authentication.as_str());
     if let Some(action) = facts.action {
