@@ -95,7 +95,7 @@ pub struct Facts<'v> {
     pub access_key: Option<AccessKeyId>,
     /// The caller, once the signature was verified.
     pub caller: Option<Caller<'v>>,
-    /// By which session, where the caller is a role.
+    /// By which session, where the caller is a role; whether or not the role is known here.
     pub session: Option<Rc<Session>>,
     /// Whether the caller's credential may be used: enabled, not expired, from an allowed address.
     pub credential_usable: bool,
@@ -130,6 +130,13 @@ impl<'v> Facts<'v> {
 }
 
 impl Facts<'_> {
+    /// Whether somebody has proved that they hold a credential of ours, whoever that makes them: the role of a session may be too new to be
+    /// known here.
+    #[must_use]
+    pub const fn is_proved(&self) -> bool {
+        self.caller.is_some() || self.session.is_some()
+    }
+
     /// Whether the caller has proved who they are with a second factor: with a temporary key, for which a passcode was sent to who made it,
     /// or in a session of a role by who took the role (R54).
     #[must_use]

@@ -34,8 +34,8 @@ pub(super) fn is_in_force(bound: &Bound, wanted: &Result<Revision, Denial>) -> b
 /// Whether the caller has proved who they are: a stranger may not make us wait, and is told nothing.
 pub(super) fn counts(decision: &Decision<'_>) -> bool {
     match decision {
-        Decision::Permit(permit) => permit.facts().caller.is_some(),
-        Decision::Denied(denied) => denied.facts.caller.is_some(),
+        Decision::Permit(permit) => permit.facts().is_proved(),
+        Decision::Denied(denied) => denied.facts.is_proved(),
         Decision::Needs(Need::SignedBody { .. }) => false,
         // Nothing else is asked for before.
         Decision::Needs(Need::Body { .. } | Need::Beginning { .. } | Need::Attributes(_)) => true,

@@ -457,12 +457,41 @@ fn the_policy_of_a_resource_names_the_role_and_not_who_took_it() {
 }
 
 #[test]
-fn a_signature_of_a_session_is_good_once_and_is_counted_for_the_roles_account() {
+fn a_signature_of_a_session_is_good_once() {
     let (backend, world) = following();
     let create = Ask::new("POST", "/v1/groups").line(&line(&token())).body("{}");
     let signed = create.by(&session(KEY));
     assert_eq!((world.ask(&signed).verdict(), world.ask(&signed).verdict()), (ALLOW, (401, "replayed")));
     assert_eq!(backend.count(), 1);
+}
+
+#[test]
+fn all_sessions_together_send_what_the_roles_account_may() {
+    let backend = Backend::start();
+    let world = Setup::new().set("rates", "{account: {requests_per_s: 1, burst: 4}}").start(&backend);
+    publish(&world, &whole(), EPOCH);
+    let mut allowed = 0;
+    for number in 0..20 {
+        let key = format!("5e55{number:028}");
+        let token = token_of(&Claims { access_key: key.parse().unwrap(), ..claims() });
+        let answer = world.ask(Ask::get("/v1/groups").line(&line(&token)).by(&session(&key)));
+        assert!([ALLOW, (429, "too_many_requests")].contains(&answer.verdict()), "{}", answer.text());
+        allowed += usize::from(answer.status == 200);
+    }
+    assert!((4..12).contains(&allowed), "{allowed}");
+    assert_eq!(world.ask(Ask::get("/v1/groups").by(&ADMIN)).verdict(), ALLOW, "the user's account is another one");
+}
+
+#[test]
+fn who_has_a_session_of_a_role_that_is_too_new_may_wait_for_it() {
+    let (_backend, world) = following();
+    publish(&world, &records(OF_ROLE, |kind, _| kind != "role of the role"), EPOCH);
+    let ask = || Ask::get("/v1/groups").line(&line(&token())).line("Portcullis-Min-Revision: 7.4");
+    assert_eq!(ask_for(&world, "/v1/groups", &token()).verdict(), INACTIVE);
+    assert_eq!(world.ask(ask().by(&session(KEY))).verdict(), (503, "revision_not_reached"));
+    // A stranger waits for nothing.
+    let wrong = Who { secret: "0", ..session(KEY) };
+    assert_eq!(world.ask(ask().by(&wrong)).verdict(), MISMATCH);
 }
 
 #[test]

@@ -109,6 +109,7 @@ fn verify<'v>(
     if now >= claims.expires_at {
         return Err(Denial::with(Reason::TokenExpired, "the session has ended; take the role again"));
     }
+    facts.session = Some(Rc::clone(&session));
     let inactive = |detail: &'static str| Denial::with(Reason::OwnerInactive, detail);
     let role = snapshot.role(claims.role).ok_or(inactive("the role is gone"))?;
     let source = snapshot.user(claims.user).ok_or(inactive("the user who took the role is gone"))?;
@@ -125,7 +126,6 @@ fn verify<'v>(
     } else {
         None
     };
-    facts.session = Some(session);
     ended.map_or(Ok(proof), |detail| Err(invalid(detail)))
 }
 
