@@ -36,6 +36,12 @@ mod members;
 #[path = "control/policies.rs"]
 mod policies;
 #[cfg(test)]
+#[path = "control/roles.rs"]
+mod roles;
+#[cfg(test)]
+#[path = "control/sessions.rs"]
+mod sessions;
+#[cfg(test)]
 #[path = "control/settings.rs"]
 mod settings;
 #[cfg(test)]

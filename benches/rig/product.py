@@ -102,7 +102,7 @@ class Product:
             "    credential: {file: feed.key}\n    copy: gateway-copy\n"
             "  sealing_key: {file: sealing.key}\n"
             "services:\n"
-            '  iam:\n    hosts: ["*"]\n    definitions: [iam, portcullis]\n'
+            '  iam:\n    hosts: ["*"]\n    definitions: [iam, sts, portcullis]\n'
             f"    upstream: {{url: http://127.0.0.1:{ports.api}, identity_key: {{file: identity.key}}}}\n"
             f"  backend:\n    hosts: [{STUB_HOST}]\n    definitions: [iam]\n"
             f"    upstream: {{url: http://127.0.0.1:{ports.stub}, identity_key: {{file: stub.key}}}}\n"

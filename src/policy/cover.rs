@@ -17,15 +17,15 @@ use super::judge::Truth;
 use super::reader::shown;
 use super::request::{Context, Values};
 
-/// A user who holds policies.
+/// A user or role that holds policies.
 #[derive(Debug, Clone, Copy)]
 pub struct Holder<'a> {
     /// Their account; those who are given something are of it too.
     pub account: &'a str,
-    /// Their id.
-    pub user_id: &'a str,
-    /// Their name.
-    pub user_name: &'a str,
+    /// A user's id; the conditions of a role's policies see none (R54).
+    pub user_id: Option<&'a str>,
+    /// A user's name.
+    pub user_name: Option<&'a str>,
 }
 
 /// A statement that allows more than was there before.
@@ -288,7 +288,7 @@ impl<'c> Cover<'c> {
 impl Holder<'_> {
     /// What the conditions about the principal see.
     fn context(&self) -> Context<'_> {
-        Context { user_id: Values::text(Some(self.user_id)), user_name: Values::text(Some(self.user_name)), ..Context::EMPTY }
+        Context { user_id: Values::text(self.user_id), user_name: Values::text(self.user_name), ..Context::EMPTY }
     }
 }
 

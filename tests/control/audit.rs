@@ -34,7 +34,7 @@ async fn the_newest_entries_come_first_page_by_page() {
         &json!({
             "account_id": admin.account, "action": "iam:CreateGroup", "address": "203.0.113.9",
             "after": {"name": "four", "description": null, "tags": [], "policy_ids": [], "user_ids": []}, "before": null,
-            "request_id": "req-1", "resource": entry["resource"], "revision": head, "srn": admin.srn, "time": NOW,
+            "request_id": "req-1", "resource": entry["resource"], "revision": head, "session": null, "srn": admin.srn, "time": NOW,
             "user_id": control.first.administrator.to_string(),
         })
     );

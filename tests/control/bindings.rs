@@ -165,7 +165,7 @@ async fn bodies_say_whom_and_what() {
     let mut found = Vec::new();
     for body in [
         json!({}),
-        json!({"identity_type": "ROLE", "add_ids": ["x", 5]}),
+        json!({"identity_type": "SERVICE", "add_ids": ["x", 5]}),
         json!({"identity_type": "GROUP"}),
         json!({"identity_type": "GROUP", "add_ids": [group], "remove_ids": [group]}),
         json!({"identity_type": "GROUP", "add_id": [group]}),
@@ -230,6 +230,15 @@ async fn the_gateway_is_told_everything_that_a_request_is_about() {
     assert_eq!(given.unwrap(), ["policy/1", "user/u"]);
     let taken = resources(Method::DELETE, "/v1/users/u/policy-bindings/1", json!({}));
     assert_eq!(taken.unwrap(), ["policy/1", "user/u"]);
+    let given = resources(Method::POST, "/v1/roles/r/policy-bindings", json!({"policy_ids": ["1"]}));
+    assert_eq!(given.unwrap(), ["policy/1", "role/r"]);
+    for (body, expected) in [
+        (json!({"role_ids": ["1", "2"], "role_names": null}), ["role/1", "role/2"]),
+        (json!({"role_names": ["a", "b"]}), ["role/a", "role/b"]),
+    ] {
+        assert_eq!(resources(Method::DELETE, "/v1/roles/bulk", body).unwrap(), expected);
+    }
+    assert!(resources(Method::DELETE, "/v1/roles/bulk", json!({})).is_err());
     for body in [
         json!({"add_ids": ["1"], "remove_ids": ["2"]}),
         json!({"add_ids": ["1", "2"]}),
@@ -237,7 +246,7 @@ async fn the_gateway_is_told_everything_that_a_request_is_about() {
         json!({"remove_ids": ["1", "2"], "add_ids": null}),
     ] {
         let named = resources(Method::PUT, "/v1/policies/p/bindings", body).unwrap();
-        assert_eq!(named, ["group/1", "group/2", "policy/p", "user/1", "user/2"]);
+        assert_eq!(named, ["group/1", "group/2", "policy/p", "role/1", "role/2", "user/1", "user/2"]);
     }
     assert!(resources(Method::PUT, "/v1/policies/p/bindings", json!({"identity_type": "GROUP"})).is_err());
 }

@@ -59,7 +59,10 @@ async fn a_definition_is_put_shown_and_removed() {
     );
     let one = control.call(&admin, "GET", TARGET, None).await;
     assert_eq!(one.json(200), json!({ "definition": shown }));
-    assert_eq!(control.record_keys("definition/").await, ["definition/compute", "definition/iam", "definition/portcullis"]);
+    assert_eq!(
+        control.record_keys("definition/").await,
+        ["definition/compute", "definition/iam", "definition/portcullis", "definition/sts"]
+    );
 
     let head = *control.store.head().borrow();
     let again = put(&control, &admin, COMPUTE).await.json(200);
@@ -126,7 +129,7 @@ async fn all_problems_of_a_definition_are_told_with_their_places() {
         ("no text", complaints(&control.call(&admin, "PUT", TARGET, Some(json!({"document": 7, "x": 1}))).await)),
     ];
     insta::assert_debug_snapshot!("problems", found);
-    assert_eq!(control.record_keys("definition/").await, ["definition/iam", "definition/portcullis"]);
+    assert_eq!(control.record_keys("definition/").await, ["definition/iam", "definition/portcullis", "definition/sts"]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use portcullis::authn::assertion::Assertion;
+use portcullis::authn::assertion::{self, Assertion};
 use portcullis::config::Endpoint;
 use portcullis::control::api::{Api, Escalation, Means, Options, serve};
 use portcullis::control::delivery::Delivery;
@@ -210,11 +210,14 @@ pub(crate) struct Who {
     pub(crate) srn: String,
     /// Their access key, where a test is about it.
     pub(crate) key: String,
+    /// What the gateway says of a role's session: its name, the user behind it, and whether it is narrowed.
+    pub(crate) session: Option<(&'static str, String, bool)>,
 }
 
 impl Who {
     pub(crate) fn new(account: &str, user: &str) -> Self {
-        Self { account: account.to_owned(), srn: format!("srn:e::{account}:::scp-iam:user/{user}"), key: String::new() }
+        let srn = format!("srn:e::{account}:::scp-iam:user/{user}");
+        Self { account: account.to_owned(), srn, key: String::new(), session: None }
     }
 }
 
@@ -237,7 +240,7 @@ impl Request {
 
     /// A request that nobody has signed, as a gateway forwards it on a public route.
     pub(crate) fn anonymous(method: &str, target: &str) -> Self {
-        let nobody = Who { account: String::new(), srn: String::new(), key: String::new() };
+        let nobody = Who { account: String::new(), srn: String::new(), key: String::new(), session: None };
         let mut request = Self::signed(&nobody, "Anonymous", method, target, NOW_MS, IDENTITY_KEY);
         request.headers.retain(|(_, value)| !value.is_empty());
         request
@@ -254,7 +257,11 @@ impl Request {
             access_key: &who.key,
             mfa: "false",
             address: "203.0.113.9",
-            session: None,
+            session: who.session.as_ref().map(|(name, source, narrowed)| assertion::Session {
+                name,
+                source,
+                narrowed: if *narrowed { "true" } else { "false" },
+            }),
             request_id: "req-1",
             time: &time,
         };

@@ -216,7 +216,7 @@ fn gateway_config(addresses: &Addresses) -> String {
          listeners:\n  - address: {}\n\
          metrics: {{address: {}}}\n\
          identity:\n  feed:\n    url: http://{}\n    credential: {{file: feed.key}}\n    copy: gateway-copy\n  sealing_key: {{file: sealing.key}}\n\
-         services:\n  iam:\n    hosts: [\"*\"]\n    definitions: [iam, portcullis]\n    public_routes: [\"GET /\", \"POST /portcullis/v1/console-tokens\"]\n    sigv4: {{service: iam}}\n\
+         services:\n  iam:\n    hosts: [\"*\"]\n    definitions: [iam, sts, portcullis]\n    public_routes: [\"GET /\", \"POST /portcullis/v1/console-tokens\"]\n    sigv4: {{service: iam}}\n\
          \x20   upstream:\n      url: http://{}\n      identity_key: {{file: control.key}}\n\
          record: {{path: decisions.jsonl}}\n",
         addresses.gateway, addresses.metrics, addresses.feed, addresses.control

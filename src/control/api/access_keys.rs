@@ -150,11 +150,11 @@ async fn answer_delete(call: &Call, user: UserId) -> Result<Answer, ApiError> {
 }
 
 pub(super) async fn list(call: Call) -> Result<Answer, ApiError> {
-    answer_list(&call, call.caller.user, OWN).await
+    answer_list(&call, call.caller.user()?, OWN).await
 }
 
 pub(super) async fn create(call: Call) -> Result<Answer, ApiError> {
-    answer_create(&call, call.caller.user).await
+    answer_create(&call, call.caller.user()?).await
 }
 
 /// `POST /v1/access-keys/send-otp`
@@ -165,17 +165,17 @@ pub(super) async fn send_otp(call: Call) -> Result<Answer, ApiError> {
 }
 
 pub(super) async fn show(call: Call) -> Result<Answer, ApiError> {
-    let key = access_keys::show(&call.store, &call.caller, call.caller.user, key(&call)?).await?;
+    let key = access_keys::show(&call.store, &call.caller, call.caller.user()?, key(&call)?).await?;
     let revision = call.revision(key.revision);
     Ok(Answer::ok(&Wrapped { access_key: Body::new(key) }).tagged(revision))
 }
 
 pub(super) async fn set(call: Call) -> Result<Answer, ApiError> {
-    answer_set(&call, call.caller.user).await
+    answer_set(&call, call.caller.user()?).await
 }
 
 pub(super) async fn delete(call: Call) -> Result<Answer, ApiError> {
-    answer_delete(&call, call.caller.user).await
+    answer_delete(&call, call.caller.user()?).await
 }
 
 pub(super) async fn delete_bulk(call: Call) -> Result<Answer, ApiError> {

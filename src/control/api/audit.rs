@@ -33,9 +33,18 @@ struct EntryBody {
     request_id: String,
     resource: String,
     revision: String,
+    /// Where a role did it: by which session.
+    session: Option<SessionBody>,
     srn: String,
     time: String,
     user_id: String,
+}
+
+#[derive(Serialize)]
+struct SessionBody {
+    name: String,
+    /// The user behind it.
+    source: String,
 }
 
 #[derive(Serialize)]
@@ -71,6 +80,7 @@ impl EntryBody {
             request_id: entry.request_id,
             resource: entry.resource,
             revision: call.revision(place.sequence).to_string(),
+            session: entry.session.map(|session| SessionBody { name: session.name, source: session.source }),
             srn: entry.srn,
             time: at.to_string(),
             user_id: entry.user,

@@ -1,4 +1,4 @@
-//! Who has which policy (wire-formats 3): the holders of a policy, the policies of a group, the policies of a user.
+//! Who has which policy (wire-formats 3): the holders of a policy, the policies of a group, of a user, of a role.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::control::store::Store;
 use crate::control::store::bindings::{Bound, Filter, Kind, ORDERS};
 use crate::control::store::policies;
 use crate::snapshot::wire::Identity;
-use crate::types::{AccountId, GroupId, PolicyId, UserId};
+use crate::types::{AccountId, GroupId, PolicyId, RoleId, UserId};
 
 #[derive(Serialize)]
 struct BindingPage {
@@ -20,8 +20,7 @@ struct BindingPage {
     groups: Vec<GroupEntry>,
     page: u64,
     policy_id: String,
-    /// There are no roles here yet.
-    roles: [(); 0],
+    roles: Vec<RoleEntry>,
     size: u64,
     sort: Vec<String>,
     users: Vec<UserEntry>,
@@ -50,8 +49,20 @@ struct UserEntry {
     srn: String,
 }
 
+/// As above.
 #[derive(Serialize)]
-struct GroupPolicies {
+struct RoleEntry {
+    id: String,
+    name: String,
+    description: Option<String>,
+    created_at: String,
+    modified_at: String,
+    srn: String,
+}
+
+/// Of a group, and of a role.
+#[derive(Serialize)]
+struct HeldPolicies {
     policies: Vec<PolicyBody>,
 }
 
@@ -63,7 +74,7 @@ struct UserPolicies {
 
 impl BindingPage {
     fn new(store: &Store, account: AccountId, policy: PolicyId, asked: Asked, (bound, count): (Vec<Bound>, u64)) -> Self {
-        let (mut groups, mut users) = (Vec::new(), Vec::new());
+        let (mut groups, mut roles, mut users) = (Vec::new(), Vec::new(), Vec::new());
         for Bound { identity, name, description, email, created_at, modified_at } in bound {
             let (created_at, modified_at) = (created_at.to_string(), modified_at.to_string());
             match identity {
@@ -71,15 +82,18 @@ impl BindingPage {
                     let srn = srn(store, account, "group", id);
                     groups.push(GroupEntry { id: id.to_string(), name, description, created_at, modified_at, srn });
                 }
+                Identity::Role(id) => {
+                    let srn = srn(store, account, "role", id);
+                    roles.push(RoleEntry { id: id.to_string(), name, description, created_at, modified_at, srn });
+                }
                 Identity::User(id) => {
                     let srn = srn(store, account, "user", id);
                     users.push(UserEntry { id: id.to_string(), user_name: name, email, description, created_at, modified_at, srn });
                 }
-                Identity::Role(_) => {}
             }
         }
         let (page, size, sort) = (asked.page.number, asked.page.size, asked.sort);
-        Self { count, groups, page, policy_id: policy.to_string(), roles: [], size, sort, users }
+        Self { count, groups, page, policy_id: policy.to_string(), roles, size, sort, users }
     }
 }
 
@@ -90,11 +104,12 @@ pub(super) async fn list(call: Call) -> Result<Answer, ApiError> {
     let mut filter = Filter { id: query.text("identity_id"), name: query.text("name"), kind: None };
     let kind = query.text("identity_type");
     query.finish()?;
-    // There are no roles here yet, and nothing else can have a policy.
+    // Nothing else can have a policy.
     let known = match kind.as_deref() {
         None => true,
         Some("GROUP") => filter.kind.replace(Kind::Group).is_none(),
         Some("USER") => filter.kind.replace(Kind::User).is_none(),
+        Some("ROLE") => filter.kind.replace(Kind::Role).is_none(),
         Some(_) => false,
     };
     let (bound, count) = bindings::list(&call.store, &call.caller, policy, &filter, &asked.page).await?;
@@ -120,6 +135,18 @@ pub(super) async fn list_of_user(call: Call) -> Result<Answer, ApiError> {
     list_of(call, user).await
 }
 
+/// Without the page's own members: exactly what is documented of roles.
+pub(super) async fn list_of_role(call: Call) -> Result<Answer, ApiError> {
+    let role = Identity::Role(call.id("role", "role_id")?);
+    let query = call.query();
+    let asked = query.page(&policies::ORDERS);
+    let filter = policies::Filter { name: query.text("policy_name"), ..policies::Filter::default() };
+    query.finish()?;
+    let (held, _) = bindings::held(&call.store, &call.caller, role, filter, &asked.page).await?;
+    let policies = held.into_iter().map(|policy| PolicyBody::new(&call.store, policy)).collect();
+    Ok(Answer::ok(&HeldPolicies { policies }))
+}
+
 async fn list_of(call: Call, identity: Identity) -> Result<Answer, ApiError> {
     let query = call.query();
     let asked = query.page(&policies::ORDERS);
@@ -136,11 +163,20 @@ async fn list_of(call: Call, identity: Identity) -> Result<Answer, ApiError> {
 
 pub(super) async fn add_to_group(call: Call) -> Result<Answer, ApiError> {
     let group: GroupId = call.id("group", "group_id")?;
+    add(call, Identity::Group(group)).await
+}
+
+pub(super) async fn add_to_role(call: Call) -> Result<Answer, ApiError> {
+    let role: RoleId = call.id("role", "role_id")?;
+    add(call, Identity::Role(role)).await
+}
+
+async fn add(call: Call, to: Identity) -> Result<Answer, ApiError> {
     let ids = call.decode(decode_policies)?;
-    let given = bindings::add(&call.store, &call.caller, Identity::Group(group), ids, call.now).await?;
+    let given = bindings::add(&call.store, &call.caller, to, ids, call.now).await?;
     let (accepted, policies) = given.split();
     let policies = policies.into_iter().map(|policy| PolicyBody::new(&call.store, policy)).collect();
-    Ok(Answer::ok(&GroupPolicies { policies }).committed(&accepted))
+    Ok(Answer::ok(&HeldPolicies { policies }).committed(&accepted))
 }
 
 pub(super) async fn add_to_user(call: Call) -> Result<Answer, ApiError> {
@@ -160,6 +196,19 @@ pub(super) async fn remove_from_group(call: Call) -> Result<Answer, ApiError> {
 pub(super) async fn remove_from_user(call: Call) -> Result<Answer, ApiError> {
     let user = Identity::User(call.id("user", "user_id")?);
     remove(call, user).await
+}
+
+pub(super) async fn remove_from_role(call: Call) -> Result<Answer, ApiError> {
+    let role = Identity::Role(call.id("role", "role_id")?);
+    remove(call, role).await
+}
+
+/// Those in the body; all of them without a body, as public clients send it.
+pub(super) async fn remove_all_from_role(call: Call) -> Result<Answer, ApiError> {
+    let role = Identity::Role(call.id("role", "role_id")?);
+    let ids = if call.body.is_empty() { None } else { Some(call.decode(decode_policies)?) };
+    let accepted = bindings::remove_all(&call.store, &call.caller, role, ids, call.now).await?;
+    Ok(Answer::no_content().committed(&accepted))
 }
 
 async fn remove(call: Call, identity: Identity) -> Result<Answer, ApiError> {

@@ -107,6 +107,11 @@ impl Answer {
         Self(error::json(StatusCode::CREATED, value))
     }
 
+    /// 202 with JSON, as public clients expect it of a role that is new; it is there already.
+    pub(super) fn accepted(value: &impl Serialize) -> Self {
+        Self(error::json(StatusCode::ACCEPTED, value))
+    }
+
     /// 204.
     pub(super) fn no_content() -> Self {
         let mut response = Response::new(Whole::default());

@@ -15,8 +15,9 @@ struct Service {
     account: &'static str,
 }
 
-const SERVICES: [Service; 2] = [
+const SERVICES: [Service; 3] = [
     Service { name: "iam", service_type: "scp-iam", alias: "iam", account: "path['account_id'] ?? principal" },
+    Service { name: "sts", service_type: "scp-sts", alias: "sts", account: "principal" },
     Service { name: "portcullis", service_type: "portcullis", alias: "scp-portcullis", account: "principal" },
 ];
 
@@ -42,6 +43,7 @@ fn print(service: &Service) -> String {
         text.push_str(match route.audience {
             Audience::Public(_) | Audience::Login(_) => ", authentication: none",
             Audience::AnyKey(_) => ", authentication: any_key",
+            Audience::Handled(_) => ", decide: backend",
             Audience::Everybody(_) | Audience::Operator(_) => "",
         });
         for (index, (kind, id)) in route.resources.iter().enumerate() {

@@ -91,7 +91,9 @@ impl ApiError {
                 ServiceError::Full { .. } | ServiceError::AllTaken { .. } | ServiceError::TooMany { .. } => {
                     (StatusCode::CONFLICT, "LimitExceeded")
                 }
-                ServiceError::OfSystem(_) | ServiceError::Escalation(_) | ServiceError::NoToken(_) => (StatusCode::FORBIDDEN, "Forbidden"),
+                ServiceError::OfSystem(_) | ServiceError::Escalation(_) | ServiceError::NoToken(_) | ServiceError::Untrusted(_) => {
+                    (StatusCode::FORBIDDEN, "Forbidden")
+                }
                 ServiceError::Changed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
                 ServiceError::WrongLogin => (StatusCode::UNAUTHORIZED, "Unauthorized"),
                 ServiceError::TooOften { .. } => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),

@@ -11,9 +11,10 @@ use super::call::Visit;
 use super::error::ApiError;
 use crate::authn::assertion::{Presented, RequestLine};
 use crate::control::service::login::Visitor;
-use crate::control::service::{Caller, ServiceError};
-use crate::control::store::{accounts, users};
-use crate::types::{AccessKeyId, AccountId, AuthenticationType, Srn, Timestamp, UserId};
+use crate::control::service::{Actor, Caller, ServiceError};
+use crate::control::store::roles::Session;
+use crate::control::store::{Read, StoreError, accounts, roles, users};
+use crate::types::{AccessKeyId, AccountId, AuthenticationType, RoleId, Srn, Timestamp};
 
 const PRINCIPAL: HeaderName = HeaderName::from_static("portcullis-principal");
 const ACCOUNT: HeaderName = HeaderName::from_static("portcullis-account");
@@ -27,20 +28,38 @@ const CLOCK_SKEW_MS_MAX: u64 = 60_000;
 #[derive(Debug)]
 pub(super) struct Vouched {
     /// Nobody on public routes.
-    user: Option<VouchedUser>,
+    named: Option<Named>,
     address: String,
     authentication_type: String,
+    mfa: bool,
     access_key: Option<AccessKeyId>,
     /// The gateway's id of the request.
     pub(super) request_id: String,
 }
 
-/// The user whom a gateway vouches for.
+/// Whom a gateway vouches for.
 #[derive(Debug)]
-struct VouchedUser {
+struct Named {
     account: AccountId,
-    id: UserId,
+    actor: Actor,
     srn: String,
+    /// What the gateway says of a role's session.
+    said: Option<Said>,
+}
+
+/// What a gateway says of a role's session.
+#[derive(Debug)]
+struct Said {
+    name: String,
+    source: String,
+    narrowed: String,
+}
+
+impl Said {
+    fn is_of(&self, Session { name, source_srn, policy, .. }: &Session) -> bool {
+        let narrowed = if policy.is_some() { "true" } else { "false" };
+        self.name == *name && self.source == *source_srn && self.narrowed == narrowed
+    }
 }
 
 impl Vouched {
@@ -50,13 +69,25 @@ impl Vouched {
     }
 }
 
-impl VouchedUser {
-    fn parse(principal: &str, account: &str) -> Option<Self> {
+impl Named {
+    /// A user, or a role where one of its sessions has signed.
+    fn parse(principal: &str, account: &str, presented: &Presented<'_>) -> Option<Self> {
         let srn = Srn::parse(principal).ok()?;
-        if srn.account != account || srn.resource_type != "user" {
+        if srn.account != account {
             return None;
         }
-        Some(Self { account: account.parse().ok()?, id: srn.resource_id.parse().ok()?, srn: principal.to_owned() })
+        let by_session = presented.authentication_type == AuthenticationType::RoleSession.as_str();
+        let actor = match (srn.resource_type, by_session, &presented.session) {
+            ("user", false, None) => Actor::User(srn.resource_id.parse().ok()?),
+            ("role", true, Some(_)) => Actor::Role(srn.resource_id.parse().ok()?),
+            _ => return None,
+        };
+        let said = presented.session.map(|session| Said {
+            name: session.name.to_owned(),
+            source: session.source.to_owned(),
+            narrowed: session.narrowed.to_owned(),
+        });
+        Some(Self { account: account.parse().ok()?, actor, srn: principal.to_owned(), said })
     }
 }
 
@@ -87,15 +118,16 @@ impl Api {
             return None;
         }
         let anonymous = presented.authentication_type == AuthenticationType::Anonymous.as_str();
-        let user = match (anonymous, principal, account) {
+        let named = match (anonymous, principal, account) {
             (true, "", "") => None,
             (true, ..) => return None,
-            (false, ..) => Some(VouchedUser::parse(principal, account)?),
+            (false, ..) => Some(Named::parse(principal, account, &presented)?),
         };
         Some(Vouched {
-            user,
+            named,
             address: presented.address.to_owned(),
             authentication_type: presented.authentication_type.to_owned(),
+            mfa: presented.mfa == "true",
             access_key: presented.access_key.parse().ok(),
             request_id: request_id.to_owned(),
         })
@@ -108,27 +140,52 @@ impl Api {
         Visit { store: self.store.clone(), throttle: Arc::clone(&self.throttle), visitor, now, body }
     }
 
-    /// The caller as the store knows it now: a user that is gone or switched off calls nothing, whatever a gateway still believes.
-    pub(super) async fn caller(&self, vouched: &Vouched, action: &'static str) -> Result<Caller, ApiError> {
-        let Some(named) = &vouched.user else { return Err(ApiError::Unauthorized) };
+    /// The caller as the store knows it now: a user that is gone or switched off calls nothing, whatever a gateway still believes. Nor
+    /// does a session of which the store does not know, or whose user is gone.
+    pub(super) async fn caller(&self, vouched: &Vouched, action: &'static str, now: Timestamp) -> Result<Caller, ApiError> {
+        let Some(named) = &vouched.named else { return Err(ApiError::Unauthorized) };
         let mut read = self.store.read().await.map_err(ServiceError::from)?;
         let account = accounts::find(&mut read, named.account).await.map_err(ServiceError::from)?;
-        let user = users::find(&mut read, named.account, named.id).await.map_err(ServiceError::from)?;
-        let (Some(account), Some(user)) = (account.filter(|found| found.active), user.filter(|found| found.active)) else {
-            return Err(ApiError::Unauthorized);
+        let account = account.filter(|found| found.active).ok_or(ApiError::Unauthorized)?;
+        let (actor_text, session) = match named.actor {
+            Actor::User(user) => {
+                let found = users::find(&mut read, account.id, user).await.map_err(ServiceError::from)?;
+                found.filter(|found| found.active).ok_or(ApiError::Unauthorized)?;
+                (user.to_string(), None)
+            }
+            Actor::Role(role) => {
+                let said = vouched.access_key.zip(named.said.as_ref());
+                let found = self.session(&mut read, (account.id, role), said, now).await.map_err(ServiceError::from)?;
+                (role.to_string(), Some(found.ok_or(ApiError::Unauthorized)?))
+            }
         };
         Ok(Caller {
             account: account.id,
             operator: account.operator,
-            user: user.id,
-            user_text: user.id.to_string(),
+            actor: named.actor,
+            actor_text,
             srn: named.srn.clone(),
+            session,
             address: vouched.address.clone(),
             authentication_type: vouched.authentication_type.clone(),
+            mfa: vouched.mfa,
             access_key: vouched.access_key,
             escalation: self.escalation,
             request_id: vouched.request_id.clone(),
             action,
         })
+    }
+    /// The session of a role that the gateway vouches for, as it was issued: a gateway need not be believed what the store knows.
+    async fn session(
+        &self,
+        read: &mut Read,
+        (account, role): (AccountId, RoleId),
+        said: Option<(AccessKeyId, &Said)>,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        let (Some((access_key, said)), Some(_)) = (said, roles::find(read, account, role).await?) else { return Ok(None) };
+        let session = roles::session(read, access_key, now).await?.filter(|session| session.role == role && said.is_of(session));
+        let snapshot = self.store.snapshot();
+        Ok(session.filter(|session| snapshot.user(session.source).is_some_and(|user| snapshot.is_active(user))))
     }
 }

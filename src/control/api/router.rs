@@ -9,7 +9,7 @@ use http::Method;
 
 use super::call::{Answer, Call, Visit};
 use super::error::ApiError;
-use super::{access_keys, accounts, audit, bindings, catalogue, endpoints, groups, policies, settings, tokens, users};
+use super::{access_keys, accounts, audit, bindings, catalogue, endpoints, groups, policies, roles, sessions, settings, tokens, users};
 use crate::config::Endpoint;
 use crate::snapshot::Routes;
 use crate::snapshot::routes::{TemplateError, parameter_names};
@@ -30,6 +30,8 @@ pub(super) enum Audience {
     Everybody(Handler),
     /// The same with either kind of access key, whatever their security setting says; the handler looks at that.
     AnyKey(Handler),
+    /// Everybody, also in other accounts: the gateway finds out who calls, and the handler decides what they may do.
+    Handled(Handler),
     /// The people of the operator's account.
     Operator(Handler),
 }
@@ -59,7 +61,20 @@ const POLICY: (&str, &str) = ("iam:policy", "path['policy_id']");
 /// one list is absent or empty, the other stands in for it.
 const ADDED: &str = "body['add_ids'][*] ?? body['remove_ids'][*]";
 const REMOVED: &str = "body['remove_ids'][*] ?? body['add_ids'][*]";
-const BOUND: [(&str, &str); 5] = [POLICY, ("iam:group", ADDED), ("iam:group", REMOVED), ("iam:user", ADDED), ("iam:user", REMOVED)];
+const BOUND: [(&str, &str); 7] = [
+    POLICY,
+    ("iam:group", ADDED),
+    ("iam:group", REMOVED),
+    ("iam:user", ADDED),
+    ("iam:user", REMOVED),
+    ("iam:role", ADDED),
+    ("iam:role", REMOVED),
+];
+const ROLE: (&str, &str) = ("iam:role", "path['role_id']");
+/// Where roles are named instead, the API asks about each by its id.
+const ROLES: (&str, &str) = ("iam:role", "body['role_ids'][*] ?? body['role_names'][*]");
+/// For records: which role it is, and whether it may be taken, the API finds out.
+const TAKEN: (&str, &str) = ("iam:role", "body['role_indicator']");
 const GIVEN: (&str, &str) = ("iam:policy", "body['policy_ids'][*]");
 const USERS: (&str, &str) = ("iam:user", "body['user_ids'][*]");
 const KEY: (&str, &str) = ("iam:access-key", "path['access_key_id']");
@@ -151,6 +166,37 @@ pub(super) static ROUTES: &[Route] = &[
         |call| Box::pin(bindings::remove_from_user(call)),
     ),
     // End of policies.
+    // Roles, and taking one.
+    route(Method::GET, "/v1/roles", "iam:ListRoles", List, &[], |call| Box::pin(roles::list(call))),
+    route(Method::POST, "/v1/roles", "iam:CreateRole", Create, &[], |call| Box::pin(roles::create(call))),
+    route(Method::DELETE, "/v1/roles/bulk", "iam:DeleteBulkRole", Delete, &[ROLES], |call| Box::pin(roles::delete_bulk(call))),
+    route(Method::GET, "/v1/roles/{role_id}", "iam:ShowRole", Read, &[ROLE], |call| Box::pin(roles::show(call))),
+    route(Method::PUT, "/v1/roles/{role_id}", "iam:SetRole", Update, &[ROLE], |call| Box::pin(roles::set(call))),
+    route(Method::DELETE, "/v1/roles/{role_id}", "iam:DeleteRole", Delete, &[ROLE], |call| Box::pin(roles::delete(call))),
+    route(Method::GET, "/v1/roles/{role_id}/policy-bindings", "iam:ListRolePolicyBindings", List, &[ROLE], |call| {
+        Box::pin(bindings::list_of_role(call))
+    }),
+    route(Method::POST, "/v1/roles/{role_id}/policy-bindings", "iam:AddRolePolicyBinding", Permission, &[ROLE, GIVEN], |call| {
+        Box::pin(bindings::add_to_role(call))
+    }),
+    route(Method::DELETE, "/v1/roles/{role_id}/policy-bindings", "iam:RemoveBulkRolePolicyBinding", Permission, &[ROLE], |call| {
+        Box::pin(bindings::remove_all_from_role(call))
+    }),
+    route(
+        Method::DELETE,
+        "/v1/roles/{role_id}/policy-bindings/{policy_id}",
+        "iam:RemoveRolePolicyBinding",
+        Permission,
+        &[ROLE, POLICY],
+        |call| Box::pin(bindings::remove_from_role(call)),
+    ),
+    route(Method::PUT, "/v1/roles/{role_id}/trust-policy", "iam:SetRoleTrustPolicy", Permission, &[ROLE], |call| {
+        Box::pin(roles::set_trust(call))
+    }),
+    route(Method::DELETE, "/portcullis/v1/roles/{role_id}/sessions", "iam:DeleteRoleSessions", Permission, &[ROLE], |call| {
+        Box::pin(roles::end_sessions(call))
+    }),
+    handled(Method::POST, "/v1/assume-role", "sts:AssumeRole", Permission, &[TAKEN], |call| Box::pin(sessions::assume_role(call))),
     // Users.
     route(Method::GET, "/v1/accounts/{account_id}/users", "iam:ListUsers", List, &[], |call| Box::pin(users::list(call))),
     route(Method::POST, "/v1/accounts/{account_id}/users", "iam:CreateUser", Create, &[], |call| Box::pin(users::create(call))),
@@ -254,6 +300,18 @@ const fn any_key(method: Method, template: &'static str, action: &'static str, l
     Route { method, template, action, level, resources: &[], audience: Audience::AnyKey(handler) }
 }
 
+/// A route about which the gateway does not decide; test `the_gateway_leaves_these_to_the_api` names all of them.
+const fn handled(
+    method: Method,
+    template: &'static str,
+    action: &'static str,
+    level: AccessLevel,
+    resources: &'static [(&'static str, &'static str)],
+    handler: Handler,
+) -> Route {
+    Route { method, template, action, level, resources, audience: Audience::Handled(handler) }
+}
+
 /// A route for the operator's people.
 const fn operator(
     method: Method,
@@ -322,6 +380,13 @@ mod tests {
         let public = ROUTES.iter().filter(|route| matches!(route.audience, Audience::Public(_) | Audience::Login(_)));
         let named: Vec<String> = public.map(|route| format!("{} {}", route.method, route.template)).collect();
         assert_eq!(named, ["GET /", "POST /portcullis/v1/console-tokens"]);
+    }
+
+    #[test]
+    fn the_gateway_leaves_these_to_the_api() {
+        let left = ROUTES.iter().filter(|route| matches!(route.audience, Audience::Handled(_)));
+        let named: Vec<String> = left.map(|route| format!("{} {}", route.method, route.template)).collect();
+        assert_eq!(named, ["POST /v1/assume-role"]);
     }
 
     #[test]

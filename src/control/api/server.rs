@@ -132,10 +132,10 @@ impl Api {
                 let body = body::read(body, Limits::LOGIN).await?;
                 return handler(self.visit(vouched, route.action, body, now)).await;
             }
-            Audience::Everybody(handler) | Audience::AnyKey(handler) => (handler, false),
+            Audience::Everybody(handler) | Audience::AnyKey(handler) | Audience::Handled(handler) => (handler, false),
             Audience::Operator(handler) => (handler, true),
         };
-        let caller = self.caller(vouched, route.action).await?;
+        let caller = self.caller(vouched, route.action, now).await?;
         if operator_only && !caller.operator {
             return Err(ApiError::OperatorOnly);
         }

@@ -290,12 +290,13 @@ const WRONG_PASSCODE: &str =
 /// SECURITY: a permanent key outlives the temporary one that made it, so for oneself that needs a setting under which permanent keys
 /// do nothing without a passcode. Test: `a_temporary_key_makes_no_key_that_outlives_it`.
 fn may_make_permanent(store: &Store, caller: &Caller, user: UserId) -> Result<(), ServiceError> {
-    let method = store.snapshot().user(caller.user).map(|found| found.holds.key_method).unwrap_or_default();
+    let own = |user| store.snapshot().user(user).map(|found| found.holds.key_method);
+    let method = caller.user().ok().and_then(own).unwrap_or_default();
     let temporary = caller.has_signed_with(AuthenticationType::TemporaryKey);
     if !method.permits(temporary) {
         return Err(ServiceError::NoToken("your key security setting does not permit this kind of key here"));
     }
-    if temporary && user == caller.user && method != KeyMethod::TemporaryKey {
+    if temporary && caller.is(user) && method != KeyMethod::TemporaryKey {
         return Err(ServiceError::NoToken("a temporary key is not enough for this; sign the request with an authentication key"));
     }
     Ok(())
@@ -309,7 +310,7 @@ async fn temporary_key(
     (asked, keys): (&Temporary, &[AccessKey]),
     now: Timestamp,
 ) -> Result<Timestamp, ServiceError> {
-    if user != caller.user {
+    if !caller.is(user) {
         let sentence = "`access_key_type`: a temporary key is made by its owner only (POST /v1/access-keys); write PERMANENT";
         return Err(ServiceError::Invalid(vec![sentence.to_owned()]));
     }
@@ -387,13 +388,14 @@ pub(crate) async fn delete_bulk(
     window: &Window,
     now: Timestamp,
 ) -> Result<Accepted<Part>, ServiceError> {
+    let user = caller.user()?;
     let mut write = store.write().await?;
     let mut keys = Vec::with_capacity(ids.len());
     for id in ids {
-        keys.push(found(&mut write, caller.account, (caller.user, *id), &Precondition::None).await?);
+        keys.push(found(&mut write, caller.account, (user, *id), &Precondition::None).await?);
     }
     remove(&mut write, caller, &keys).await?;
-    let left = part(&mut write, caller, caller.user, window).await?;
+    let left = part(&mut write, caller, user, window).await?;
     accept(write, caller, left, now).await
 }
 

@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 use serde_json::{Value as Json, json};
 
 use super::bootstrap::{self, FirstKey, Names, ROOT};
-use super::{Accepted, Caller, Precondition, ServiceError, accept, fields, portcullis_srn, tokens};
+use super::{Accepted, Caller, Precondition, ServiceError, accept, fields, portcullis_srn, roles, tokens};
 use crate::control::store::accounts::{self, Account, Filter, Listed};
 use crate::control::store::select::Page;
-use crate::control::store::{Store, audit, users};
+use crate::control::store::{Store, audit, roles as store_roles, users};
 use crate::snapshot::wire::{self, Record};
 use crate::source::Cursor;
 use crate::types::{AccountId, Timestamp};
@@ -141,6 +141,9 @@ pub(crate) async fn set(
     if before.active && !after.active {
         for user in users::ids(&mut write, id).await? {
             tokens::end(&mut write, user);
+        }
+        for role in store_roles::ids(&mut write, id).await? {
+            roles::end(&mut write, role).await?;
         }
     }
     write.put(Record::Account(wire::Account { id, name: after.name.clone(), active: after.active }));

@@ -5,6 +5,9 @@ use crate::control::store::Store;
 use crate::control::store::audit::{self, Filter, Logged};
 use crate::types::{AccountId, Srn};
 
+/// What people of other accounts do in an account, whom it has let in itself.
+const ASSUME_ROLE: &str = "sts:AssumeRole";
+
 /// Whose log to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whose {
@@ -28,7 +31,8 @@ pub(crate) async fn list(store: &Store, caller: &Caller, whose: Whose, filter: F
     let mut found = audit::list(&mut read, &Filter { account, ..filter }, limit).await?;
     if !caller.operator {
         let own = caller.account.to_text();
-        found.iter_mut().filter(|logged| !is_of(&logged.entry.srn, own.as_str())).for_each(conceal);
+        let is_operators = |logged: &&mut Logged| !is_of(&logged.entry.srn, own.as_str()) && logged.entry.action != ASSUME_ROLE;
+        found.iter_mut().filter(is_operators).for_each(conceal);
     }
     Ok(found)
 }
@@ -42,6 +46,7 @@ fn is_of(srn: &str, account: &str) -> bool {
 fn conceal(logged: &mut Logged) {
     "operator".clone_into(&mut logged.entry.user);
     logged.entry.srn.clear();
+    logged.entry.session = None;
     logged.entry.address.clear();
     logged.entry.resource.clear();
 }

@@ -1,4 +1,4 @@
-//! Who has which policy: attachments to users and groups, from either side.
+//! Who has which policy: attachments to users, groups and roles, from either side.
 
 use serde_json::json;
 
@@ -8,12 +8,12 @@ use crate::control::store::bindings::{self, Bound, Filter, Kind};
 use crate::control::store::connection::Connection;
 use crate::control::store::policies::{self, Policy};
 use crate::control::store::select::{Direction, Page, WHOLE};
-use crate::control::store::{Store, Write, groups, users};
+use crate::control::store::{Store, Write, groups, roles, users};
 use crate::snapshot::wire::{Identity, Record, RecordKey};
 use crate::source::Cursor;
-use crate::types::{GroupId, PolicyId, Timestamp, UserId};
+use crate::types::{GroupId, PolicyId, RoleId, Timestamp, UserId};
 
-/// Most policies of a user or group.
+/// Most policies of a user, group or role.
 pub(crate) const ATTACHED_MAX: u64 = 50;
 /// Most holders of a policy that a refusal names.
 const NAMED_MAX: u64 = 3;
@@ -30,8 +30,9 @@ impl Set {
     /// Reads a body.
     pub(crate) fn decode(cursor: &Cursor<'_>) -> Option<Self> {
         let table = cursor.table()?;
-        let kind =
-            table.required("identity_type", "write GROUP or USER", |value| value.one_of(&[("GROUP", Kind::Group), ("USER", Kind::User)]));
+        let kind = table.required("identity_type", "write GROUP, USER or ROLE", |value| {
+            value.one_of(&[("GROUP", Kind::Group), ("USER", Kind::User), ("ROLE", Kind::Role)])
+        });
         let add = table.or("add_ids", Vec::new(), |value| identities(&value, kind));
         let remove = table.or("remove_ids", Vec::new(), |value| identities(&value, kind));
         table.finish()?;
@@ -51,11 +52,12 @@ impl Set {
 fn identities(cursor: &Cursor<'_>, kind: Option<Kind>) -> Option<Vec<Identity>> {
     match kind {
         Some(Kind::Group) => Some(fields::ids::<GroupId>(cursor)?.into_iter().map(Identity::Group).collect()),
+        Some(Kind::Role) => Some(fields::ids::<RoleId>(cursor)?.into_iter().map(Identity::Role).collect()),
         Some(Kind::User) | None => Some(fields::ids::<UserId>(cursor)?.into_iter().map(Identity::User).collect()),
     }
 }
 
-/// The body that gives policies to a user or group.
+/// The body that gives policies to a user, group or role.
 pub(crate) fn decode_policies(cursor: &Cursor<'_>) -> Option<Vec<PolicyId>> {
     let table = cursor.table()?;
     let policies = table.required("policy_ids", "write the ids of the policies", |value| {
@@ -114,7 +116,7 @@ pub(crate) async fn set(
     accept(write, caller, after, now).await
 }
 
-/// A page of the policies of a user or group, and how many there are.
+/// A page of the policies of a user, group or role, and how many there are.
 pub(crate) async fn held(
     store: &Store,
     caller: &Caller,
@@ -150,7 +152,7 @@ pub(crate) async fn add(
     accept(write, caller, given, now).await
 }
 
-/// Takes a policy from a user or group that has it.
+/// Takes a policy from a user, group or role that has it.
 pub(crate) async fn remove(
     store: &Store,
     caller: &Caller,
@@ -169,7 +171,32 @@ pub(crate) async fn remove(
     accept(write, caller, (), now).await
 }
 
-/// Gives policies, which the caller's account sees, to a user or group of it.
+/// Takes several policies from somebody, or all of them where none are named; those that are not there are no error.
+pub(crate) async fn remove_all(
+    store: &Store,
+    caller: &Caller,
+    from: Identity,
+    policies: Option<Vec<PolicyId>>,
+    now: Timestamp,
+) -> Result<Accepted<()>, ServiceError> {
+    let mut write = store.write().await?;
+    exists(&mut write, caller, from).await?;
+    let asked = match policies {
+        Some(policies) => policies,
+        None => policies::attached(&mut write, from).await?,
+    };
+    let mut taken = Vec::new();
+    for policy in asked {
+        if take(&mut write, policy, from).await? {
+            taken.push(policy.to_string());
+        }
+    }
+    let (kind, id) = shown(from);
+    write.audit(caller.entry(srn(store, caller.account, kind, id), Some(json!({ "policy_ids": taken })), None));
+    accept(write, caller, (), now).await
+}
+
+/// Gives policies, which the caller's account sees, to a user, group or role of it.
 pub(super) async fn give(
     write: &mut Write,
     caller: &Caller,
@@ -212,7 +239,7 @@ async fn is_ours(connection: &mut Connection, caller: &Caller, identity: Identit
     Ok(match identity {
         Identity::User(user) => users::find(connection, caller.account, user).await?.is_some(),
         Identity::Group(group) => groups::find(connection, caller.account, group).await?.is_some(),
-        Identity::Role(_) => false,
+        Identity::Role(role) => roles::find(connection, caller.account, role).await?.is_some(),
     })
 }
 
@@ -249,5 +276,6 @@ fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::User => "USER",
         Kind::Group => "GROUP",
+        Kind::Role => "ROLE",
     }
 }

@@ -86,6 +86,7 @@ async fn found_by_system(mut write: Write, names: Names<'_>, operator: bool, now
         account: key.account.to_string(),
         user: SYSTEM.to_owned(),
         srn: String::new(),
+        session: None,
         address: String::new(),
         request_id: String::new(),
         action: "portcullis:CreateAccount".to_owned(),

@@ -5,15 +5,16 @@
 pub(crate) mod rules;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::operator::Excused;
-use super::{Caller, ServiceError};
+use super::{Actor, Caller, ServiceError};
 use crate::control::store::{Pending, Write};
 use crate::policy::{Owner, Policy, Work};
 use crate::snapshot::Snapshot;
 use crate::snapshot::wire::{ConsoleOf, DocumentRef, Identity, Record, RecordKey};
 use crate::source::{Report, Source};
-use crate::types::{GroupId, PolicyId, Timestamp, UserId};
+use crate::types::{GroupId, PolicyId, RoleId, Timestamp, UserId};
 use rules::{Asker, Circumstances, Refusal};
 
 /// What happens to a write that gives more than the caller has.
@@ -27,18 +28,22 @@ pub enum Escalation {
 
 /// The action that attaches and detaches in one request.
 const SET_BINDINGS: &str = "iam:SetPolicyBinding";
+/// The action that says who may take a role.
+pub(super) const SET_TRUST: &str = "iam:SetRoleTrustPolicy";
+const DELETE_ROLE: &str = "iam:DeleteRole";
 const GROUP: &str = "iam:group";
 const USER: &str = "iam:user";
 const POLICY: &str = "iam:policy";
-const ROLE: &str = "iam:role";
+pub(super) const ROLE: &str = "iam:role";
 
 /// Whether the caller's own rights cover what the pending changes of `write` would bring into force, and whether the caller may do
 /// what the write does beside the request's own action. The write's lock is held, so the snapshot is what the changes are made to.
 pub(crate) async fn judge(write: &mut Write, caller: &Caller, now: Timestamp) -> Result<(), ServiceError> {
     let excused = Excused::of(write, caller).await?;
     let snapshot = write.store().snapshot();
-    let work = Work::new();
-    let judged = Judge { snapshot: &snapshot, caller, now, excused: &excused, coming: Coming::of(write.pending()), work: &work };
+    let (work, session) = (Work::new(), session_policy(&snapshot, caller));
+    let asker = Asker { actor: caller.actor, session: session.as_ref(), work: &work };
+    let judged = Judge { snapshot: &snapshot, caller, now, excused: &excused, coming: Coming::of(write.pending()), asker };
     for pending in write.pending() {
         enforce(judged.one(pending), caller)?;
     }
@@ -47,11 +52,47 @@ pub(crate) async fn judge(write: &mut Write, caller: &Caller, now: Timestamp) ->
 
 /// Whether the caller may get hold of a credential that no record shows: another user's password.
 pub(crate) fn may_act_for(write: &Write, caller: &Caller, user: UserId) -> Result<(), ServiceError> {
-    if user == caller.user {
+    if caller.is(user) {
         return Ok(());
     }
-    let work = Work::new();
-    enforce(rules::may_act_for(&write.store().snapshot(), Asker { user: caller.user, work: &work }, user), caller)
+    ask(write, caller, |snapshot, asker| rules::may_act_for(snapshot, asker, user))
+}
+
+/// Whether the caller may let others take a role, which no record shows: all that its sessions may do is given by that.
+pub(crate) fn may_let_in(write: &Write, caller: &Caller, role: RoleId) -> Result<(), ServiceError> {
+    ask(write, caller, |snapshot, asker| rules::may_let_in(snapshot, asker, role))
+}
+
+/// Whether the caller may do what a request does beside its own action.
+pub(crate) fn is_allowed(
+    write: &Write,
+    caller: &Caller,
+    action: &str,
+    resources: &[(&str, &str)],
+    now: Timestamp,
+) -> Result<(), ServiceError> {
+    ask(write, caller, |snapshot, asker| rules::is_allowed(snapshot, asker, action, resources, &circumstances(caller, now)))
+}
+
+fn ask(write: &Write, caller: &Caller, question: impl FnOnce(&Snapshot, Asker<'_>) -> Result<(), Refusal>) -> Result<(), ServiceError> {
+    let snapshot = write.store().snapshot();
+    let (work, session) = (Work::new(), session_policy(&snapshot, caller));
+    enforce(question(&snapshot, Asker { actor: caller.actor, session: session.as_ref(), work: &work }), caller)
+}
+
+/// The policy that narrows the caller's session, if one does.
+pub(super) fn session_policy(snapshot: &Snapshot, caller: &Caller) -> Option<Arc<Policy>> {
+    const ID: &str = "session";
+    let text = caller.session.as_ref()?.policy.as_deref()?;
+    let (source, owner) = (Source::new("session policy", text), Owner::account(caller.account.to_text().as_str()));
+    let policy = Policy::load(&source, ID, owner, snapshot.catalogue(), &Report::new());
+    // SECURITY: one that can no longer be read lets nothing pass.
+    Some(Arc::new(policy.unwrap_or_else(|| Policy::invalid(ID))))
+}
+
+/// What conditions see of the caller's request.
+pub(super) fn circumstances(caller: &Caller, now: Timestamp) -> Circumstances<'_> {
+    Circumstances { source_ip: caller.address.parse().ok(), authentication_type: &caller.authentication_type, mfa: caller.mfa, now }
 }
 
 /// What follows from an answer: a refusal, or a warning where the operator asked for that. What is not allowed is never waived.
@@ -60,7 +101,7 @@ fn enforce(answer: Result<(), Refusal>, caller: &Caller) -> Result<(), ServiceEr
         (Ok(()), _) => Ok(()),
         (Err(refusal @ Refusal::NotAllowed { .. }), _) | (Err(refusal), Escalation::Refuse) => Err(refusal.into()),
         (Err(refusal), Escalation::Warn) => {
-            tracing::warn!(user = caller.user_text, action = caller.action, request_id = caller.request_id, "escalation: {refusal}");
+            tracing::warn!(caller = caller.actor_text, action = caller.action, request_id = caller.request_id, "escalation: {refusal}");
             Ok(())
         }
     }
@@ -70,11 +111,12 @@ fn enforce(answer: Result<(), Refusal>, caller: &Caller) -> Result<(), ServiceEr
 struct Coming {
     groups: HashSet<GroupId>,
     users_gone: HashSet<UserId>,
+    roles_gone: HashSet<RoleId>,
 }
 
 impl Coming {
     fn of(pending: &[Pending]) -> Self {
-        let mut coming = Self { groups: HashSet::new(), users_gone: HashSet::new() };
+        let mut coming = Self { groups: HashSet::new(), users_gone: HashSet::new(), roles_gone: HashSet::new() };
         for pending in pending {
             match pending {
                 Pending::Put(Record::Group(group)) => {
@@ -82,6 +124,9 @@ impl Coming {
                 }
                 Pending::Delete(RecordKey::User(user)) => {
                     coming.users_gone.insert(*user);
+                }
+                Pending::Delete(RecordKey::Role(role)) => {
+                    coming.roles_gone.insert(*role);
                 }
                 Pending::Put(_) | Pending::Delete(_) => {}
             }
@@ -96,15 +141,11 @@ struct Judge<'a> {
     now: Timestamp,
     excused: &'a Excused,
     coming: Coming,
-    /// For the whole write: whoever sends it must not keep others waiting.
-    work: &'a Work,
+    /// With one budget for the whole write: whoever sends it must not keep others waiting.
+    asker: Asker<'a>,
 }
 
-impl<'a> Judge<'a> {
-    fn asker(&self) -> Asker<'a> {
-        Asker { user: self.caller.user, work: self.work }
-    }
-
+impl Judge<'_> {
     fn one(&self, pending: &Pending) -> Result<(), Refusal> {
         if self.excused.covers(pending) {
             return Ok(());
@@ -116,7 +157,8 @@ impl<'a> Judge<'a> {
     }
 
     fn put(&self, record: &Record) -> Result<(), Refusal> {
-        let (snapshot, caller, asker) = (self.snapshot, self.caller.user, self.asker());
+        let (snapshot, asker) = (self.snapshot, self.asker);
+        let is_other = |user: UserId| asker.actor != Actor::User(user);
         match record {
             Record::Attachment { policy, to } => {
                 self.attaching(*policy, *to)?;
@@ -137,8 +179,8 @@ impl<'a> Judge<'a> {
                 let new = Policy::load(&source, &policy.id.to_string(), owner, snapshot.catalogue(), &Report::new());
                 rules::may_change(snapshot, asker, policy.id, &new.ok_or(Refusal::UnknownPolicy(policy.id))?)
             }
-            Record::AccessKey(key) if key.user != caller && key.enabled => rules::may_act_for(snapshot, asker, key.user),
-            Record::KeySecurity { user, .. } | Record::ConsoleAccess { of: ConsoleOf::User(user), .. } if *user != caller => {
+            Record::AccessKey(key) if is_other(key.user) && key.enabled => rules::may_act_for(snapshot, asker, key.user),
+            Record::KeySecurity { user, .. } | Record::ConsoleAccess { of: ConsoleOf::User(user), .. } if is_other(*user) => {
                 rules::may_act_for(snapshot, asker, *user)
             }
             Record::User(user) => match snapshot.user(user.id) {
@@ -153,20 +195,33 @@ impl<'a> Judge<'a> {
                 }
             },
             // It takes, and gives nothing.
-            Record::TokensValidFrom { .. } | Record::ConsoleAccess { .. } => Ok(()),
+            Record::TokensValidFrom { .. } | Record::SessionsValidFrom { .. } | Record::ConsoleAccess { .. } => Ok(()),
             // Whoever has it is everybody; no route writes it.
             Record::TokenKey(_) => Err(Refusal::ActsForRoot),
-            Record::Role(_) | Record::SessionsValidFrom { .. } => Err(Refusal::ActsForRoot),
             // No route writes policies of resources; they may give anything to anybody.
             Record::Definition { .. } | Record::ResourcePolicy(_) => rules::may_define(snapshot, asker),
-            // A policy that is attached to nobody may say anything. Accounts are the operator's.
-            Record::Policy(_) | Record::AccessKey(_) | Record::KeySecurity { .. } | Record::Account(_) | Record::Group(_) => Ok(()),
+            // A policy that is attached to nobody may say anything, and a role has no rights by itself. Accounts are the operator's.
+            Record::Policy(_)
+            | Record::AccessKey(_)
+            | Record::KeySecurity { .. }
+            | Record::Account(_)
+            | Record::Group(_)
+            | Record::Role(_) => Ok(()),
         }
     }
 
     fn delete(&self, key: &RecordKey) -> Result<(), Refusal> {
-        let (snapshot, caller, asker) = (self.snapshot, self.caller.user, self.asker());
+        let (snapshot, asker) = (self.snapshot, self.asker);
         match key {
+            // Nobody has it any more who could gain by it.
+            RecordKey::Attachment(_, Identity::Role(role)) | RecordKey::SessionsValidFrom(role)
+                if self.coming.roles_gone.contains(role) =>
+            {
+                Ok(())
+            }
+            // It would revive sessions; no route does that.
+            RecordKey::SessionsValidFrom(role) => rules::may_let_in(snapshot, asker, *role),
+            RecordKey::Role(role) if self.caller.action != DELETE_ROLE => self.allowed(DELETE_ROLE, &[(ROLE, &role.to_string())]),
             RecordKey::Attachment(policy, from) => {
                 self.detaching(*policy, *from)?;
                 rules::may_take(snapshot, asker, &[*policy], *from)
@@ -180,7 +235,7 @@ impl<'a> Judge<'a> {
             }
             RecordKey::Policy(policy) => rules::may_delete(snapshot, asker, *policy),
             RecordKey::KeySecurity(user) | RecordKey::TokensValidFrom(user) | RecordKey::ConsoleAccess(ConsoleOf::User(user))
-                if *user != caller && !self.coming.users_gone.contains(user) =>
+                if asker.actor != Actor::User(*user) && !self.coming.users_gone.contains(user) =>
             {
                 rules::may_act_for(snapshot, asker, *user)
             }
@@ -190,9 +245,9 @@ impl<'a> Judge<'a> {
             | RecordKey::Account(_)
             | RecordKey::User(_)
             | RecordKey::Group(_)
+            | RecordKey::Role(_)
             | RecordKey::AccessKey(_)
             | RecordKey::TokenKey(_) => Ok(()),
-            RecordKey::Role(_) | RecordKey::SessionsValidFrom(_) => Err(Refusal::ActsForRoot),
             RecordKey::Definition(_) | RecordKey::ResourcePolicy(_) => rules::may_define(snapshot, asker),
         }
     }
@@ -224,11 +279,6 @@ impl<'a> Judge<'a> {
     }
 
     fn allowed(&self, action: &str, resources: &[(&str, &str)]) -> Result<(), Refusal> {
-        let circumstances = Circumstances {
-            source_ip: self.caller.address.parse().ok(),
-            authentication_type: &self.caller.authentication_type,
-            now: self.now,
-        };
-        rules::is_allowed(self.snapshot, self.asker(), action, resources, &circumstances)
+        rules::is_allowed(self.snapshot, self.asker, action, resources, &circumstances(self.caller, self.now))
     }
 }

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use crate::control::store::tags::Tag;
 use crate::source::{Cursor, Value};
 
+/// Characters of the name of a user (seed 003, L245) and of a role (L856).
+const ENGLISH_NAME_CHARS: RangeInclusive<usize> = 1..=64;
 /// Most characters of a description (seed 003, L49).
 pub(crate) const DESCRIPTION_CHARS_MAX: usize = 1_000;
 /// Most tags of a resource (seed 003, L63).
@@ -26,6 +28,18 @@ pub(crate) fn name(cursor: &Cursor<'_>, chars: RangeInclusive<usize>) -> Option<
         character.is_ascii_alphanumeric() || "-.,_+=@".contains(character) || matches!(character, 'ㄱ'..='ㅎ' | 'ㅏ'..='ㅣ' | '가'..='힣')
     };
     if !chars.contains(&text.chars().count()) || !text.chars().all(good) {
+        cursor.error_hint("the name is not usable", hint);
+        return None;
+    }
+    Some(text)
+}
+
+/// A name of a user, a role or a session: English letters, digits and `+=,.@-_` (seed 003, L245, L856).
+pub(crate) fn english_name(cursor: &Cursor<'_>) -> Option<String> {
+    let hint = "write 1 to 64 English letters, digits or + = , . @ - _";
+    let text = text(cursor, hint)?;
+    let good = |character: char| character.is_ascii_alphanumeric() || "+=,.@-_".contains(character);
+    if !ENGLISH_NAME_CHARS.contains(&text.chars().count()) || !text.chars().all(good) {
         cursor.error_hint("the name is not usable", hint);
         return None;
     }

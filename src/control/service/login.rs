@@ -12,7 +12,7 @@ use super::escalation::Escalation;
 use super::password::{Attempt, Password};
 use super::throttle::{SentAway, Throttle, Trier};
 use super::tokens::{self, Issued};
-use super::{Accepted, Caller, ServiceError, accept, fields, srn};
+use super::{Accepted, Actor, Caller, ServiceError, accept, fields, srn};
 use crate::control::store::users::{self, Login, NewPassword};
 use crate::control::store::{Store, Write, accounts};
 use crate::source::Cursor;
@@ -101,11 +101,13 @@ pub(crate) async fn create(
     let caller = Caller {
         account: account.id,
         operator: account.operator,
-        user: user.id,
-        user_text: user.id.to_string(),
+        actor: Actor::User(user.id),
+        actor_text: user.id.to_string(),
         srn: known.principal.srn.to_string(),
+        session: None,
         address: visitor.address.clone(),
         authentication_type: AuthenticationType::ConsoleLogin.as_str().to_owned(),
+        mfa: false,
         access_key: None,
         escalation: visitor.escalation,
         request_id: visitor.request_id.clone(),
@@ -140,7 +142,7 @@ pub(crate) async fn create(
 /// `a_login_on_its_way_does_not_survive_that_its_user_is_switched_off`, and the same of an account.
 async fn unchanged(write: &mut Write, caller: &Caller, name: &str, hash: Option<String>) -> Result<(), ServiceError> {
     let account = accounts::find(write, caller.account).await?;
-    let login = users::login(write, caller.account, name).await?.filter(|found| found.user.id == caller.user && found.user.active);
+    let login = users::login(write, caller.account, name).await?.filter(|found| caller.is(found.user.id) && found.user.active);
     let (true, Some(login)) = (account.is_some_and(|found| found.active), login) else { return Err(ServiceError::WrongLogin) };
     if login.hash == hash { Ok(()) } else { Err(ServiceError::Changed) }
 }

@@ -22,17 +22,30 @@ pub(crate) mod password;
 pub(crate) mod places;
 pub(crate) mod policies;
 pub(crate) mod recover;
+pub(crate) mod roles;
+pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod throttle;
 pub(crate) mod tokens;
+mod trust;
 pub(crate) mod users;
 
 use super::delivery::NotSent;
 use super::random::NoRandom;
-use super::store::audit::Entry;
+use super::store::audit::{self as log, Entry};
 use super::store::authorship::Stamp;
+use super::store::roles::Session;
 use super::store::{Store, StoreError, Write};
-use crate::types::{AccessKeyId, AccountId, AuthenticationType, Revision, SealError, Srn, Timestamp, UserId};
+use crate::types::{AccessKeyId, AccountId, AuthenticationType, Revision, RoleId, SealError, Srn, Timestamp, UserId};
+
+/// Who acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Actor {
+    /// A user.
+    User(UserId),
+    /// A role, by one of its sessions.
+    Role(RoleId),
+}
 
 /// Who calls, as the gateway vouched for and the store knows.
 #[derive(Debug, Clone)]
@@ -41,16 +54,20 @@ pub(crate) struct Caller {
     pub(crate) account: AccountId,
     /// Whether that account is the operator's.
     pub(crate) operator: bool,
-    /// The user.
-    pub(crate) user: UserId,
-    /// The user's id as text.
-    pub(crate) user_text: String,
-    /// The user's SRN.
+    /// The user or role.
+    pub(crate) actor: Actor,
+    /// Its id as text.
+    pub(crate) actor_text: String,
+    /// Its SRN.
     pub(crate) srn: String,
+    /// A role's session, and who is behind it.
+    pub(crate) session: Option<Session>,
     /// The client's address, as the gateway saw it.
     pub(crate) address: String,
-    /// How the user proved who they are.
+    /// How they proved who they are.
     pub(crate) authentication_type: String,
+    /// Whether with a second factor.
+    pub(crate) mfa: bool,
     /// With which access key, directly or by a token.
     pub(crate) access_key: Option<AccessKeyId>,
     /// What happens when they give more than they have.
@@ -63,6 +80,8 @@ pub(crate) struct Caller {
 
 /// What is said to who came by a token where that is not enough.
 const UNSIGNED: &str = "a token is not enough for this; sign the request with an access key";
+/// What is said to sessions of roles where something is of users only.
+const NO_USER: &str = "a role has no keys, tokens and settings of its own; call this as a user";
 
 impl Caller {
     /// Refuses another account as one that does not exist.
@@ -70,15 +89,26 @@ impl Caller {
         if account == self.account { Ok(()) } else { Err(ServiceError::NotFound("account", account.to_string())) }
     }
 
-    /// Refuses who has not signed this request with an access key, of either kind.
+    /// The user, where something is of users only.
+    pub(crate) fn user(&self) -> Result<UserId, ServiceError> {
+        match self.actor {
+            Actor::User(user) => Ok(user),
+            Actor::Role(_) => Err(ServiceError::NoToken(NO_USER)),
+        }
+    }
+
+    /// Whether they are this user.
+    pub(crate) fn is(&self, user: UserId) -> bool {
+        self.actor == Actor::User(user)
+    }
+
+    /// Refuses who has not signed this request: with an access key of either kind, or with that of a role's session.
     ///
     /// SECURITY: a token that made tokens, keys or passwords would last for ever. Tests: `a_token_begets_no_token`,
     /// `a_token_begets_neither_keys_nor_passwords`.
     pub(crate) fn has_signed(&self) -> Result<(), ServiceError> {
-        if self.has_signed_with(AuthenticationType::AuthenticationKey) || self.has_signed_with(AuthenticationType::TemporaryKey) {
-            return Ok(());
-        }
-        Err(ServiceError::NoToken(UNSIGNED))
+        let kinds = [AuthenticationType::AuthenticationKey, AuthenticationType::TemporaryKey, AuthenticationType::RoleSession];
+        if kinds.into_iter().any(|kind| self.has_signed_with(kind)) { Ok(()) } else { Err(ServiceError::NoToken(UNSIGNED)) }
     }
 
     /// Whether they proved who they are in this way.
@@ -88,15 +118,16 @@ impl Caller {
 
     /// Who writes now.
     pub(crate) fn stamp(&self, now: Timestamp) -> Stamp<'_> {
-        Stamp { at: now, by: &self.user_text }
+        Stamp { at: now, by: &self.actor_text }
     }
 
     /// An entry of the audit log: what this call does to `resource`, as JSON before and after.
     pub(crate) fn entry(&self, resource: String, before: Option<serde_json::Value>, after: Option<serde_json::Value>) -> Entry {
         Entry {
             account: self.account.to_string(),
-            user: self.user_text.clone(),
+            user: self.actor_text.clone(),
             srn: self.srn.clone(),
+            session: self.session.as_ref().map(|session| log::Session { name: session.name.clone(), source: session.source_srn.clone() }),
             address: self.address.clone(),
             request_id: self.request_id.clone(),
             action: self.action.to_owned(),
@@ -176,6 +207,9 @@ pub(crate) enum ServiceError {
     /// Not for this caller: a token begets nothing that outlives it.
     #[error("{0}")]
     NoToken(&'static str),
+    /// A role that is not the caller's to take; says no more than the caller may know.
+    #[error("{0}")]
+    Untrusted(String),
     /// A name or a password that is not right; not told which.
     #[error("account, name and password do not belong together")]
     WrongLogin,

@@ -53,6 +53,7 @@ impl Excused {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::service::Actor;
     use crate::control::service::bootstrap::{self, Names};
     use crate::control::service::escalation::Escalation;
     use crate::control::store::Store;
@@ -67,11 +68,13 @@ mod tests {
         Caller {
             account,
             operator,
-            user,
-            user_text: user.to_string(),
+            actor: Actor::User(user),
+            actor_text: user.to_string(),
             srn: String::new(),
+            session: None,
             address: String::new(),
             authentication_type: String::new(),
+            mfa: false,
             access_key: None,
             request_id: String::new(),
             action: "portcullis:CreateAccount",

@@ -55,12 +55,13 @@ pub(crate) async fn send(
     now: Timestamp,
 ) -> Result<Accepted<()>, ServiceError> {
     caller.has_signed()?;
+    let user = caller.user()?;
     if !delivery.delivers() {
         return Err(ServiceError::State(super::settings::NO_PASSCODES.to_owned()));
     }
     let mut write = store.write().await?;
-    let profile = users::find_profile(&mut write, caller.account, caller.user).await?.ok_or_else(|| not_found(caller.user))?;
-    let before = passcodes::find(&mut write, caller.user).await?;
+    let profile = users::find_profile(&mut write, caller.account, user).await?.ok_or_else(|| not_found(user))?;
+    let before = passcodes::find(&mut write, user).await?;
     let (sent, counted_from) = match before {
         Some(found) if found.counted_from.distance_ms(now) < COUNTED_MS => (found.sent, found.counted_from),
         Some(_) | None => (0, now),
@@ -71,15 +72,15 @@ pub(crate) async fn send(
     }
     let passcode = random::digits::<DIGITS>()?;
     let expires_at = Timestamp::from_milliseconds(now.milliseconds().saturating_add(LIFE_MS));
-    let mac = mac(store, caller.user, expires_at, &passcode);
-    passcodes::put(&mut write, caller.user, &Passcode { mac, tries_left: TRIES, expires_at, sent: sent + 1, counted_from }).await?;
+    let mac = mac(store, user, expires_at, &passcode);
+    passcodes::put(&mut write, user, &Passcode { mac, tries_left: TRIES, expires_at, sent: sent + 1, counted_from }).await?;
     let after = json!({ "passcode": "sent", "method": asked.method, "expires_at": expires_at.to_string() });
-    write.audit(caller.entry(srn(store, caller.account, "user", caller.user), None, Some(after)));
+    write.audit(caller.entry(srn(store, caller.account, "user", user), None, Some(after)));
     // First what it is compared with, then itself: one that cannot be used is never sent.
     let accepted = accept(write, caller, (), now).await?;
     let message = Message {
         account: caller.account,
-        user: caller.user,
+        user,
         user_name: &profile.user.name,
         method: asked.method,
         to: profile.email.as_deref().filter(|_| asked.method == "EMAIL"),

@@ -140,12 +140,12 @@ pub(crate) fn decode_excluded(cursor: &Cursor<'_>) -> Option<Vec<PolicyId>> {
     excluded
 }
 
-fn nullable<T>(cursor: &Cursor<'_>, decode: impl FnOnce(&Cursor<'_>) -> Option<T>) -> Option<Option<T>> {
+pub(super) fn nullable<T>(cursor: &Cursor<'_>, decode: impl FnOnce(&Cursor<'_>) -> Option<T>) -> Option<Option<T>> {
     if matches!(cursor.node().value, Value::Null) { Some(None) } else { decode(cursor).map(Some) }
 }
 
 /// One of these words, which all mean the only thing there is; or `null`.
-fn fixed(cursor: &Cursor<'_>, words: &[(&'static str, ())]) -> Option<()> {
+pub(super) fn fixed(cursor: &Cursor<'_>, words: &[(&'static str, ())]) -> Option<()> {
     nullable(cursor, |value| value.one_of(words)).map(drop)
 }
 

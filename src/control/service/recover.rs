@@ -107,6 +107,7 @@ pub(crate) async fn recover(store: &Store, recovery: Recovery, now: Timestamp) -
         account: account.to_string(),
         user: SYSTEM.to_owned(),
         srn: String::new(),
+        session: None,
         address: String::new(),
         request_id: String::new(),
         action: "portcullis:Recover".to_owned(),

@@ -173,7 +173,7 @@ pub(crate) async fn set_key_security(
     let before = settings::key_security(&mut write, user).await?.unwrap_or_default();
     precondition.check(store.revision(before.allowlist.revision))?;
     let method = set.method.unwrap_or(before.method);
-    if user == caller.user {
+    if caller.is(user) {
         set.keeps_tight(caller, &before, method)?;
         set.spares(caller)?;
     }
@@ -207,7 +207,7 @@ pub(crate) async fn set_user_console(
 ) -> Result<Accepted<Allowlist>, ServiceError> {
     let mut write = store.write().await?;
     let account = found_to_change(&mut write, caller, user).await?.account;
-    if user == caller.user {
+    if caller.is(user) {
         set.spares(caller)?;
     }
     let resource = srn(store, account, "user", user);

@@ -65,12 +65,13 @@ pub(crate) async fn prepare(store: &Store, now: Timestamp) -> Result<(), StoreEr
 /// Issues a token to who has signed this request with an access key.
 pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Timestamp) -> Result<Accepted<Issued>, ServiceError> {
     caller.has_signed()?;
+    let user = caller.user()?;
     let access_key = caller.access_key.ok_or(ServiceError::NoToken(NOT_IN_USE))?;
     let mut write = store.write().await?;
-    let claims = claims(&write, access_key, new.duration_s, now)?.filter(|claims| claims.user == caller.user);
+    let claims = claims(&write, access_key, new.duration_s, now)?.filter(|claims| claims.user == user);
     let claims = claims.ok_or(ServiceError::NoToken(NOT_IN_USE))?;
     let token = signer(&mut write).await?.sign(&claims).map_err(StoreError::from)?;
-    write.audit(caller.entry(srn(store, caller.account, "user", caller.user), None, Some(shown(&claims))));
+    write.audit(caller.entry(srn(store, caller.account, "user", user), None, Some(shown(&claims))));
     accept(write, caller, Issued { token, expires_at: claims.expires_at }, now).await
 }
 
@@ -85,6 +86,7 @@ pub(crate) async fn issue(store: &Store, access_key: AccessKeyId, now: Timestamp
         account: claims.account.to_string(),
         user: SYSTEM.to_owned(),
         srn: String::new(),
+        session: None,
         address: String::new(),
         request_id: String::new(),
         action: "iam:CreateToken".to_owned(),
@@ -131,7 +133,7 @@ pub(super) async fn for_console(
     let (issued_at, expires_at) = lifetime(now, duration_s, None);
     let claims = Claims {
         subject: caller.srn.clone(),
-        user: caller.user,
+        user: caller.user()?,
         account: caller.account,
         access_key: None,
         id: TokenId::from_bytes(random::bytes()?),
@@ -166,7 +168,7 @@ pub(super) fn end(write: &mut Write, user: UserId) {
 }
 
 /// The key in use.
-async fn signer(write: &mut Write) -> Result<Signer, StoreError> {
+pub(super) async fn signer(write: &mut Write) -> Result<Signer, StoreError> {
     let (id, sealed) = token_keys::in_use(write).await?.ok_or(StoreError::Column("a key that signs tokens"))?;
     let seed = write.store().sealing_key().open(&sealed, &seal_owner(id))?;
     Ok(Signer::new(id, &seed)?)
@@ -178,7 +180,7 @@ fn seal_owner(id: TokenKeyId) -> String {
 }
 
 /// From when to when a token is good, in whole seconds: not longer than its access key.
-fn lifetime(now: Timestamp, duration_s: u64, key_end: Option<Timestamp>) -> (Timestamp, Timestamp) {
+pub(super) fn lifetime(now: Timestamp, duration_s: u64, key_end: Option<Timestamp>) -> (Timestamp, Timestamp) {
     let start = whole_second(now);
     let duration_ms = i64::try_from(duration_s.saturating_mul(1_000)).unwrap_or(i64::MAX);
     let end = Timestamp::from_milliseconds(start.milliseconds().saturating_add(duration_ms));

@@ -13,13 +13,11 @@ use crate::control::store::connection::Connection;
 use crate::control::store::select::Page;
 use crate::control::store::tags::{self, Tag, Tagged};
 use crate::control::store::users::{self, Fields, Filter, Named, NewPassword, Profile, User};
-use crate::control::store::{Store, StoreError, Write, groups, passcodes, policies, settings};
+use crate::control::store::{Store, StoreError, Write, groups, passcodes, policies, roles, settings};
 use crate::snapshot::wire::{self, ConsoleOf, Identity, Record, RecordKey};
 use crate::source::{Cursor, Value};
 use crate::types::{AccountId, AuthenticationType, GroupId, PolicyId, Timestamp, UserId};
 
-/// Characters of a user's name (seed 003, L245).
-const NAME_CHARS: RangeInclusive<usize> = 1..=64;
 /// Most characters of a mail address (RFC 5321, section 4.5.3.1.3, without the brackets).
 const EMAIL_CHARS_MAX: usize = 254;
 /// Most characters before the `@` (RFC 5321, section 4.5.3.1.1).
@@ -52,7 +50,7 @@ impl Create {
     /// Reads a body.
     pub(crate) fn decode(cursor: &Cursor<'_>) -> Option<Self> {
         let table = cursor.table()?;
-        let name = table.required("user_name", "write the user's name", |value| user_name(&value));
+        let name = table.required("user_name", "write the user's name", |value| fields::english_name(&value));
         let password = table.required("password", PASSWORD_HINT, |value| {
             let password = Password::decode(&value)?;
             let is_name = name.as_ref().is_some_and(|name| password.is(name));
@@ -128,18 +126,6 @@ pub(crate) fn decode_bulk(cursor: &Cursor<'_>) -> Option<Vec<UserId>> {
     let ids = table.required("user_ids", "write the ids of the users", |value| fields::some_ids(&value));
     table.finish()?;
     ids
-}
-
-/// English letters, digits and `+=,.@-_` (seed 003, L245).
-fn user_name(cursor: &Cursor<'_>) -> Option<String> {
-    let hint = "write 1 to 64 English letters, digits or + = , . @ - _";
-    let text = fields::text(cursor, hint)?;
-    let good = |character: char| character.is_ascii_alphanumeric() || "+=,.@-_".contains(character);
-    if !NAME_CHARS.contains(&text.chars().count()) || !text.chars().all(good) {
-        cursor.error_hint("the name is not usable", hint);
-        return None;
-    }
-    Some(text)
 }
 
 /// A mail address; `null` and the empty text are none.
@@ -266,7 +252,7 @@ pub(crate) async fn set(
     }
     // SECURITY: whoever has a token only would have passcodes sent to themselves. Test:
     // `who_comes_by_a_token_does_not_move_their_passcodes_to_another_address`.
-    if id == caller.user && written.email != before.email {
+    if caller.is(id) && written.email != before.email {
         caller.has_signed()?;
     }
     // Passcodes go to the mail address; and who is switched on again has rights again.
@@ -325,7 +311,7 @@ pub(crate) async fn set_password(
 ) -> Result<Accepted<()>, ServiceError> {
     caller.has_signed()?;
     // SECURITY: a console login with it needs no key, and outlives the temporary one. Test: `a_temporary_key_makes_no_key_that_outlives_it`.
-    if id == caller.user && caller.has_signed_with(AuthenticationType::TemporaryKey) {
+    if caller.is(id) && caller.has_signed_with(AuthenticationType::TemporaryKey) {
         return Err(ServiceError::NoToken(OUTLIVES));
     }
     caller.owns(account)?;
@@ -378,7 +364,7 @@ pub(super) async fn fresh_password(store: &Store, user: &User, password: Passwor
 
 /// What a user may still do is only the root user's to change when it is the root user itself.
 pub(super) fn guard_root(caller: &Caller, user: &User) -> Result<(), ServiceError> {
-    if user.root && caller.user != user.id {
+    if user.root && !caller.is(user.id) {
         return Err(escalation::rules::Refusal::ActsForRoot.into());
     }
     Ok(())
@@ -426,6 +412,7 @@ async fn remove(write: &mut Write, caller: &Caller, profile: Profile) -> Result<
     }
     tags::remove(write, Tagged { kind: WHAT, id: &id.to_string() }).await?;
     passcodes::delete_of(write, id).await?;
+    roles::forget_sessions_by(write, id).await?;
     users::delete(write, id).await?;
     write.delete(RecordKey::User(id));
     let resource = srn(write.store(), account, WHAT, id);

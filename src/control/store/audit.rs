@@ -15,6 +15,8 @@ pub(crate) struct Entry {
     pub(crate) user: String,
     /// The same as an SRN.
     pub(crate) srn: String,
+    /// Where a role did it: by which session.
+    pub(crate) session: Option<Session>,
     /// From where, as the gateway saw it.
     pub(crate) address: String,
     /// By which request.
@@ -29,6 +31,15 @@ pub(crate) struct Entry {
     pub(crate) after: Option<String>,
 }
 
+/// The session by which a role did something.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    /// What whoever took the role called it.
+    pub(crate) name: String,
+    /// The SRN of the user behind it.
+    pub(crate) source: String,
+}
+
 /// Writes an entry of the commit `sequence`.
 pub(super) async fn insert(
     connection: &mut Connection,
@@ -38,12 +49,14 @@ pub(super) async fn insert(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO audit (revision, entry, committed_at, account_id, user_id, srn, address, request_id, action, resource,
-               body_before, body_after) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-    let Entry { account, user, srn, address, request_id, action, resource, before, after } = entry;
+               body_before, body_after, session_name, session_source)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    let Entry { account, user, srn, session, address, request_id, action, resource, before, after } = entry;
     let texts = [account, user, srn, address, request_id, action, resource];
     let mut values = vec![sequence.into(), number.into(), now.into()];
     values.extend(texts.map(Into::into));
-    values.extend([before.as_ref().into(), after.as_ref().into()]);
+    let (name, source) = session.as_ref().map(|session| (&session.name, &session.source)).unzip();
+    values.extend([before.as_ref().into(), after.as_ref().into(), name.into(), source.into()]);
     connection.execute(sql, &values).await?;
     Ok(())
 }
@@ -88,7 +101,7 @@ pub(crate) struct Filter {
 }
 
 const COLUMNS: &str = "a.revision, a.entry, a.committed_at, a.account_id, a.user_id, a.srn, a.address, a.request_id, a.action, a.resource,
-    a.body_before, a.body_after";
+    a.body_before, a.body_after, a.session_name, a.session_source";
 
 /// The newest entries, at most `limit`.
 pub(crate) async fn list(connection: &mut Connection, filter: &Filter, limit: u64) -> Result<Vec<Logged>, StoreError> {
@@ -111,10 +124,11 @@ pub(crate) async fn list(connection: &mut Connection, filter: &Filter, limit: u6
 
 fn logged(mut row: Row) -> Result<Logged, StoreError> {
     let (place, at) = (Place { sequence: row.count()?, number: row.count()? }, row.time()?);
-    let entry = Entry {
+    let mut entry = Entry {
         account: row.text()?,
         user: row.text()?,
         srn: row.text()?,
+        session: None,
         address: row.text()?,
         request_id: row.text()?,
         action: row.text()?,
@@ -122,5 +136,6 @@ fn logged(mut row: Row) -> Result<Logged, StoreError> {
         before: row.optional_text()?,
         after: row.optional_text()?,
     };
+    entry.session = row.optional_text()?.zip(row.optional_text()?).map(|(name, source)| Session { name, source });
     Ok(Logged { place, at, entry })
 }

@@ -21,6 +21,7 @@ pub(crate) mod definitions;
 pub(crate) mod groups;
 pub(crate) mod passcodes;
 pub(crate) mod policies;
+pub(crate) mod roles;
 pub(crate) mod settings;
 pub(crate) mod tags;
 pub(crate) mod token_keys;

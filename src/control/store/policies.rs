@@ -87,7 +87,7 @@ pub(crate) struct Filter {
     pub(crate) exclude_user: Option<UserId>,
     /// Without these.
     pub(crate) excluded: Vec<PolicyId>,
-    /// Only those of this user or group.
+    /// Only those of this user, group or role.
     pub(crate) held_by: Option<Identity>,
     /// Only these.
     pub(crate) only: Option<Vec<PolicyId>>,
@@ -144,7 +144,7 @@ pub(crate) async fn find(connection: &mut Connection, account: AccountId, id: Po
     Ok(list(connection, account, &filter, &WHOLE).await?.0.into_iter().next())
 }
 
-/// All policies attached to a user or group of the account, in the order of their ids.
+/// All policies attached to a user, group or role of the account, in the order of their ids.
 pub(crate) async fn held_by(connection: &mut Connection, account: AccountId, identity: Identity) -> Result<Vec<Policy>, StoreError> {
     let filter = Filter { held_by: Some(identity), ..Filter::default() };
     Ok(list(connection, account, &filter, &WHOLE).await?.0)
@@ -199,8 +199,7 @@ fn selected(account: AccountId, filter: &Filter) -> Select {
         Some(Identity::Group(group)) => {
             select.and("EXISTS (SELECT 1 FROM attachments a WHERE a.policy_id = p.id AND a.group_id = $)", group);
         }
-        // The store has none of these yet.
-        Some(Identity::Role(role)) => select.and("p.id <> p.id AND p.id = $", role),
+        Some(Identity::Role(role)) => select.and("EXISTS (SELECT 1 FROM attachments a WHERE a.policy_id = p.id AND a.role_id = $)", role),
         None => {}
     }
     select
@@ -321,32 +320,32 @@ pub(crate) async fn of_system(connection: &mut Connection, name: &str) -> Result
 
 /// Attaches a policy; `false` when it was attached already.
 pub(crate) async fn attach(connection: &mut Connection, policy: PolicyId, to: Identity, stamp: Stamp<'_>) -> Result<bool, StoreError> {
-    let sql = "INSERT INTO attachments (policy_id, user_id, group_id, scope, created_at, created_by) VALUES ($1, $2, $3, NULL, $4, $5)
-               ON CONFLICT DO NOTHING";
-    let (user, group) = match to {
-        Identity::User(user) => (Some(user), None),
-        Identity::Group(group) => (None, Some(group)),
-        Identity::Role(_) => return Err(StoreError::Column("an attachment to a role")),
+    let sql = "INSERT INTO attachments (policy_id, user_id, group_id, role_id, scope, created_at, created_by)
+               VALUES ($1, $2, $3, $4, NULL, $5, $6) ON CONFLICT DO NOTHING";
+    let (user, group, role) = match to {
+        Identity::User(user) => (Some(user), None, None),
+        Identity::Group(group) => (None, Some(group), None),
+        Identity::Role(role) => (None, None, Some(role)),
     };
     let [at, by] = stamp.values();
-    Ok(connection.execute(sql, &[policy.into(), user.into(), group.into(), at, by]).await? > 0)
+    Ok(connection.execute(sql, &[policy.into(), user.into(), group.into(), role.into(), at, by]).await? > 0)
 }
 
-/// The policies attached to a user or group.
+/// The policies attached to a user, group or role.
 pub(crate) async fn attached(connection: &mut Connection, to: Identity) -> Result<Vec<PolicyId>, StoreError> {
     let rows = match to {
         Identity::User(user) => connection.query("SELECT policy_id FROM attachments WHERE user_id = $1", &[user.into()]).await?,
         Identity::Group(group) => connection.query("SELECT policy_id FROM attachments WHERE group_id = $1", &[group.into()]).await?,
-        Identity::Role(_) => return Err(StoreError::Column("an attachment to a role")),
+        Identity::Role(role) => connection.query("SELECT policy_id FROM attachments WHERE role_id = $1", &[role.into()]).await?,
     };
     rows.into_iter().map(|mut row| row.parsed()).collect()
 }
 
-/// Removes all attachments to a user or group.
+/// Removes all attachments to a user, group or role.
 pub(crate) async fn detach_all(connection: &mut Connection, to: Identity) -> Result<u64, StoreError> {
     match to {
         Identity::User(user) => connection.execute("DELETE FROM attachments WHERE user_id = $1", &[user.into()]).await,
         Identity::Group(group) => connection.execute("DELETE FROM attachments WHERE group_id = $1", &[group.into()]).await,
-        Identity::Role(_) => Err(StoreError::Column("an attachment to a role")),
+        Identity::Role(role) => connection.execute("DELETE FROM attachments WHERE role_id = $1", &[role.into()]).await,
     }
 }

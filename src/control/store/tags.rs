@@ -32,6 +32,13 @@ pub(crate) async fn set(connection: &mut Connection, of: Tagged<'_>, account: Ac
     Ok(())
 }
 
+/// The tags of a resource.
+pub(crate) async fn of(connection: &mut Connection, of: Tagged<'_>) -> Result<Vec<Tag>, StoreError> {
+    let sql = "SELECT tag_key, tag_value FROM tags WHERE resource_type = $1 AND resource_id = $2 ORDER BY tag_key";
+    let rows = connection.query(sql, &[of.kind.into(), of.id.into()]).await?;
+    rows.into_iter().map(|mut row| Ok(Tag { key: row.text()?, value: row.text()? })).collect()
+}
+
 /// Removes the tags of a resource.
 pub(crate) async fn remove(connection: &mut Connection, of: Tagged<'_>) -> Result<(), StoreError> {
     let sql = "DELETE FROM tags WHERE resource_type = $1 AND resource_id = $2";

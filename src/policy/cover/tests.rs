@@ -25,7 +25,7 @@ fn loses_deny(catalogue: &Catalogue, old: &Policy, new: &Policy) -> bool {
     super::loses_deny(catalogue, old, new, &Work::new())
 }
 
-const HOLDER: Holder<'static> = Holder { account: ACCOUNT, user_id: "u1", user_name: "foo" };
+const HOLDER: Holder<'static> = Holder { account: ACCOUNT, user_id: Some("u1"), user_name: Some("foo") };
 
 /// Two services, and a third one that may still have to be defined.
 fn catalogue(with_later: bool) -> Catalogue {
@@ -285,6 +285,22 @@ fn what_the_holder_is_known_by_is_its_id_too() {
     }
 }
 
+#[test]
+fn a_role_is_known_by_no_id_and_no_name() {
+    let (catalogue, own) = (catalogue(false), Owner::account(ACCOUNT));
+    let role = Holder { user_id: None, user_name: None, ..HOLDER };
+    for (condition, expected) in [
+        (r#""StringEquals": {"scp:UserId": "u1"}"#, false),
+        (r#""StringLike": {"scp:UserName": "*"}"#, false),
+        (r#""StringNotEquals": {"scp:UserName": "foo"}"#, true),
+        (r#""Null": {"scp:UserId": "true"}"#, true),
+    ] {
+        let held = [read(&format!("* if {condition}"), own.clone(), &catalogue)];
+        let found = covers(&catalogue, &role, &held, &read("iam:*", own.clone(), &catalogue));
+        assert_eq!(found.is_ok(), expected, "{condition}: {found:?}");
+    }
+}
+
 fn any_statement(numbers: &mut Numbers) -> String {
     const ACTIONS: [&str; 22] = [
         "*",
@@ -377,7 +393,7 @@ fn requests(catalogue: &Catalogue) -> Vec<Request<'static>> {
                     requested_region: Values::text(resources.first().map(|resource| resource.region).filter(|region| !region.is_empty())),
                     ..HOLDER.context()
                 };
-                let principal = Principal { kind: Kind::User, account: ACCOUNT, id: HOLDER.user_id };
+                let principal = Principal { kind: Kind::User, account: ACCOUNT, id: HOLDER.user_id.unwrap() };
                 all.push(Request { action, resources, principal, context, needs_resource_policy: false });
             }
         }
@@ -410,7 +426,7 @@ fn a_yes_is_true_for_every_request_now_and_when_more_is_defined() {
         for request in &requests {
             if allowed_by(&[&gained.2], request) {
                 gives = true;
-                let own = Request { context: Context { user_name: Values::text(Some(HOLDER.user_name)), ..request.context }, ..*request };
+                let own = Request { context: Context { user_name: Values::text(HOLDER.user_name), ..request.context }, ..*request };
                 let texts: Vec<_> = held.iter().map(|(text, ..)| text).collect();
                 assert!(allowed_by(&then, &own), "{texts:?} gives {}: {}", gained.0, later.action(request.action).name);
             }

@@ -54,7 +54,7 @@ fuzz_target!(|text: &str| {
     }
     if let Some(policy) = policy {
         assert!(!loses_deny(catalogue, &policy, &policy, &Work::new()) || policy.may_deny());
-        let holder = Holder { account: ACCOUNT, user_id: "u1", user_name: "foo" };
+        let holder = Holder { account: ACCOUNT, user_id: Some("u1"), user_name: Some("foo") };
         let _ = covers(catalogue, &holder, std::slice::from_ref(&policy), &policy, &Work::new());
         assert!(lint(&source, &Standing::Identity(Owner::account(ACCOUNT)), catalogue, &Report::new()).is_some());
         decide(std::slice::from_ref(&policy), &[]);

@@ -9,13 +9,16 @@
 //! away from them later. All ids must already be known to be of the caller's account.
 
 use std::net::IpAddr;
+use std::slice;
+use std::sync::Arc;
 
+use crate::control::service::Actor;
 use crate::policy::{self, Holder, Owner, Policy, Uncovered, Verdict, Work};
 use crate::snapshot::view::Policies;
 use crate::snapshot::wire::Identity;
-use crate::snapshot::{Link, Snapshot, User};
+use crate::snapshot::{self, Link, Role, Snapshot, User};
 use crate::source::{Report, Source};
-use crate::types::{GroupId, PolicyId, PrincipalKind, Timestamp, UserId};
+use crate::types::{GroupId, PolicyId, PrincipalKind, RoleId, Timestamp, UserId};
 
 const EVERYTHING: &str = r#"{"Version":"2024-07-01","Statement":[{"Effect":"Allow","Action":["*"],"Resource":["*"]}]}"#;
 
@@ -44,7 +47,17 @@ pub(crate) enum Refusal {
         /// The user.
         user: UserId,
         /// The user's policy.
-        policy: String,
+        policy: Box<str>,
+        /// What is more.
+        uncovered: Uncovered,
+    },
+    /// The role may do more than the caller.
+    #[error("the role `{role}` may do more than you: in the policy `{policy}`, {uncovered}")]
+    LetsIn {
+        /// The role.
+        role: RoleId,
+        /// The role's policy.
+        policy: Box<str>,
         /// What is more.
         uncovered: Uncovered,
     },
@@ -74,6 +87,9 @@ pub(crate) enum Refusal {
     /// There is no such group.
     #[error("the group `{0}` is not there or cannot be read, so nobody knows what it gives")]
     UnknownGroup(GroupId),
+    /// There is no such role in the caller's account.
+    #[error("the role `{0}` is not there or cannot be read, so nobody knows what it may do")]
+    UnknownRole(RoleId),
     /// There is no such user in the caller's account.
     #[error("the user `{0}` is not there or cannot be read, so nobody knows what they have")]
     UnknownUser(UserId),
@@ -101,6 +117,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) source_ip: Option<IpAddr>,
     /// How they proved who they are: the value of `scp:AuthenticationType`.
     pub(crate) authentication_type: &'a str,
+    /// Whether with a second factor, where a role's session calls.
+    pub(crate) mfa: bool,
     /// The time.
     pub(crate) now: Timestamp,
 }
@@ -108,7 +126,9 @@ pub(crate) struct Circumstances<'a> {
 /// Who asks, and what is left to be spent on answers: one budget for all questions about one write.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asker<'w> {
-    pub(crate) user: UserId,
+    pub(crate) actor: Actor,
+    /// What narrows a role's session (R50): who has less than their role gives less than it.
+    pub(crate) session: Option<&'w Arc<Policy>>,
     pub(crate) work: &'w Work,
 }
 
@@ -152,10 +172,14 @@ pub(crate) fn may_take(snapshot: &Snapshot, caller: Asker<'_>, policies: &[Polic
         match from {
             Identity::User(user) => {
                 let holds = |user: &&User| user.holds.policies.iter().any(|link| link.id == *policy);
-                caller.may_free(*policy, snapshot.user(user).map(|user| &**user).filter(holds).into_iter())?;
+                let found = snapshot.user(user).map(|user| &**user).filter(holds);
+                caller.may_free(*policy, found.map(snapshot::Caller::User).into_iter())?;
             }
-            Identity::Group(group) => caller.may_free(*policy, snapshot.members_of(group))?,
-            Identity::Role(_) => return Err(Refusal::Frees(*policy)),
+            Identity::Group(group) => caller.may_free(*policy, snapshot.members_of(group).map(snapshot::Caller::User))?,
+            Identity::Role(role) => {
+                let found = snapshot.role(role).map(|role| &**role).filter(|role| has(role, *policy));
+                caller.may_free(*policy, found.map(snapshot::Caller::Role).into_iter())?;
+            }
         }
     }
     Ok(())
@@ -183,7 +207,7 @@ pub(crate) fn may_leave(snapshot: &Snapshot, caller: Asker<'_>, group: GroupId, 
     let member = snapshot.user(member).map(|user| &**user).filter(is_member);
     let (Some(group), Some(member), false) = (snapshot.group(group), member, caller.is_root()) else { return Ok(()) };
     for link in group.policies.iter().filter(|link| caller.may_be_denied_by(link.id)) {
-        caller.may_free(link.id, std::iter::once(member))?;
+        caller.may_free(link.id, std::iter::once(snapshot::Caller::User(member)))?;
     }
     Ok(())
 }
@@ -201,9 +225,16 @@ pub(crate) fn may_change(snapshot: &Snapshot, caller: Asker<'_>, policy: PolicyI
         return Ok(());
     }
     let (catalogue, old) = (snapshot.catalogue(), snapshot.policy(policy).ok_or(Refusal::UnknownPolicy(policy))?);
-    policy::widens_within(catalogue, &caller.holder(), &caller.policies, old, new, caller.work)
-        .map_err(|uncovered| Refusal::Widens { policy, uncovered })?;
-    if policy::loses_deny(catalogue, old, new, caller.work) { caller.may_free(policy, snapshot.holders_of(policy)) } else { Ok(()) }
+    let widens = |uncovered| Refusal::Widens { policy, uncovered };
+    policy::widens_within(catalogue, &caller.holder(), &caller.policies, old, new, caller.work).map_err(widens)?;
+    if let Some(session) = caller.session {
+        policy::widens_within(catalogue, &caller.holder(), slice::from_ref(session), old, new, caller.work).map_err(widens)?;
+    }
+    if !policy::loses_deny(catalogue, old, new, caller.work) {
+        return Ok(());
+    }
+    let roles = snapshot.roles().filter(|role| has(role, policy)).map(snapshot::Caller::Role);
+    caller.may_free(policy, snapshot.holders_of(policy).map(snapshot::Caller::User).chain(roles))
 }
 
 /// Whether the caller may get hold of a credential of a user: make a key for them, or reset their password.
@@ -213,14 +244,30 @@ pub(crate) fn may_change(snapshot: &Snapshot, caller: Asker<'_>, policy: PolicyI
 pub(crate) fn may_act_for(snapshot: &Snapshot, caller: Asker<'_>, user: UserId) -> Result<(), Refusal> {
     let caller = Caller::find(snapshot, caller)?;
     let target = caller.fellow(user)?;
-    if caller.is_root() || user == caller.user.principal.user {
+    if caller.is_root() || caller.is(snapshot::Caller::User(target)) {
         return Ok(());
     }
     if target.principal.kind == PrincipalKind::Root {
         return Err(Refusal::ActsForRoot);
     }
     for held in snapshot.policies_of(target) {
-        caller.covers_all_of(held).map_err(|uncovered| Refusal::HasMore { user, policy: held.id().to_owned(), uncovered })?;
+        caller.covers_all_of(held).map_err(|uncovered| Refusal::HasMore { user, policy: held.id().into(), uncovered })?;
+    }
+    Ok(())
+}
+
+/// Whether the caller may say who may take a role, also themselves: all that the role may do is given by that.
+///
+/// # Errors
+/// When the role has a policy that gives more than the caller has.
+pub(crate) fn may_let_in(snapshot: &Snapshot, caller: Asker<'_>, role: RoleId) -> Result<(), Refusal> {
+    let caller = Caller::find(snapshot, caller)?;
+    let found = snapshot.role(role).filter(|found| found.account == caller.who.account()).ok_or(Refusal::UnknownRole(role))?;
+    if caller.is_root() {
+        return Ok(());
+    }
+    for held in snapshot.policies_of_role(found) {
+        caller.covers_all_of(held).map_err(|uncovered| Refusal::LetsIn { role, policy: held.id().into(), uncovered })?;
     }
     Ok(())
 }
@@ -274,7 +321,7 @@ pub(crate) fn is_allowed(
 ) -> Result<(), Refusal> {
     let caller = Caller::find(snapshot, caller)?;
     let catalogue = snapshot.catalogue();
-    let account = caller.user.account_text();
+    let account = caller.who.account_text();
     let resource = |&(kind, id)| -> Option<policy::Resource<'_>> {
         let (service, kind) = str::split_once(kind, ':')?;
         Some(policy::Resource::new(catalogue.find_resource_type(service, kind)?, account, "", id))
@@ -284,11 +331,12 @@ pub(crate) fn is_allowed(
         let request = policy::Request {
             action,
             resources,
-            principal: caller.user.asking(),
-            context: caller.user.context(circumstances.source_ip, circumstances.authentication_type, "", circumstances.now),
+            principal: caller.who.asking(),
+            context: circumstances.context(caller.who),
             needs_resource_policy: false,
         };
-        policy::evaluate(&request, &policy::Policies::identity(&caller.policies))
+        let session: Vec<_> = caller.session.into_iter().collect();
+        policy::evaluate(&request, &policy::Policies::identity(&caller.policies).with_session(&session))
     });
     match verdict {
         Some(Verdict::Allow(_)) => Ok(()),
@@ -302,39 +350,81 @@ pub(crate) fn is_allowed(
     }
 }
 
+impl Circumstances<'_> {
+    /// What the conditions of somebody's policies see.
+    pub(crate) fn context<'a>(&'a self, who: snapshot::Caller<'a>) -> policy::Context<'a> {
+        match who {
+            snapshot::Caller::User(user) => user.context(self.source_ip, self.authentication_type, "", self.now),
+            snapshot::Caller::Role(_) => Role::context(self.source_ip, self.mfa, "", self.now),
+        }
+    }
+}
+
+/// Whether a role has a policy.
+fn has(role: &Role, policy: PolicyId) -> bool {
+    role.holds.policies.iter().any(|link| link.id == policy)
+}
+
+/// Who an actor is, with the policies that they hold; `None` when they are not there any more, or not active.
+pub(crate) fn find(snapshot: &Snapshot, actor: Actor) -> Option<(snapshot::Caller<'_>, Policies<'_>)> {
+    match actor {
+        Actor::User(user) => {
+            let user = snapshot.user(user).filter(|user| snapshot.is_active(user))?;
+            Some((snapshot::Caller::User(user), snapshot.policies_of(user)))
+        }
+        Actor::Role(role) => {
+            let role = snapshot.role(role).filter(|role| snapshot.is_active_account(role.account))?;
+            Some((snapshot::Caller::Role(role), snapshot.policies_of_role(role)))
+        }
+    }
+}
+
 /// Who asks, and what they hold.
 struct Caller<'s, 'w> {
     snapshot: &'s Snapshot,
     work: &'w Work,
-    user: &'s User,
+    who: snapshot::Caller<'s>,
     policies: Policies<'s>,
+    session: Option<&'w Arc<Policy>>,
 }
 
 impl<'s, 'w> Caller<'s, 'w> {
-    fn find(snapshot: &'s Snapshot, Asker { user, work }: Asker<'w>) -> Result<Self, Refusal> {
-        let user = snapshot.user(user).filter(|user| snapshot.is_active(user)).ok_or(Refusal::UnknownCaller)?;
-        Ok(Self { snapshot, work, user, policies: snapshot.policies_of(user) })
+    fn find(snapshot: &'s Snapshot, Asker { actor, session, work }: Asker<'w>) -> Result<Self, Refusal> {
+        let (who, policies) = find(snapshot, actor).ok_or(Refusal::UnknownCaller)?;
+        Ok(Self { snapshot, work, who, policies, session })
     }
 
+    fn is(&self, other: snapshot::Caller<'_>) -> bool {
+        self.who.kind() == other.kind() && self.who.id_text() == other.id_text()
+    }
+
+    /// By their own policies, and by what narrows their session: each by itself must cover it.
     fn covers_all_of(&self, gained: &Policy) -> Result<(), Uncovered> {
-        policy::covers(self.snapshot.catalogue(), &self.holder(), &self.policies, gained, self.work)
+        let (catalogue, holder) = (self.snapshot.catalogue(), self.holder());
+        policy::covers(catalogue, &holder, &self.policies, gained, self.work)?;
+        let Some(session) = self.session else { return Ok(()) };
+        policy::covers(catalogue, &holder, slice::from_ref(session), gained, self.work)
     }
 
-    /// Whether these users may lose a policy that denies, or may.
-    fn may_free<'u>(&self, policy: PolicyId, freed: impl Iterator<Item = &'u User>) -> Result<(), Refusal>
+    /// Whether these may lose a policy that denies, or may.
+    fn may_free<'u>(&self, policy: PolicyId, freed: impl Iterator<Item = snapshot::Caller<'u>>) -> Result<(), Refusal>
     where
         's: 'u,
     {
-        let freed: Vec<&User> = freed.collect();
-        if freed.iter().any(|user| user.principal.user == self.user.principal.user) {
+        let freed: Vec<snapshot::Caller<'_>> = freed.collect();
+        if freed.iter().any(|other| self.is(*other)) {
             return Err(Refusal::Frees(policy));
         }
-        if freed.iter().any(|user| user.principal.kind == PrincipalKind::Root) {
+        if freed.iter().any(|other| other.kind() == PrincipalKind::Root) {
             return Err(Refusal::ActsForRoot);
         }
         let mut compared: Vec<*const Policy> = Vec::new();
-        for user in freed {
-            for held in self.snapshot.policies_of(user) {
+        for other in freed {
+            let held = match other {
+                snapshot::Caller::User(user) => self.snapshot.policies_of(user),
+                snapshot::Caller::Role(role) => self.snapshot.policies_of_role(role),
+            };
+            for held in held {
                 if compared.contains(&std::ptr::from_ref(held)) {
                     continue;
                 }
@@ -346,17 +436,18 @@ impl<'s, 'w> Caller<'s, 'w> {
     }
 
     fn is_root(&self) -> bool {
-        self.user.principal.kind == PrincipalKind::Root
+        self.who.kind() == PrincipalKind::Root
     }
 
     fn holder(&self) -> Holder<'s> {
-        Holder { account: self.user.account_text(), user_id: self.user.id_text(), user_name: &self.user.principal.name }
+        let user = self.who.user();
+        Holder { account: self.who.account_text(), user_id: user.map(User::id_text), user_name: user.map(|user| &*user.principal.name) }
     }
 
     /// A user of the same account.
     fn fellow(&self, user: UserId) -> Result<&'s User, Refusal> {
         let found = self.snapshot.user(user).map(|user| &**user);
-        found.filter(|found| found.principal.account == self.user.principal.account).ok_or(Refusal::UnknownUser(user))
+        found.filter(|found| found.principal.account == self.who.account()).ok_or(Refusal::UnknownUser(user))
     }
 
     fn covers(&self, policy: PolicyId) -> Result<(), Refusal> {
@@ -368,7 +459,10 @@ impl<'s, 'w> Caller<'s, 'w> {
     fn holds(&self, policy: PolicyId) -> bool {
         let held = |links: &[Link<PolicyId>]| links.iter().any(|link| link.id == policy);
         let by_group = |link: &Link<GroupId>| self.snapshot.group(link.id).is_some_and(|group| held(&group.policies));
-        held(&self.user.holds.policies) || self.user.holds.groups.iter().any(by_group)
+        match self.who {
+            snapshot::Caller::User(user) => held(&user.holds.policies) || user.holds.groups.iter().any(by_group),
+            snapshot::Caller::Role(role) => held(&role.holds.policies),
+        }
     }
 
     /// SECURITY: a policy that cannot be read may deny anything.

@@ -45,6 +45,16 @@ const READERS: u8 = 2;
 const UNREAD: u8 = 3;
 const NO_GROUP: u8 = 99;
 
+/// `*`.
+const MIGHTY: u8 = 0;
+/// `iam:*`.
+const KEEPER: u8 = 1;
+/// `*`, and a Deny.
+const FENCED: u8 = 2;
+/// `*`, of another account.
+const FOREIGN: u8 = 3;
+const NO_ROLE: u8 = 99;
+
 fn id(kind: u8, number: u8) -> String {
     format!("{kind:02x}{number:02x}{}", "5a".repeat(14))
 }
@@ -54,11 +64,21 @@ fn user(number: u8) -> UserId {
 }
 
 fn asks(number: u8) -> Asker<'static> {
-    Asker { user: user(number), work: Box::leak(Box::new(Work::new())) }
+    Asker { actor: Actor::User(user(number)), session: None, work: Box::leak(Box::new(Work::new())) }
 }
 
 fn group(number: u8) -> GroupId {
     id(3, number).parse().unwrap()
+}
+
+fn role(number: u8) -> RoleId {
+    id(5, number).parse().unwrap()
+}
+
+/// By a role's session, which this narrows.
+fn by_session(number: u8, session: Option<Policy>) -> Asker<'static> {
+    let session = session.map(|policy| &*Box::leak(Box::new(Arc::new(policy))));
+    Asker { actor: Actor::Role(role(number)), session, work: Box::leak(Box::new(Work::new())) }
 }
 
 fn policy(number: u8) -> PolicyId {
@@ -155,6 +175,13 @@ fn world() -> Snapshot {
         changes.push(put(&serde_json::json!({"kind": "attachment", "policy": id(4, held), "group": id(3, number)})));
     }
     changes.push(put(&serde_json::json!({"kind": "membership", "group": id(3, GUARDED_ONES), "user": id(2, MEMBER)})));
+    for (number, held) in [(MIGHTY, &[ALL][..]), (KEEPER, &[IAM]), (FENCED, &[ALL, NO_VM_DELETE]), (FOREIGN, &[])] {
+        let account = if number == FOREIGN { &other } else { &account };
+        changes.push(put(&serde_json::json!({"kind": "role", "id": id(5, number), "account": account, "name": "r"})));
+        for held in held {
+            changes.push(put(&serde_json::json!({"kind": "attachment", "policy": id(4, *held), "role": id(5, number)})));
+        }
+    }
     changes.push(Change::Put { key: format!("attachment/{}/group/{}", id(4, VM), id(3, UNREAD)), record: "{}".to_owned() });
     let mut roster = Roster::new("e".parse().unwrap(), Arc::new(SealingKey::from_text(&"0a".repeat(32)).unwrap()));
     roster.apply(&changes);
@@ -342,11 +369,79 @@ fn nobody_acts_for_somebody_with_more() {
 }
 
 #[test]
+fn nobody_lets_others_take_a_role_beyond_their_own() {
+    let snapshot = world();
+    for (caller, number, expected) in [
+        (ROOT, FENCED, ""),
+        (ADMIN, MIGHTY, ""),
+        (ADMIN, FOREIGN, "is not there"),
+        (ROOT, FOREIGN, "is not there"),
+        (ADMIN, NO_ROLE, "is not there"),
+        (WRITER, KEEPER, ATTACHES),
+        (DELEGATE, KEEPER, ""),
+        (DELEGATE, MIGHTY, SHOWS),
+        (GUARDED, MIGHTY, DENIED),
+        (NOBODY, KEEPER, "the role"),
+    ] {
+        check(&format!("{caller} lets others take {number}"), may_let_in(&snapshot, asks(caller), role(number)), expected);
+    }
+    let (others, by_role) = ("denies something to others, who would have more than you without it", Identity::Role(role(FENCED)));
+    for (caller, expected) in [(ROOT, ""), (ADMIN, ""), (DELEGATE, others), (GUARDED, others), (NOBODY, others)] {
+        check(&format!("{caller} takes from the role"), may_take(&snapshot, asks(caller), &[policy(NO_VM_DELETE)], by_role), expected);
+    }
+}
+
+#[test]
+fn a_role_gives_what_it_has_itself_and_a_narrowed_session_less() {
+    let snapshot = world();
+    let narrowed = || Some(compiled(&snapshot, 50, &["iam:*"]));
+    let circumstances =
+        Circumstances { source_ip: None, authentication_type: "RoleSession", mfa: false, now: "2026-11-20T22:00:00Z".parse().unwrap() };
+    for (number, session, given, expected) in [
+        (MIGHTY, None, ALL, ""),
+        (MIGHTY, narrowed(), ALL, SHOWS),
+        (MIGHTY, narrowed(), IAM, ""),
+        (MIGHTY, Some(Policy::invalid("session")), IAM, "cannot be read"),
+        (KEEPER, None, IAM, ""),
+        (KEEPER, None, VM, SHOWS),
+        (KEEPER, Some(compiled(&snapshot, 50, &["*"])), VM, SHOWS),
+        (FENCED, None, VM, DENIED),
+        (NO_ROLE, None, IAM, "not active"),
+    ] {
+        let what = format!("{number} gives {given}");
+        check(&what, may_give(&snapshot, by_session(number, session), &[policy(given)]), expected);
+    }
+    let acts = |session| may_act_for(&snapshot, by_session(MIGHTY, session), user(ADMIN));
+    check("acts", acts(None), "");
+    check("acts narrowed", acts(narrowed()), SHOWS);
+    check("acts for root", may_act_for(&snapshot, by_session(MIGHTY, None), user(ROOT)), "only the root user");
+    let changed = compiled(&snapshot, IAM, &["iam:*", "vm:*"]);
+    check("changes", may_change(&snapshot, by_session(MIGHTY, None), policy(IAM), &changed), "");
+    check("changes narrowed", may_change(&snapshot, by_session(MIGHTY, narrowed()), policy(IAM), &changed), SHOWS);
+    let freed = compiled(&snapshot, NO_VM_DELETE, &["-vm:DeleteServer"]);
+    let yourself = "denies something to yourself";
+    check("frees itself", may_change(&snapshot, by_session(FENCED, None), policy(NO_VM_DELETE), &freed), yourself);
+    check("deletes", may_delete(&snapshot, by_session(FENCED, None), policy(NO_VM_DELETE)), yourself);
+    let from = Identity::Role(role(FENCED));
+    check("takes", may_take(&snapshot, by_session(FENCED, None), &[policy(NO_VM_DELETE)], from), yourself);
+    for (session, action, expected) in [
+        (None, "vm:ShowServer", ""),
+        (narrowed(), "vm:ShowServer", "this also needs `vm:ShowServer`"),
+        (narrowed(), "iam:ListUsers", ""),
+        (Some(Policy::invalid("session")), "iam:ListUsers", "this also needs"),
+    ] {
+        let on: &[_] = if action.starts_with("vm") { &[("vm:server", "s")] } else { &[] };
+        check(action, is_allowed(&snapshot, by_session(MIGHTY, session), action, on, &circumstances), expected);
+    }
+}
+
+#[test]
 fn what_a_request_does_beside_its_own_action_needs_that_action_too() {
     let snapshot = world();
     let circumstances = Circumstances {
         source_ip: "10.1.2.3".parse().ok(),
         authentication_type: "AuthenticationKey",
+        mfa: false,
         now: "2026-11-20T22:00:00Z".parse().unwrap(),
     };
     let (attach, show) = ("this also needs `iam:Attach` on `g1`, which you are not allowed", "`vm:ShowServer` on `s1`, `s2`");
