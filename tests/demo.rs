@@ -31,6 +31,9 @@ mod recover;
 #[path = "demo/revocation.rs"]
 mod revocation;
 #[cfg(test)]
+#[path = "demo/roles.rs"]
+mod roles;
+#[cfg(test)]
 #[path = "demo/routes.rs"]
 mod routes;
 #[cfg(test)]

@@ -102,6 +102,37 @@ fn whoever_may_not_give_rights_cannot_get_any_by_any_route() {
 }
 
 #[test]
+fn nobody_climbs_by_a_role() {
+    let folder = Folder::new();
+    let _demo = folder.demo();
+    let (admin, account) = (folder.key("ADMIN"), folder.account());
+    let everything = policy(&folder, &admin, "everything", "Allow", "*");
+    let ladder = policy(&folder, &admin, "ladder", "Allow", "*[List,Read,Create,Update,Delete]");
+    let (me, climber) = user(&folder, &admin, "climber", &[&ladder]);
+    let role = |who: &str, policies: &[&str]| {
+        let principal = json!({"type": "SRN", "value": format!("srn:e::{account}:::scp-iam:{who}")});
+        json!({"name": "step", "principals": [principal], "policy_ids": policies})
+    };
+    let lent = folder.must(&admin, "POST", "/v1/roles", Some(&role("root", &[&everything])), 202).text("/role/id");
+    let mine = format!("user/{me}");
+    let document = json!({"Version": "2024-07-01", "Statement": [
+        {"Effect": "Allow", "Principal": {"Account": [account]}, "Action": ["sts:AssumeRole"], "Resource": ["*"]},
+    ]});
+    for (method, path, body) in [
+        ("POST", "/v1/roles".to_owned(), role(&mine, &[&everything])),
+        ("POST", "/v1/roles".to_owned(), role(&mine, &[])),
+        ("POST", format!("/v1/roles/{lent}/policy-bindings"), json!({"policy_ids": [everything]})),
+        ("PUT", format!("/v1/policies/{everything}/bindings"), json!({"identity_type": "ROLE", "add_ids": [lent], "remove_ids": []})),
+        ("PUT", format!("/v1/roles/{lent}/trust-policy"), json!({"assume_role_policy_document": document})),
+        // It trusts everybody of the account, and taking it is a right of its own.
+        ("POST", "/v1/assume-role".to_owned(), json!({"role_session_name": "me", "role_indicator": format!("e:{account}:step")})),
+    ] {
+        let answer = folder.call(Some(&climber), method, &path, Some(&body));
+        assert_eq!(answer.status, 403, "{method} {path} {body:?}: {}", answer.body);
+    }
+}
+
+#[test]
 fn an_accomplice_with_few_rights_frees_nobody_and_definitions_are_for_who_may_do_everything() {
     let folder = Folder::new();
     let _demo = folder.demo();
@@ -149,8 +180,14 @@ fn a_secret_is_told_once_and_stands_nowhere() {
     let admin = folder.key("ADMIN");
     let (id, key) = user(&folder, &admin, "keeper", &[]);
     let account = folder.account();
+    let trust = json!({"type": "SRN", "value": format!("srn:e::{account}:::scp-iam:root")});
+    let role = folder.must(&admin, "POST", "/v1/roles", Some(&json!({"name": "lent", "principals": [trust]})), 202).text("/role/id");
+    let taken = json!({"role_session_name": "secret", "role_indicator": format!("e:{account}:lent")});
+    let session = folder.must(&admin, "POST", "/v1/assume-role", Some(&taken), 200);
+    let session = ["secret_access_key", "session_token"].map(|name| session.text(&format!("/credentials/{name}")));
     let mut seen = String::new();
     for path in [
+        format!("/v1/roles/{role}"),
         "/v1/access-keys".to_owned(),
         format!("/v1/access-keys/{}", admin.id),
         format!("/portcullis/v1/users/{id}/access-keys"),
@@ -169,6 +206,7 @@ fn a_secret_is_told_once_and_stands_nowhere() {
     seen.push_str(&log);
 
     let mut secrets = vec![key.secret, PASSWORD.to_owned()];
+    secrets.extend(session);
     secrets.extend(["ADMIN", "READER", "OTHER"].map(|who| folder.key(who).secret));
     let mut searched = 0;
     let everything = files(folder.path()).into_iter().filter(|path| !path.ends_with("demo.env"));
