@@ -333,6 +333,66 @@ async fn a_deny_of_a_role_is_taken_away_only_by_who_has_as_much() {
 }
 
 #[tokio::test]
+async fn whoever_acts_for_somebody_could_take_the_roles_that_trust_them_by_name() {
+    let control = Control::start().await;
+    let (root, other) = (control.root(), control.other_account().await);
+    let account = root.account.clone();
+    let (iam, everything) =
+        (policy(&control, &root, "iam", "Allow", &["iam:*", "sts:*"]).await, policy(&control, &root, "everything", "Allow", &["*"]).await);
+    let helpdesk = user(&control, &root, "helpdesk", &[&iam]).await;
+    let (named, chained, abroad, free) = (
+        user(&control, &root, "named", &[]).await,
+        user(&control, &root, "chained", &[]).await,
+        user(&control, &root, "abroad", &[]).await,
+        user(&control, &root, "free", &[]).await,
+    );
+    let srn = |role: &str| format!("srn:e::{account}:::scp-iam:role/{role}");
+    let step = create(&control, &root, "step", &[&chained.srn], &[]).await;
+    let mighty = create(&control, &root, "mighty", &[&named.srn, &srn(&step)], &[&everything]).await;
+    create(&control, &other, "theirs", &[&abroad.srn], &[]).await;
+    create(&control, &root, "everybodys", &[&everybody(&account)], &[&everything]).await;
+    let id = |who: &Who| who.srn.rsplit_once('/').unwrap().1.to_owned();
+    let (more, elsewhere) = (format!("the role `{mighty}` may do more than you"), "a role of another account trusts them".to_owned());
+    for (who, expected) in [(&named, Some(&more)), (&chained, Some(&more)), (&abroad, Some(&elsewhere)), (&free, None)] {
+        for (method, target, body) in [
+            ("PUT", format!("/v1/accounts/{account}/users/{}/password", id(who)), json!({"password": "An0th&r-one"})),
+            ("PUT", format!("/v1/accounts/{account}/users/{}", id(who)), json!({"password_reuse_count": 1, "email": "a@b.test"})),
+            ("POST", format!("/portcullis/v1/users/{}/access-keys", id(who)), json!({"access_key_type": "PERMANENT"})),
+            ("PUT", format!("/portcullis/v1/users/{}/key-security", id(who)), json!({"allowlist_enabled": false, "allowed_addresses": []})),
+            (
+                "PUT",
+                format!("/portcullis/v1/users/{}/console-access", id(who)),
+                json!({"allowlist_enabled": false, "allowed_addresses": []}),
+            ),
+        ] {
+            let answer = control.call(&helpdesk, method, &target, Some(body)).await;
+            match expected {
+                None => assert!((200..300).contains(&answer.status), "{method} {target}: {}", answer.body),
+                Some(part) => {
+                    let (_, detail) = answer.error(403);
+                    assert!(detail.as_str().unwrap().contains(part), "{method} {target}: {detail}");
+                }
+            }
+        }
+    }
+    // Nor by letting oneself into a role that another one trusts.
+    let trusted = Some(json!({"assume_role_policy_document": trust(&[&helpdesk.srn])}));
+    let target = format!("/v1/roles/{step}/trust-policy");
+    let (_, detail) = control.call(&helpdesk, "PUT", &target, trusted.clone()).await.error(403);
+    assert!(detail.as_str().unwrap().contains(&more), "{detail}");
+    let admin = control.admin();
+    assert_eq!(control.call(&admin, "PUT", &target, trusted.clone()).await.status, 200);
+    for who in [&named, &abroad] {
+        let target = format!("/v1/accounts/{account}/users/{}/password", id(who));
+        assert_eq!(control.call(&admin, "PUT", &target, Some(json!({"password": "An0th&r-one"}))).await.status, 204);
+    }
+    // Who is trusted no more may be acted for again.
+    assert_eq!(control.call(&admin, "PUT", &format!("/v1/roles/{mighty}/trust-policy"), trusted).await.status, 200);
+    let target = format!("/v1/accounts/{account}/users/{}/password", id(&named));
+    assert_eq!(control.call(&helpdesk, "PUT", &target, Some(json!({"password": "An0th&r-two"}))).await.status, 204);
+}
+
+#[tokio::test]
 async fn an_account_has_so_many_roles() {
     let control = Control::start().await;
     let root = control.root();

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use super::operator::Excused;
 use super::{Actor, Caller, ServiceError};
-use crate::control::store::{Pending, Write};
+use crate::control::store::{Pending, Write, roles};
 use crate::policy::{Owner, Policy, Work};
 use crate::snapshot::Snapshot;
 use crate::snapshot::wire::{ConsoleOf, DocumentRef, Identity, Record, RecordKey};
 use crate::source::{Report, Source};
-use crate::types::{GroupId, PolicyId, RoleId, Timestamp, UserId};
+use crate::types::{AccountId, GroupId, PolicyId, RoleId, Timestamp, UserId};
 use rules::{Asker, Circumstances, Refusal};
 
 /// What happens to a write that gives more than the caller has.
@@ -31,6 +31,8 @@ const SET_BINDINGS: &str = "iam:SetPolicyBinding";
 /// The action that says who may take a role.
 pub(super) const SET_TRUST: &str = "iam:SetRoleTrustPolicy";
 const DELETE_ROLE: &str = "iam:DeleteRole";
+/// Most roles that somebody may take who is acted for, one by way of another.
+const REACHED_MAX: usize = 100;
 const GROUP: &str = "iam:group";
 const USER: &str = "iam:user";
 const POLICY: &str = "iam:policy";
@@ -41,26 +43,79 @@ pub(super) const ROLE: &str = "iam:role";
 pub(crate) async fn judge(write: &mut Write, caller: &Caller, now: Timestamp) -> Result<(), ServiceError> {
     let excused = Excused::of(write, caller).await?;
     let snapshot = write.store().snapshot();
+    let coming = Coming::of(write.pending());
+    let acted_for: HashSet<UserId> = write
+        .pending()
+        .iter()
+        .filter(|pending| !excused.covers(pending))
+        .filter_map(|pending| acts_for(&snapshot, pending))
+        .filter(|user| !caller.is(*user) && !coming.users_gone.contains(user))
+        .collect();
+    let mut roles = Vec::new();
+    for user in acted_for {
+        roles.extend(reached(write, user.to_string()).await?);
+    }
     let (work, session) = (Work::new(), session_policy(&snapshot, caller));
     let asker = Asker { actor: caller.actor, session: session.as_ref(), work: &work };
-    let judged = Judge { snapshot: &snapshot, caller, now, excused: &excused, coming: Coming::of(write.pending()), asker };
+    let judged = Judge { snapshot: &snapshot, caller, now, excused: &excused, coming, asker };
     for pending in write.pending() {
         enforce(judged.one(pending), caller)?;
+    }
+    for (role, account) in roles {
+        enforce(rules::may_reach(&snapshot, asker, role, account), caller)?;
     }
     Ok(())
 }
 
+/// Of whom a change gives the caller a credential, or makes one good.
+fn acts_for(snapshot: &Snapshot, pending: &Pending) -> Option<UserId> {
+    match pending {
+        Pending::Put(Record::AccessKey(key)) if key.enabled => Some(key.user),
+        Pending::Put(Record::KeySecurity { user, .. } | Record::ConsoleAccess { of: ConsoleOf::User(user), .. })
+        | Pending::Delete(RecordKey::KeySecurity(user) | RecordKey::ConsoleAccess(ConsoleOf::User(user))) => Some(*user),
+        Pending::Put(Record::User(user)) if user.active && snapshot.user(user.id).is_some_and(|found| !found.active) => Some(user.id),
+        Pending::Put(_) | Pending::Delete(_) => None,
+    }
+}
+
+/// The roles that whoever acts for a user or role may take because they are named in trust policies, also one by way of another.
+async fn reached(write: &mut Write, principal: String) -> Result<Vec<(RoleId, AccountId)>, ServiceError> {
+    let (mut found, mut ask): (Vec<(RoleId, AccountId)>, Vec<String>) = (Vec::new(), vec![principal]);
+    while let Some(principal) = ask.pop() {
+        for (role, account) in roles::trusting(write, &principal, REACHED_MAX as u64 + 1).await? {
+            if found.iter().any(|(known, _)| *known == role) {
+                continue;
+            }
+            if found.len() >= REACHED_MAX {
+                return Err(Refusal::LetsInTooMany.into());
+            }
+            found.push((role, account));
+            ask.push(role.to_string());
+        }
+    }
+    Ok(found)
+}
+
 /// Whether the caller may get hold of a credential that no record shows: another user's password.
-pub(crate) fn may_act_for(write: &Write, caller: &Caller, user: UserId) -> Result<(), ServiceError> {
+pub(crate) async fn may_act_for(write: &mut Write, caller: &Caller, user: UserId) -> Result<(), ServiceError> {
     if caller.is(user) {
         return Ok(());
     }
-    ask(write, caller, |snapshot, asker| rules::may_act_for(snapshot, asker, user))
+    let reached = reached(write, user.to_string()).await?;
+    ask(write, caller, |snapshot, asker| {
+        rules::may_act_for(snapshot, asker, user)?;
+        reached.iter().try_for_each(|(role, account)| rules::may_reach(snapshot, asker, *role, *account))
+    })
 }
 
-/// Whether the caller may let others take a role, which no record shows: all that its sessions may do is given by that.
-pub(crate) fn may_let_in(write: &Write, caller: &Caller, role: RoleId) -> Result<(), ServiceError> {
-    ask(write, caller, |snapshot, asker| rules::may_let_in(snapshot, asker, role))
+/// Whether the caller may let others take a role, which no record shows: all that its sessions may do is given by that, and
+/// which roles they may take.
+pub(crate) async fn may_let_in(write: &mut Write, caller: &Caller, role: RoleId) -> Result<(), ServiceError> {
+    let reached = reached(write, role.to_string()).await?;
+    ask(write, caller, |snapshot, asker| {
+        rules::may_let_in(snapshot, asker, role)?;
+        reached.iter().try_for_each(|(role, account)| rules::may_reach(snapshot, asker, *role, *account))
+    })
 }
 
 /// Whether the caller may do what a request does beside its own action.

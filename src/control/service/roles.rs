@@ -17,7 +17,7 @@ use crate::control::store::{Store, StoreError, Write};
 use crate::policy::{LANGUAGE_VERSION, TRUSTED_MAX};
 use crate::snapshot::wire::{self, Identity, Record, RecordKey};
 use crate::source::{Cursor, json as parser};
-use crate::types::{AccountId, PolicyId, RoleId, Timestamp};
+use crate::types::{AccountId, PolicyId, RoleId, Srn, Timestamp};
 
 /// How long a session of a role may be good for, in seconds (wire-formats 3.2, contracts C11).
 pub(super) const SESSION_S: RangeInclusive<u64> = 3_600..=43_200;
@@ -227,6 +227,7 @@ pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Tim
         trust_policy: &new.trust_policy,
     };
     roles::insert(&mut write, role, sequence, caller.stamp(now)).await.map_err(|error| taken(error, &new.name))?;
+    roles::set_trusted(&mut write, id, &trusted(&new.trust_policy)).await?;
     tags::set(&mut write, Tagged { kind: WHAT, id: &id.to_string() }, caller.account, &new.tags).await?;
     write.put(Record::Role(wire::Role { id, account: caller.account, name: new.name }));
     bindings::give(&mut write, caller, &new.policies, Identity::Role(id), now).await?;
@@ -271,7 +272,8 @@ pub(crate) async fn set_trust(
     let mut write = store.write().await?;
     let before = found(&mut write, caller, id, precondition).await?;
     if before.trust_policy != trust_policy {
-        escalation::may_let_in(&write, caller, id)?;
+        escalation::may_let_in(&mut write, caller, id).await?;
+        roles::set_trusted(&mut write, id, &trusted(trust_policy)).await?;
     }
     let written = Fields { description: before.description.as_deref(), session_s_max: before.session_s_max, trust_policy };
     change(write, caller, &before, written, now).await
@@ -368,6 +370,16 @@ async fn details(connection: &mut Connection, caller: &Caller, id: RoleId) -> Re
     let role = roles::find(connection, caller.account, id).await?.ok_or_else(|| not_found(id))?;
     let policies = policies::held_by(connection, caller.account, Identity::Role(id)).await?;
     Ok(Details { role, policies })
+}
+
+/// The ids of the users and roles that a trust policy lets in by name.
+fn trusted(trust_policy: &str) -> Vec<String> {
+    let document = serde_json::from_str::<Json>(trust_policy).unwrap_or_default();
+    let statements = document.get("Statement").and_then(Json::as_array).into_iter().flatten();
+    let allows = statements.filter(|statement| statement.get("Effect").is_some_and(|effect| effect == "Allow"));
+    let named = allows.filter_map(|statement| statement.pointer("/Principal/scp")?.as_array()).flatten().filter_map(Json::as_str);
+    let id = |text| Srn::parse(text).ok().filter(|srn| matches!(srn.resource_type, "user" | "role")).map(|srn| srn.resource_id.to_owned());
+    named.filter_map(id).collect()
 }
 
 /// A role in the audit log.

@@ -257,7 +257,7 @@ pub(crate) async fn set(
     }
     // Passcodes go to the mail address; and who is switched on again has rights again.
     if written.email != before.email || (written.active && !before.user.active) {
-        escalation::may_act_for(&write, caller, id)?;
+        escalation::may_act_for(&mut write, caller, id).await?;
     }
     // They are not to work again when the user is switched on again.
     if before.user.active && !written.active {
@@ -321,7 +321,7 @@ pub(crate) async fn set_password(
     let Fresh { hash, kept, previous } = fresh_password(store, &user, new.password).await?;
     let mut write = store.write().await?;
     found(&mut write, caller, (account, id), &Precondition::None).await?;
-    escalation::may_act_for(&write, caller, id)?;
+    escalation::may_act_for(&mut write, caller, id).await?;
     // It was compared with these; another one may have been set in the meantime.
     if users::last_passwords(&mut write, id, kept).await? != previous {
         return Err(ServiceError::Changed);

@@ -163,9 +163,28 @@ pub(crate) async fn update(
     Ok(())
 }
 
-/// Removes a role that has no policies any more, and what is known of its sessions.
+/// Says whom a role lets in by name: ids of users and roles.
+pub(crate) async fn set_trusted(connection: &mut Connection, id: RoleId, principals: &[String]) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM role_trusts WHERE role_id = $1", &[id.into()]).await?;
+    for principal in principals {
+        let sql = "INSERT INTO role_trusts (role_id, principal_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        connection.execute(sql, &[id.into(), principal.into()]).await?;
+    }
+    Ok(())
+}
+
+/// The roles that let somebody in by name, of every account; at most `most`.
+pub(crate) async fn trusting(connection: &mut Connection, principal: &str, most: u64) -> Result<Vec<(RoleId, AccountId)>, StoreError> {
+    let sql =
+        "SELECT r.id, r.account_id FROM role_trusts t JOIN roles r ON r.id = t.role_id WHERE t.principal_id = $1 ORDER BY r.id LIMIT $2";
+    let rows = connection.query(sql, &[principal.into(), most.into()]).await?;
+    rows.into_iter().map(|mut row| Ok((row.parsed()?, row.parsed()?))).collect()
+}
+
+/// Removes a role that has no policies any more, whom it let in, and what is known of its sessions.
 pub(crate) async fn delete(connection: &mut Connection, id: RoleId) -> Result<(), StoreError> {
     forget_sessions_of(connection, id).await?;
+    set_trusted(connection, id, &[]).await?;
     connection.execute("DELETE FROM roles WHERE id = $1", &[id.into()]).await?;
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::snapshot::view::Policies;
 use crate::snapshot::wire::Identity;
 use crate::snapshot::{self, Link, Role, Snapshot, User};
 use crate::source::{Report, Source};
-use crate::types::{GroupId, PolicyId, PrincipalKind, RoleId, Timestamp, UserId};
+use crate::types::{AccountId, GroupId, PolicyId, PrincipalKind, RoleId, Timestamp, UserId};
 
 const EVERYTHING: &str = r#"{"Version":"2024-07-01","Statement":[{"Effect":"Allow","Action":["*"],"Resource":["*"]}]}"#;
 
@@ -61,6 +61,12 @@ pub(crate) enum Refusal {
         /// What is more.
         uncovered: Uncovered,
     },
+    /// A role of another account lets somebody in.
+    #[error("a role of another account trusts them, and nobody here knows what it may do: only who may do everything acts for them")]
+    LetsInElsewhere,
+    /// More roles than are looked at.
+    #[error("too many roles trust them, one by way of another, to compare what these may do with what you may")]
+    LetsInTooMany,
     /// The policy denies something to the caller, who would lose that.
     #[error("the policy `{0}` denies something to yourself: somebody else must take it away or change that")]
     Frees(PolicyId),
@@ -270,6 +276,16 @@ pub(crate) fn may_let_in(snapshot: &Snapshot, caller: Asker<'_>, role: RoleId) -
         caller.covers_all_of(held).map_err(|uncovered| Refusal::LetsIn { role, policy: held.id().into(), uncovered })?;
     }
     Ok(())
+}
+
+/// Whether the caller may act for somebody whom a role lets in by name, or let others take a role that another one lets in: whoever does
+/// that may take that role too. The owners of a role of another account know that administrators act for whom they let in.
+///
+/// # Errors
+/// When the role has a policy that gives more than the caller has; of another account, when the caller may not do everything.
+pub(crate) fn may_reach(snapshot: &Snapshot, caller: Asker<'_>, role: RoleId, account: AccountId) -> Result<(), Refusal> {
+    let own = Caller::find(snapshot, caller)?.who.account();
+    if account == own { may_let_in(snapshot, caller, role) } else { may_define(snapshot, caller).map_err(|_| Refusal::LetsInElsewhere) }
 }
 
 /// Whether the caller may say which route is which action: every policy means something else then.

@@ -15,6 +15,14 @@ CREATE TABLE roles (
 );
 CREATE UNIQUE INDEX roles_name ON roles (account_id, name);
 
+-- Users and roles whom the trust policy of a role lets in by name: what whoever acts for them gets hold of. `principal_id` is an id.
+CREATE TABLE role_trusts (
+    role_id TEXT NOT NULL REFERENCES roles (id),
+    principal_id TEXT NOT NULL,
+    PRIMARY KEY (role_id, principal_id)
+);
+CREATE INDEX role_trusts_principal ON role_trusts (principal_id);
+
 -- Sessions of roles that have not ended, by their access keys: who is behind them, and the policy that narrows them. `source_id`
 -- is the user who took the first role of a chain. Gateways need none of it; only here does a session count if its row is there.
 CREATE TABLE role_sessions (
