@@ -255,7 +255,7 @@ impl Request {
             account: &who.account,
             authentication_type: kind,
             access_key: &who.key,
-            mfa: "false",
+            mfa: if kind == "TemporaryKey" { "true" } else { "false" },
             address: "203.0.113.9",
             session: who.session.as_ref().map(|(name, source, narrowed)| assertion::Session {
                 name,

@@ -201,6 +201,8 @@ async fn a_trust_policy_denies_and_asks_for_conditions() {
             Some(part) => refused(&answer, part),
         }
     }
+    let twice = control.send(asking(&admin, "TemporaryKey", &indicator(&account, "twice"), json!({}))).await;
+    assert_eq!(twice.status, 200, "{}", twice.body);
 }
 
 #[tokio::test]
@@ -271,6 +273,9 @@ async fn a_session_lasts_as_long_as_the_role_says_and_an_hour_where_a_role_takes
     let long = control.send(asking(&by, "RoleSession", &indicator(&account, "second"), json!({"duration_seconds": 3_601}))).await;
     let expected = "`duration_seconds`: a session of a role that is taken by another role's session lasts at most 3600; write less";
     assert_eq!(details(long.error(400)), [expected]);
+    // A second factor is that of whoever took the role.
+    let twice = control.send(asking(&admin, "TemporaryKey", &indicator(&account, "first"), json!({}))).await;
+    assert!(claims(&control, &twice).await.mfa);
     // The user behind it is not who takes the second role.
     refused(&assume(&control, &admin, &indicator(&account, "second"), json!({})).await, "its trust policy does not let you");
 }

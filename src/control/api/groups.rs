@@ -150,7 +150,7 @@ pub(super) async fn list(call: Call) -> Result<Answer, ApiError> {
         exclude_user: query.parsed("exclude_user_id", "write the id of a user"),
         exclude_policy: query.parsed("exclude_policy_id", "write the id of a policy"),
     };
-    // There are no roles here yet, so no group has one; what "completed" means is not published.
+    // No group has a role: roles are taken, by users. What "completed" means is not published.
     let has_role = query.boolean("has_role");
     let _ = query.boolean("is_completed");
     query.finish()?;

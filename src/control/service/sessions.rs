@@ -13,6 +13,7 @@ use super::{Accepted, Actor, Caller, ServiceError, accept, fields, tokens};
 use crate::authn::session::{Claims, POLICY_BYTES_MAX, SessionKey};
 use crate::control::random;
 use crate::control::store::audit::Entry;
+use crate::control::store::connection::Connection;
 use crate::control::store::roles::{self, Role, Session};
 use crate::control::store::tags::{self, Tagged};
 use crate::control::store::{Store, StoreError, Write, accounts};
@@ -107,9 +108,11 @@ pub(crate) struct Issued {
 pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Timestamp) -> Result<Accepted<Issued>, ServiceError> {
     // SECURITY: a session by a token would outlive it, and go on for ever from role to role. Test: `a_token_takes_no_role`.
     caller.has_signed()?;
-    let mut write = store.write().await?;
     let behind = Behind::of(caller)?;
-    let role = trusting(&mut write, caller, &new.role, now).await?;
+    // Twice: whom nobody trusts does not keep others from writing, and what the write finds is what counts.
+    trusting(&mut *store.read().await?, store, caller, &new.role, now).await?;
+    let mut write = store.write().await?;
+    let role = trusting(&mut write, store, caller, &new.role, now).await?;
     let most = if behind.chained { role.session_s_max.min(CHAINED_S_MAX) } else { role.session_s_max };
     if new.duration_s > most {
         let why = if behind.chained { "a role that is taken by another role's session" } else { "this role" };
@@ -167,14 +170,20 @@ impl Behind {
 ///
 /// SECURITY: to other accounts, a role that is not there is one that does not trust them: same sentence, same work. Test:
 /// `strangers_do_not_learn_which_roles_there_are`.
-async fn trusting(write: &mut Write, caller: &Caller, asked: &Indicator, now: Timestamp) -> Result<Role, ServiceError> {
-    let account = accounts::find(write, asked.account).await?.filter(|account| account.active);
-    let named = roles::named(write, asked.account, &asked.name).await?;
-    let role = named.filter(|_| account.is_some() && asked.offering == write.store().offering().as_str());
+async fn trusting(
+    connection: &mut Connection,
+    store: &Store,
+    caller: &Caller,
+    asked: &Indicator,
+    now: Timestamp,
+) -> Result<Role, ServiceError> {
+    let account = accounts::find(connection, asked.account).await?.filter(|account| account.active);
+    let named = roles::named(connection, asked.account, &asked.name).await?;
+    let role = named.filter(|_| account.is_some() && asked.offering == store.offering().as_str());
     let id = role.as_ref().map_or(RoleId::from_bytes([0; 16]), |role| role.id);
-    let tags = tags::of(write, Tagged { kind: WHAT, id: &id.to_string() }).await?;
-    let srn = canonical_srn(write.store(), asked.account, id);
-    let judged = Asked { role: role.as_ref(), tags: &tags, srn: &srn }.judge(&write.store().snapshot(), caller, now);
+    let tags = tags::of(connection, Tagged { kind: WHAT, id: &id.to_string() }).await?;
+    let srn = canonical_srn(store, asked.account, id);
+    let judged = Asked { role: role.as_ref(), tags: &tags, srn: &srn }.judge(&store.snapshot(), caller, now);
     match (judged, role) {
         (Ok(()), Some(role)) => Ok(role),
         (judged, role) => {
