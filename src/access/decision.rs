@@ -22,8 +22,8 @@ pub enum Decision<'v> {
     Permit(Permit<'v>),
     /// Refuse it.
     Denied(Denied<'v>),
-    /// Find this out and ask again.
-    Needs(Need),
+    /// Find this out and ask again; and what is known until now.
+    Needs(Need, Facts<'v>),
 }
 
 /// What a decision depends on that only the shell can find out.
@@ -214,7 +214,7 @@ impl<'v> Decision<'v> {
         let (reason, facts) = match self {
             Self::Permit(permit) => (permit.would_deny()?.reason, permit.facts()),
             Self::Denied(denied) => (denied.denial.reason, &denied.facts),
-            Self::Needs(_) => return None,
+            Self::Needs(..) => return None,
         };
         let failed = matches!(reason, Reason::CredentialMalformed | Reason::ClockSkew | Reason::SignatureMismatch | Reason::TokenInvalid);
         (failed && facts.caller.is_none()).then_some((reason, facts))
@@ -227,7 +227,7 @@ impl<'v> Decision<'v> {
         let facts = match self {
             Self::Permit(permit) => permit.facts(),
             Self::Denied(denied) => &denied.facts,
-            Self::Needs(_) => return None,
+            Self::Needs(_, facts) => facts,
         };
         let caller = facts.caller.filter(|_| facts.credential_usable)?;
         let key = facts.access_key.or_else(|| caller.user().map(|user| AccessKeyId::from_bytes(*user.principal.user.as_bytes())));
@@ -242,16 +242,15 @@ impl<'v> Decision<'v> {
                 Ok(()) => Self::Permit(Permit { facts, observed, claim: None }),
                 Err(denial) => refuse(facts, denial),
             },
-            other @ (Self::Permit(_) | Self::Denied(_) | Self::Needs(_)) => other,
+            other @ (Self::Permit(_) | Self::Denied(_) | Self::Needs(..)) => other,
         }
     }
 
-    /// Refuses for another reason, which the shell knows. What is asked for first stays to be asked for.
+    /// Refuses for another reason, which the shell knows.
     #[must_use]
     pub fn overruled(self, denial: Denial) -> Self {
         match self {
-            Self::Permit(Permit { facts, .. }) | Self::Denied(Denied { facts, .. }) => refuse(facts, denial),
-            needs @ Self::Needs(_) => needs,
+            Self::Permit(Permit { facts, .. }) | Self::Denied(Denied { facts, .. }) | Self::Needs(_, facts) => refuse(facts, denial),
         }
     }
 }

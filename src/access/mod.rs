@@ -70,10 +70,12 @@ pub fn decide<'v>(view: &'v View, request: &Request<'_>, now: Timestamp) -> Deci
     let outcome = stages(view, request, now, &mut facts);
     match outcome {
         Ok(Outcome::Allowed) => match Claim::of(&facts, request) {
-            Some(claim) if claim.lacks_body(&facts, request) => Decision::Needs(Need::Beginning { bytes_max: replay::BODY_BYTES_MAX }),
+            Some(claim) if claim.lacks_body(&facts, request) => {
+                Decision::Needs(Need::Beginning { bytes_max: replay::BODY_BYTES_MAX }, facts)
+            }
             claim => Decision::Permit(Permit::granted(facts, claim)),
         },
-        Ok(Outcome::Needs(need)) => Decision::Needs(need),
+        Ok(Outcome::Needs(need)) => Decision::Needs(need, facts),
         Err(denial) => decision::refuse(facts, denial),
     }
 }

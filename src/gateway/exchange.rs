@@ -51,7 +51,7 @@ impl Exchange {
         let (facts, denial) = match decision {
             Decision::Permit(permit) => (permit.facts(), permit.would_deny()),
             Decision::Denied(denied) => (&denied.facts, Some(&denied.denial)),
-            Decision::Needs(_) => (&empty, None),
+            Decision::Needs(..) => (&empty, None),
         };
         if let Some(agreed) = facts.cross_check {
             self.count_cross_check(agreed);
@@ -140,7 +140,7 @@ fn outcome(decision: &Decision<'_>) -> Outcome {
     match decision {
         Decision::Permit(permit) => permit.would_deny().map_or(Outcome::Allowed, |denial| Outcome::Observed(denial.reason)),
         Decision::Denied(denied) => Outcome::Refused(denied.denial.reason),
-        Decision::Needs(_) => Outcome::Refused(Reason::MalformedRequest),
+        Decision::Needs(..) => Outcome::Refused(Reason::MalformedRequest),
     }
 }
 

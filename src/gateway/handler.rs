@@ -29,7 +29,7 @@ pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Re
         && !revision::is_in_force(&early, &wanted)
         && {
             // A signature that covers the body is verified with it: only who is authenticated may wait.
-            if let Decision::Needs(Need::SignedBody { bytes_max }) = decide(&client, &early, &mut parts, &body, now) {
+            if let Decision::Needs(Need::SignedBody { bytes_max }, _) = decide(&client, &early, &mut parts, &body, now) {
                 Box::pin(body.collect(bytes_max)).await;
             }
             revision::counts(&decide(&client, &early, &mut parts, &body, now))
@@ -46,16 +46,20 @@ pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Re
     }
     let gathered;
     let mut waited = Duration::ZERO;
-    let (bound, decision) = match decide(&client, &early, &mut parts, &body, now) {
-        Decision::Needs(need) => {
+    let decision = decide(&client, &early, &mut parts, &body, now);
+    let (decision, counted) = restrain::count_early(&client, &early, decision);
+    // What is known until now is found again when nothing more is needed.
+    let decided = if let Decision::Needs(need, _) = decision { Err(need) } else { Ok(decision) };
+    let (bound, decision) = match decided {
+        Err(need) => {
             // Boxed: few decisions need anything, and every request pays for the size of this future.
             gathered = Box::pin(needs::gather(&client, Rc::clone(&early), &parts, &mut body, need, now)).await;
             waited = gathered.waited;
             (&*gathered.bound, gathered.conclude(&client, &parts, &body, now))
         }
-        decision @ (Decision::Permit(_) | Decision::Denied(_)) => (&*early, decision),
+        Ok(decision) => (&*early, decision),
     };
-    let decision = restrain::restrain(&client, bound, decision, &body, now);
+    let decision = restrain::restrain(&client, bound, decision, &body, (counted, now));
     exchange.decided(bound, &parts, &decision, started.elapsed().saturating_sub(waited));
     Ok(finish(&client, bound, decision, parts, body, exchange).await)
 }
@@ -73,7 +77,7 @@ async fn finish(
         Decision::Permit(permit) => forward::forward(client, bound, permit, parts, body, exchange).await,
         Decision::Denied(denied) => refuse::refuse(bound, &denied, exchange),
         // Nothing that needs something comes here.
-        Decision::Needs(_) => refuse::refuse(bound, &Denied { denial: needs::unreadable_body(), facts: Facts::default() }, exchange),
+        Decision::Needs(..) => refuse::refuse(bound, &Denied { denial: needs::unreadable_body(), facts: Facts::default() }, exchange),
     };
     if client.worker.is_stopping() {
         response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));

@@ -63,7 +63,7 @@ pub(super) async fn gather(
         // Decided by what is in force now, not when the first byte came.
         gathered.bound = client.worker.bound();
         need = match gathered.decide(client, parts, body, now) {
-            Decision::Needs(need) => need,
+            Decision::Needs(need, _) => need,
             Decision::Permit(_) | Decision::Denied(_) => break,
         };
     }
@@ -81,7 +81,7 @@ impl Gathered {
     /// The decision with all that was found out. What it still needs it does not get.
     pub(super) fn conclude<'b>(&'b self, client: &Client, parts: &Parts, body: &RequestBody, now: Timestamp) -> Decision<'b> {
         let need = match self.decide(client, parts, body, now) {
-            Decision::Needs(need) => need,
+            Decision::Needs(need, _) => need,
             decision @ (Decision::Permit(_) | Decision::Denied(_)) => return decision,
         };
         let denial = match need {

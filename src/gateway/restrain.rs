@@ -10,9 +10,28 @@ use crate::access::replay::BODY_BYTES_MAX;
 use crate::access::{Claim, Decision, Denial, Facts};
 use crate::types::{Reason, Timestamp};
 
+/// Counts a request whose caller is known but which needs more before it is decided: whoever sends more than they may has no bodies kept and
+/// no attributes fetched for that. Says whether it was counted.
+pub(super) fn count_early<'b>(client: &Client, bound: &Bound, decision: Decision<'b>) -> (Decision<'b>, bool) {
+    if !matches!(decision, Decision::Needs(..)) || decision.account_and_key().is_none() {
+        return (decision, false);
+    }
+    match too_many_requests(client, bound, &decision) {
+        Some(denial) => (decision.overruled(denial), true),
+        None => (decision, true),
+    }
+}
+
 /// The decision, unless something is remembered that speaks against it. What comes out has no claim left to be made.
-pub(super) fn restrain<'b>(client: &Client, bound: &Bound, decision: Decision<'b>, body: &RequestBody, now: Timestamp) -> Decision<'b> {
-    let too_many = too_many_failures(client, bound, &decision).or_else(|| too_many_requests(client, bound, &decision));
+pub(super) fn restrain<'b>(
+    client: &Client,
+    bound: &Bound,
+    decision: Decision<'b>,
+    body: &RequestBody,
+    (counted, now): (bool, Timestamp),
+) -> Decision<'b> {
+    let requests = || if counted { None } else { too_many_requests(client, bound, &decision) };
+    let too_many = too_many_failures(client, bound, &decision).or_else(requests);
     if let Some(denial) = too_many {
         return decision.overruled(denial);
     }

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::state::Bound;
 use super::worker::Worker;
-use crate::access::{Decision, Denial, Need};
+use crate::access::{Decision, Denial};
 use crate::types::{Reason, Revision};
 
 const MIN_REVISION: HeaderName = HeaderName::from_static("portcullis-min-revision");
@@ -36,9 +36,7 @@ pub(super) fn counts(decision: &Decision<'_>) -> bool {
     match decision {
         Decision::Permit(permit) => permit.facts().is_proved(),
         Decision::Denied(denied) => denied.facts.is_proved(),
-        Decision::Needs(Need::SignedBody { .. }) => false,
-        // Nothing else is asked for before.
-        Decision::Needs(Need::Body { .. } | Need::Beginning { .. } | Need::Attributes(_)) => true,
+        Decision::Needs(_, facts) => facts.is_proved(),
     }
 }
 

@@ -8,11 +8,12 @@ use crate::ports;
 #[test]
 fn boto3_the_aws_cli_and_restic_use_an_s3_server_through_the_gateway() {
     let runs = |program: &str, arguments: &[&str]| Command::new(program).args(arguments).output().is_ok_and(|done| done.status.success());
-    let missing: Vec<&str> = [("python3", &["-c", "import boto3"][..]), ("aws", &["--version"]), ("restic", &["version"]), ("s3s-fs", &["--version"])]
-        .into_iter()
-        .filter(|(program, arguments)| !runs(program, arguments))
-        .map(|(program, _)| program)
-        .collect();
+    let missing: Vec<&str> =
+        [("python3", &["-c", "import boto3"][..]), ("aws", &["--version"]), ("restic", &["version"]), ("s3s-fs", &["--version"])]
+            .into_iter()
+            .filter(|(program, arguments)| !runs(program, arguments))
+            .map(|(program, _)| program)
+            .collect();
     if !missing.is_empty() {
         assert!(std::env::var_os("CI").is_none(), "boto3 for python3, aws, restic and s3s-fs are needed: {missing:?}");
         eprintln!("\n*** NOT RUN: S3 clients; there is no {missing:?} (or no boto3 for it) ***\n");

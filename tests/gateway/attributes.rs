@@ -234,6 +234,23 @@ fn nobody_is_asked_when_no_allow_depends_on_it() {
 }
 
 #[test]
+fn nobody_is_asked_for_who_sends_more_than_they_may() {
+    let people = People::start(Duration::ZERO);
+    let world = Setup::new()
+        .definitions(DEFINITIONS)
+        .set("rates", "{key: {requests_per_s: 1, burst: 5}}")
+        .user("keeper", &KEEPER, KEEPER_ID, ACCOUNT)
+        .policy(ACCOUNT, KEEPER_ID, &allow(r#"{"StringEquals": {"iam:userLastname": "Kim"}}"#))
+        .start(&people.backend);
+    let statuses: Vec<u16> = (0..40).map(|number| world.ask(show(&format!("u{number}"))).status).collect();
+    // A request counts once, although it is decided twice.
+    assert_eq!(statuses[..5], [200; 5]);
+    let allowed = statuses.iter().filter(|status| **status == 200).count();
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 40 - allowed);
+    assert_eq!(people.asked(), allowed, "of {allowed} allowed");
+}
+
+#[test]
 fn a_thousand_requests_at_once_ask_once() {
     let people = People::start(Duration::from_millis(400));
     let world = start(

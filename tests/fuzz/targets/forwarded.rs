@@ -50,7 +50,7 @@ fn found(peer: IpAddr, hops: Option<usize>, forwarded_header: ForwardedHeader, h
     };
     match deny(&VIEW, &request, Denial::new(Reason::UnknownHost)) {
         Decision::Denied(denied) => denied.facts.client_address,
-        Decision::Permit(_) | Decision::Needs(_) => panic!("nobody is let through"),
+        Decision::Permit(_) | Decision::Needs(..) => panic!("nobody is let through"),
     }
 }
 
