@@ -27,7 +27,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn schemes(criterion: &mut Criterion) {
     let world = World::new();
-    for (name, call) in [("authn/scp", Call::scp()), ("authn/sigv4", Call::sigv4()), ("authn/token/seen", Call::token())] {
+    for (name, call) in [
+        ("authn/scp", Call::scp()),
+        ("authn/sigv4", Call::sigv4()),
+        ("authn/token/seen", Call::token()),
+        ("authn/session/seen", Call::session()),
+    ] {
         world.identify(&call).expect("a good request");
         criterion.bench_function(name, |bencher| bencher.iter(|| world.identify(black_box(&call))));
     }

@@ -1,4 +1,4 @@
-//! One account, one user with an allowlist, one key; and the requests that they send.
+//! One account, one user with an allowlist, one key, one role; and the requests that they send.
 
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -10,6 +10,7 @@ use portcullis::access::{
     ServiceSettings, Services, Sets, View, identify,
 };
 use portcullis::authn::scp::{self, Signed};
+use portcullis::authn::session;
 use portcullis::authn::sigv4::Profile;
 use portcullis::authn::token::{Claims, Signer};
 use portcullis::config::ReplayLimits;
@@ -26,6 +27,9 @@ pub(crate) const KEY: &str = "b754b12b39da4ce29a40c5e324650bd0";
 /// A key that nobody holds.
 pub(crate) const NOBODYS: &str = "a754b12b39da4ce29a40c5e324650bd1";
 const SECRET: &str = "c4150149-f7c6-46bc-9faa-d2b9d20e0899";
+const ROLE: &str = "901e0000000000000000000000000001";
+/// The key of a session of that role.
+pub(crate) const SESSION: &str = "5e550000000000000000000000000001";
 const TOKEN_KEY: &str = "70c0000000000000000000000000000a";
 const HOST: &str = "iam.kr-west1.example.test";
 const TARGET: &str = "/v1/groups?name=a%20b&page=0&size=20&sort=created_at%3Adesc";
@@ -53,9 +57,13 @@ fn signer() -> Signer {
     Signer::new(TOKEN_KEY.parse().expect("an id"), &Secret::new([7; 32])).expect("a signing key")
 }
 
+fn sealing() -> SealingKey {
+    SealingKey::from_text(&"0a".repeat(32)).expect("a key")
+}
+
 impl World {
     pub(crate) fn new() -> Self {
-        let sealing = SealingKey::from_text(&"0a".repeat(32)).expect("a key");
+        let sealing = sealing();
         let owner = seal_owner(KEY.parse().expect("a key"), USER.parse().expect("a user"));
         let sealed = sealing.seal(&Secret::new(SECRET.as_bytes()), &owner, [1; 12]).expect("a sealed secret");
         let networks: Vec<String> = (0..50).map(|number| format!("10.{number}.0.0/16")).collect();
@@ -64,6 +72,7 @@ impl World {
             json!({"kind": "user", "id": USER, "account": ACCOUNT, "name": "ada"}),
             json!({"kind": "access_key", "id": KEY, "user": USER, "secret": {"sealed": sealed}}),
             json!({"kind": "key_security", "user": USER, "allowed_addresses": networks}),
+            json!({"kind": "role", "id": ROLE, "account": ACCOUNT, "name": "deployer"}),
             json!({"kind": "token_key", "id": TOKEN_KEY, "public_key": signer().public_key().to_string()}),
             json!({"kind": "definition", "service": "iam", "document": DEFINITION}),
         ];
@@ -173,6 +182,35 @@ impl Call {
     /// Signed with the secret of the key that somebody holds.
     pub(crate) fn scp() -> Self {
         Self::scp_by(KEY, SECRET)
+    }
+
+    /// Signed in a session of the role, its token beside it.
+    pub(crate) fn session() -> Self {
+        let secret = session::SessionKey::new(&sealing()).secret(7, SESSION.parse().expect("a key"));
+        Self::scp_by(SESSION, std::str::from_utf8(secret.expose()).expect("text")).beside_session_token()
+    }
+
+    /// The same with the token of the session beside the signature, whose-ever it is.
+    pub(crate) fn beside_session_token(mut self) -> Self {
+        let claims = session::Claims {
+            subject: format!("srn:e::{ACCOUNT}:::scp-iam:role/{ROLE}"),
+            role: ROLE.parse().expect("a role"),
+            account: ACCOUNT.parse().expect("an account"),
+            access_key: SESSION.parse().expect("a key"),
+            source: format!("srn:e::{ACCOUNT}:::scp-iam:user/{USER}"),
+            user: USER.parse().expect("a user"),
+            name: "build-7".to_owned(),
+            mfa: false,
+            policy: None,
+            id: "1d000000000000000000000000000001".parse().expect("an id"),
+            issued_at: Timestamp::from_milliseconds(NOW.milliseconds() - 60_000),
+            expires_at: Timestamp::from_milliseconds(NOW.milliseconds() + 3_600_000),
+            epoch: 7,
+            sequence: 3,
+        };
+        let token = claims.sign(&signer()).expect("a token");
+        self.headers.insert("x-auth-token", HeaderValue::from_bytes(token.expose()).expect("a header's value"));
+        self
     }
 
     /// Signed as this key with this secret.

@@ -49,18 +49,22 @@ impl<'v> Secrets<'v> {
     /// Tests: `an_unknown_key_and_a_wrong_secret_get_the_same_answer`,
     /// `an_unknown_key_and_a_wrong_secret_get_the_same_answer_to_an_aws_signature`.
     pub(super) fn secret(&self) -> &sigv4::Key {
-        match (self.known, &self.derived) {
-            (None, Some(derived)) => derived,
-            (Some(_), _) | (None, None) => self.secret,
+        // Without a token nothing here depends on whether the key is known.
+        match &self.derived {
+            Some(derived) if self.known.is_none() => derived,
+            Some(_) | None => self.secret,
         }
     }
 
     /// Who has signed, if that secret has.
     pub(super) fn holder(&self, verified: bool) -> Result<Holder<'v>, Denial> {
-        match (verified, self.known, &self.derived) {
-            (true, Some(key), _) => Ok(Holder::Owner(key)),
-            (true, None, Some(_)) => Ok(Holder::Session),
-            (true, None, None) | (false, _, _) => Err(Denial::new(Reason::SignatureMismatch)),
+        if !verified {
+            return Err(Denial::new(Reason::SignatureMismatch));
+        }
+        match (self.known, &self.derived) {
+            (Some(key), _) => Ok(Holder::Owner(key)),
+            (None, Some(_)) => Ok(Holder::Session),
+            (None, None) => Err(Denial::new(Reason::SignatureMismatch)),
         }
     }
 
