@@ -2,7 +2,8 @@
 //! and claims that are signed here, by the one key that every verifier below knows (`own`, `ed`) or by a second one (`ec`). What follows is the
 //! published set.
 //!
-//! Nobody but the two keys signs, so a raw token never verifies; and what is signed is read in one way or not at all.
+//! Nobody but the two keys signs, so a raw token never verifies; and what is signed is read in one way or not at all: as a token of ours, as the
+//! session of a role, or as a token of somebody else.
 
 #![no_main]
 
@@ -13,7 +14,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed2551
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use libfuzzer_sys::fuzz_target;
-use portcullis::authn::{oidc, token};
+use portcullis::authn::{oidc, session, token};
 use portcullis::types::{Secret, Timestamp};
 use serde_json::Value;
 
@@ -48,6 +49,7 @@ fuzz_target!(|text: &str| {
     if kind == "raw" {
         let (token, published) = rest.split_once('\n').unwrap_or((rest, ""));
         assert_eq!(of_ours(token), None, "a forgery");
+        assert_eq!(of_session(token), None, "a forgery");
         assert_eq!(of_theirs(token, &KEYS), None, "a forgery");
         let _ = public_key(token);
         set_of_keys(published, token);
@@ -74,6 +76,10 @@ fn of_ours(text: &str) -> Option<token::Claims> {
     token.verify(&OURS.public_key(), EPOCH)
 }
 
+fn of_session(text: &str) -> Option<session::Claims> {
+    session::Presented::parse(text.as_bytes())?.verify(&OURS.public_key(), EPOCH)
+}
+
 fn of_theirs(text: &str, keys: &oidc::Keys) -> Option<oidc::Claims> {
     let token = oidc::Token::parse(text.as_bytes())?;
     assert_eq!(format!("{token:?}"), "Token(..)");
@@ -88,6 +94,20 @@ fn of_theirs(text: &str, keys: &oidc::Keys) -> Option<oidc::Claims> {
 
 /// A token of our form under our key: its header says exactly what we write, and its claims are what we would sign ourselves.
 fn own(head: &str, text: &str) {
+    if let Some(claims) = of_session(text) {
+        assert_eq!(of_ours(text), None, "a session is no other token");
+        assert!(session::is_name(&claims.name) && claims.policy.as_ref().is_none_or(|policy| policy.len() <= session::POLICY_BYTES_MAX));
+        match claims.sign(&OURS) {
+            Ok(again) => {
+                let again = std::str::from_utf8(again.expose()).expect("a token");
+                assert_eq!(of_session(again).as_ref(), Some(&claims), "what is read is what is written");
+            }
+            // Escaped in another way, a policy may be longer.
+            Err(error) => assert_eq!(error, token::SignError::Long),
+        }
+        assert_eq!(changed(text).and_then(|text| of_session(&text)), None, "a changed signature");
+        return;
+    }
     let Some(claims) = of_ours(text) else { return };
     let head: Value = serde_json::from_str(head).expect("a header");
     assert_eq!(head.as_object().map(serde_json::Map::len), Some(3), "{head}");
