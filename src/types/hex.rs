@@ -41,6 +41,14 @@ pub fn encode(to: &mut [u8], bytes: &[u8]) {
     }
 }
 
+/// Two digits for each byte.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = vec![0; 2 * bytes.len()];
+    encode(&mut text, bytes);
+    text.into_iter().map(char::from).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +60,7 @@ mod tests {
         encode(&mut text, &bytes);
         assert!(text.starts_with(b"000102") && text.ends_with(b"fdfeff"));
         assert_eq!(decode(&text), Some(bytes));
+        assert_eq!(hex(&bytes).as_bytes(), text);
         for bad in ["0", "000", "0g", "0G", "AB", "é", " 1", "+1"] {
             assert_eq!(decode::<1>(bad.as_bytes()), None, "{bad}");
         }

@@ -19,6 +19,7 @@ pub mod timestamp;
 
 pub use access_level::AccessLevel;
 pub use action::ActionName;
+pub use hex::hex;
 pub use id::{AccessKeyId, AccountId, GroupId, IdError, PolicyId, RequestId, RoleId, TokenId, TokenKeyId, UserId};
 pub use network::{Network, NetworkError, NetworkSet};
 pub use path::{Path, PathError, PathProfile};

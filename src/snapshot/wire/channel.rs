@@ -6,13 +6,12 @@
 //! MAC before the first line is that of `portcullis-feed-v1 LF nonce LF target`, so an answer fits one request only.
 
 use std::fmt;
-use std::fmt::Write as _;
 use std::str::FromStr;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::Digest;
-use crate::types::{Revision, SigningKey, Timestamp};
+use crate::types::{Revision, SigningKey, Timestamp, hex};
 
 /// The feed's path.
 pub const PATH: &str = "/feed/v1";
@@ -157,15 +156,6 @@ pub fn is_gateway_name(text: &str) -> bool {
 
 fn is_nonce(text: &str) -> bool {
     text.len() == NONCE_CHARS && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// Lower-case hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A line that is not the next one of its stream.

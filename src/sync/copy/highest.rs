@@ -10,7 +10,8 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::error::{CopyError, Fault, disk, refused};
 use super::sealed_file::Keys;
-use crate::snapshot::wire::channel::{Point, hex};
+use crate::snapshot::wire::channel::Point;
+use crate::types::hex;
 
 /// Digits of a number: every number has as many, so that a note replaces the one before wholly.
 const DIGITS: usize = 20;

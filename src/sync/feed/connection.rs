@@ -20,6 +20,7 @@ use super::session::{Refusal, Session, Step};
 use crate::snapshot::wire::channel::{self, Chain, ChainError, Resume};
 use crate::sync::follow::{Follow, FollowError, Follower};
 use crate::telemetry::FeedStatus;
+use crate::types::hex;
 
 /// Most bytes of an answer's head, and of what is read ahead of us.
 const BUFFER_BYTES_MAX: usize = 256 << 10;
@@ -75,7 +76,7 @@ async fn talk<F: Follower>(options: &Options, follow: &mut Follow<F>, status: &F
     let target = channel::target(resume);
     let mut random = [0; channel::NONCE_CHARS / 2];
     aws_lc_rs::rand::fill(&mut random).map_err(|_| Lost::Random)?;
-    let nonce = channel::hex(&random);
+    let nonce = hex(&random);
     // Ends with this function, and the connection with it.
     let mut driver = JoinSet::new();
     let mut body = ask(options, &target, &nonce, &mut driver).await?.into_body();
