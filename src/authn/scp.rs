@@ -4,9 +4,13 @@
 //! All sign the same string, which has no separators. SECURITY: the lexical strictness of [`Credential::parse`] is what keeps
 //! bytes from moving between its fields; `moved_bytes_never_verify` and `no_other_cut_of_a_signed_string_verifies` fail when a rule is relaxed.
 
+mod client;
+
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+
+pub use client::Client;
 
 use crate::types::{AccessKeyId, AccountId, SigningKey, Timestamp};
 
@@ -248,17 +252,7 @@ impl<'a> Credential<'a> {
         let timestamp = headers.timestamp.ok_or(fault)?;
         let signed_at = milliseconds(timestamp).ok_or(fault)?;
         let scope = headers.scope.unwrap_or_default();
-        let account_id = match dialect {
-            Dialect::V2 if !scope.is_empty() => {
-                let fault = "must be absent, empty, or an account id of 32 lower-case hexadecimal digits";
-                Some(AccountId::from_text(scope).ok_or(malformed(Field::Scope, fault))?)
-            }
-            Dialect::Classic if !scope.is_empty() && !is_project(scope) => {
-                let fault = "must be absent, empty, or `PROJECT-` and 1 to 44 letters, digits, `-` and `_`";
-                return Err(malformed(Field::Scope, fault));
-            }
-            Dialect::V2 | Dialect::Classic | Dialect::SecretVault => None,
-        };
+        let account_id = scope_of(dialect, scope)?;
         if headers.client_type != Some(dialect.client_type().as_bytes()) {
             let fault = match dialect {
                 Dialect::V2 | Dialect::SecretVault => "must be `Openapi`",
@@ -276,6 +270,12 @@ impl<'a> Credential<'a> {
     pub fn verify(&self, key: &SigningKey, signed: &Signed<'_>) -> bool {
         let mac = string_to_sign_mac(key, signed, self.timestamp, self.access_key, self.scope, self.dialect);
         verify_slices_are_equal(&mac, &self.signature).is_ok()
+    }
+
+    /// The string that has to be signed for this request. Nothing in it is secret: all of it was sent.
+    #[must_use]
+    pub fn string(&self, signed: &Signed<'_>) -> Vec<u8> {
+        parts(signed, self.timestamp, self.access_key.to_text().as_str(), self.scope, self.dialect).concat()
     }
 
     /// The MAC as it was sent; once verified, the MAC of the request.
@@ -302,17 +302,37 @@ fn string_to_sign_mac(
     dialect: Dialect,
 ) -> [u8; 32] {
     let access_key = access_key.to_text();
-    key.mac_of(&[
+    key.mac_of(&parts(signed, timestamp, access_key.as_str(), scope, dialect))
+}
+
+/// What is signed, in order.
+const fn parts<'a>(signed: &Signed<'a>, timestamp: &'a [u8], access_key: &'a str, scope: &'a [u8], dialect: Dialect) -> [&'a [u8]; 9] {
+    [
         signed.method.as_bytes(),
         signed.scheme.as_bytes(),
         b"://",
         signed.host.as_bytes(),
         signed.target.as_bytes(),
         timestamp,
-        access_key.as_str().as_bytes(),
+        access_key.as_bytes(),
         scope,
         dialect.client_type().as_bytes(),
-    ])
+    ]
+}
+
+/// The account that a scope names, if it is one that may stand in this dialect.
+fn scope_of(dialect: Dialect, scope: &[u8]) -> Result<Option<AccountId>, Malformed> {
+    let malformed = |fault| Malformed { name: dialect.name(Field::Scope), fault };
+    match dialect {
+        Dialect::V2 if !scope.is_empty() => {
+            let fault = "must be absent, empty, or an account id of 32 lower-case hexadecimal digits";
+            AccountId::from_text(scope).ok_or(malformed(fault)).map(Some)
+        }
+        Dialect::Classic if !scope.is_empty() && !is_project(scope) => {
+            Err(malformed("must be absent, empty, or `PROJECT-` and 1 to 44 letters, digits, `-` and `_`"))
+        }
+        Dialect::V2 | Dialect::Classic | Dialect::SecretVault => Ok(None),
+    }
 }
 
 /// Whether it is the id of a Classic project.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ::http::Uri;
 use anyhow::{Context as _, anyhow, bail};
 
-use crate::authn::scp::{self, Signed};
+use crate::authn::scp::{Client, Dialect, Signed};
 use crate::source::{Cursor, Report, Source, yaml};
 use crate::types::{AccessKeyId, Secret, SigningKey, Timestamp};
 
@@ -66,6 +66,14 @@ fn from_file(path: &PathBuf) -> anyhow::Result<(String, String, Option<String>)>
     }
 }
 
+/// A signature.
+pub(super) struct Signature {
+    /// Its headers.
+    pub(super) headers: Vec<(&'static str, String)>,
+    /// What it signs.
+    pub(super) string: Vec<u8>,
+}
+
 /// A URL to sign and to call.
 #[derive(Clone)]
 pub(super) struct Target {
@@ -96,16 +104,23 @@ impl Credential {
     }
 
     /// The headers that sign a request.
-    pub(super) fn sign(&self, method: &str, target: &Target, now: Timestamp) -> Vec<(&'static str, String)> {
+    pub(super) fn sign(&self, method: &str, target: &Target, now: Timestamp) -> anyhow::Result<Vec<(&'static str, String)>> {
+        Ok(self.sign_as(Dialect::V2, "", (method, target), now)?.headers)
+    }
+
+    /// The same in any dialect, for an account or a project.
+    pub(super) fn sign_as(
+        &self,
+        dialect: Dialect,
+        scope: &str,
+        (method, target): (&str, &Target),
+        at: Timestamp,
+    ) -> anyhow::Result<Signature> {
+        let client = Client::new(dialect, self.access_key, scope)?;
         let signed = Signed { method, scheme: &target.scheme, host: &target.host, target: &target.target };
-        let mut headers = vec![
-            ("Scp-Accesskey", self.access_key.to_string()),
-            ("Scp-Timestamp", now.milliseconds().to_string()),
-            ("Scp-ClientType", "Openapi".to_owned()),
-            ("Scp-Signature", scp::sign(&self.key, self.access_key, &signed, now)),
-        ];
+        let mut headers = client.headers(&self.key, &signed, at);
         headers.extend(self.session_token.as_ref().map(|token| ("X-Auth-Token", token.clone())));
-        headers
+        Ok(Signature { headers, string: client.string(&signed, at) })
     }
 }
 
@@ -122,7 +137,7 @@ mod tests {
             let key = r#""access-key": "b754b12b39da4ce29a40c5e324650bd0", "secret-key": "s""#;
             std::fs::write(&path, format!("{{{key}{more}}}")).unwrap();
             let credential = CredentialArguments { credential_file: Some(path.clone()) }.load().unwrap();
-            let headers = credential.sign("GET", &target, Timestamp::from_milliseconds(1_795_213_785_000));
+            let headers = credential.sign("GET", &target, Timestamp::from_milliseconds(1_795_213_785_000)).unwrap();
             let token = headers.iter().find(|(name, _)| *name == "X-Auth-Token").map(|(_, value)| value.clone());
             assert_eq!((headers.len(), token), (4 + usize::from(expected.is_some()), expected), "{more}");
         }

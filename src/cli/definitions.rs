@@ -146,7 +146,7 @@ fn build(target: &Target, definition: &Definition, accept_widening: bool, creden
     let headers = request.headers_mut();
     headers.insert(header::HOST, HeaderValue::from_str(&target.host)?);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    for (name, value) in credential.sign(Method::PUT.as_str(), target, system_time()) {
+    for (name, value) in credential.sign(Method::PUT.as_str(), target, system_time())? {
         headers.insert(name.parse::<HeaderName>()?, HeaderValue::from_str(&value)?);
     }
     Ok(request)

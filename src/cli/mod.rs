@@ -104,7 +104,7 @@ pub fn run(arguments: Arguments, out: &mut dyn Write, err: &mut dyn Write) -> an
         Command::Check(arguments) => check::run(&arguments, out, err),
         Command::Definitions(arguments) => definitions::run(&arguments, out, err),
         Command::Request(arguments) => request::run(&arguments, out, err),
-        Command::Sign(arguments) => sign::run(&arguments, out),
+        Command::Sign(arguments) => sign::run(&arguments, out, err),
         Command::Seal(arguments) => seal::run(&arguments, out),
         Command::Explain(arguments) => explain::run(&arguments, out, err),
         Command::Policy(arguments) => policy::run(&arguments, out, err),

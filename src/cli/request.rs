@@ -98,7 +98,7 @@ fn build(arguments: &Arguments, method: &Method, target: &Target) -> anyhow::Res
     // What is signed is the Host that is sent.
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(&target.host).to_owned();
     let signed = Target { host, ..target.clone() };
-    for (name, value) in arguments.credential.load()?.sign(method.as_str(), &signed, system_time()) {
+    for (name, value) in arguments.credential.load()?.sign(method.as_str(), &signed, system_time())? {
         headers.insert(name.parse::<HeaderName>()?, HeaderValue::from_str(&value)?);
     }
     Ok(request)

@@ -117,6 +117,41 @@ fn signed_headers_verify() {
 }
 
 #[test]
+fn signed_headers_verify_in_every_dialect_and_are_explained() {
+    let copy = Copy::new().write("key.yaml", &format!("access-key: {KEY}\nsecret-key: an access key's secret\n"));
+    let file = copy.path("key.yaml");
+    let signed = Signed { method: "GET", scheme: "http", host: "a.test", target: "/v1/groups" };
+    let key = SigningKey::new(&Secret::new(*b"an access key's secret"));
+    for (dialect, scope, last, sha256) in [
+        ("v2", "", "Openapi", "1840d99c65541c68be9bee1b0feac76938039d3ad9166d44cf78c3f59152da7d"),
+        ("v2", "f39c460fade34fecb05ede8f904b24b7", "Openapi", ""),
+        ("classic", "PROJECT-a", "OpenApi", ""),
+        ("classic", "", "OpenApi", ""),
+        ("secret-vault", "", "Openapi", ""),
+    ] {
+        let line = ["portcullis", "sign", "--explain", "--timestamp", "1795213784687", "--dialect", dialect, "--scope", scope];
+        let line = [&line[..], &["--credential-file", file.to_str().unwrap(), "GET", "http://a.test/v1/groups"]].concat();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        assert_eq!(run(Arguments::try_parse_from(line).unwrap(), &mut out, &mut err).unwrap(), Ended::Well);
+        let (out, err) = (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap());
+        let mut signatures = Signatures::default();
+        for (name, value) in out.lines().map(|line| line.split_once(": ").unwrap()) {
+            signatures.take(&name.to_ascii_lowercase(), value.as_bytes());
+        }
+        let Presented::One(presented) = signatures.presented() else { panic!("{out}") };
+        assert!(Credential::parse(&presented).unwrap().verify(&key, &signed), "{dialect} {scope}: {out}");
+        let string = format!("GEThttp://a.test/v1/groups1795213784687{KEY}{scope}{last}");
+        assert!(err.starts_with(&format!("string to sign: {string}\nits SHA-256:    {sha256}")), "{err}");
+        assert_eq!(err.lines().count(), 2);
+    }
+    for (dialect, scope) in [("v2", "PROJECT-a"), ("classic", "f39c460fade34fecb05ede8f904b24b7"), ("secret-vault", "PROJECT-a")] {
+        let line = ["portcullis", "sign", "--dialect", dialect, "--scope", scope];
+        let line = [&line[..], &["--credential-file", file.to_str().unwrap(), "GET", "http://a.test/"]].concat();
+        assert!(run(Arguments::try_parse_from(line).unwrap(), &mut Vec::new(), &mut Vec::new()).is_err(), "{dialect} {scope}");
+    }
+}
+
+#[test]
 fn credentials_that_cannot_be_used() {
     let file = |text: &str| {
         let copy = Copy::new().write("key.yaml", text);

@@ -101,7 +101,7 @@ impl Caller {
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        for (name, value) in self.credential.sign(method, &target, system_time()) {
+        for (name, value) in self.credential.sign(method, &target, system_time())? {
             request = request.header(name, value);
         }
         if let Some(revision) = &self.revision {
