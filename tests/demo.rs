@@ -7,6 +7,9 @@ mod aws;
 #[path = "demo/console.rs"]
 mod console;
 #[cfg(test)]
+#[path = "demo/debugged.rs"]
+mod debugged;
+#[cfg(test)]
 #[path = "demo/definitions.rs"]
 mod definitions;
 #[cfg(test)]

@@ -41,6 +41,9 @@ mod chunks;
 #[path = "gateway/deadlines.rs"]
 mod deadlines;
 #[cfg(test)]
+#[path = "gateway/debugged.rs"]
+mod debugged;
+#[cfg(test)]
 #[path = "gateway/dialects.rs"]
 mod dialects;
 #[cfg(test)]

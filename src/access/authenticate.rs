@@ -1,6 +1,7 @@
 //! Stage 6: who is calling. Exactly one credential is presented; a failing one never falls through to another.
 
 mod issuer;
+mod mismatch;
 mod session;
 mod sigv4;
 
@@ -97,7 +98,9 @@ fn signature<'v>(
     let secrets = Secrets::of(&view.snapshot, credential.access_key, token.is_some());
     let signed =
         Signed { method: request.method.as_str(), scheme: request.entrance.public_scheme, host: request.host, target: request.target };
-    let holder = secrets.holder(credential.verify(secrets.secret().signing_key(), &signed))?;
+    let verified = credential.verify(secrets.secret().signing_key(), &signed);
+    let digests = || mismatch::of_string(&credential.string(&signed));
+    let holder = secrets.holder(verified, |known| mismatch::refusal(known, now, digests))?;
     let proof = secrets.proof(&holder, token, request.remembered, now, facts)?;
     facts.signature = Some(Signature { family: Family::Scp, mac: credential.mac(), signed_at: credential.signed_at, covers_body: false });
     if credential.account_id.is_some_and(|account| account != proof.caller().account()) {

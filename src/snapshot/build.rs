@@ -344,8 +344,8 @@ impl<'r> Builder<'r> {
                 Some(_) => continue,
             }
             let secret = sigv4::Key::new(secret);
-            let (user, enabled, expires_at, parent) = (key.user, key.enabled, key.expires_at, key.parent);
-            keys.insert(*id, Arc::new(AccessKey { user, secret, enabled, expires_at, parent }));
+            let (user, enabled, expires_at, parent, debug_until) = (key.user, key.enabled, key.expires_at, key.parent, key.debug_until);
+            keys.insert(*id, Arc::new(AccessKey { user, secret, enabled, expires_at, parent, debug_until }));
         }
         let message = format!("the user has {KEYS_PER_USER_MAX} access keys already");
         self.surplus(per_user, KEYS_PER_USER_MAX, &message, "remove a key that is no longer used");

@@ -220,8 +220,9 @@ impl Roster {
                 match opened {
                     Ok(secret) => {
                         let secret = sigv4::Key::new(&secret);
-                        let (user, enabled, expires_at, parent) = (key.user, key.enabled, key.expires_at, key.parent);
-                        snapshot.keys.insert(key.id, Arc::new(AccessKey { user, secret, enabled, expires_at, parent }));
+                        let (user, enabled, expires_at, parent, debug_until) =
+                            (key.user, key.enabled, key.expires_at, key.parent, key.debug_until);
+                        snapshot.keys.insert(key.id, Arc::new(AccessKey { user, secret, enabled, expires_at, parent, debug_until }));
                     }
                     Err(why) => self.put_unreadable(RecordKey::AccessKey(key.id), why),
                 }

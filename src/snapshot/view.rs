@@ -195,6 +195,8 @@ pub struct AccessKey {
     pub expires_at: Option<Timestamp>,
     /// The permanent key that a temporary one was made with.
     pub parent: Option<AccessKeyId>,
+    /// Until when its owner wants to be told what does not fit.
+    pub debug_until: Option<Timestamp>,
 }
 
 impl AccessKey {
@@ -208,6 +210,12 @@ impl AccessKey {
     #[must_use]
     pub const fn authentication(&self) -> AuthenticationType {
         if self.is_temporary() { AuthenticationType::TemporaryKey } else { AuthenticationType::AuthenticationKey }
+    }
+
+    /// Whether its owner wants to be told now what does not fit.
+    #[must_use]
+    pub fn is_debugged(&self, now: Timestamp) -> bool {
+        self.debug_until.is_some_and(|end| now < end)
     }
 
     fn usable_by_itself(&self, now: Timestamp) -> Result<(), Unusable> {
@@ -302,7 +310,8 @@ impl Snapshot {
     pub(super) fn empty(revision: Revision, world: World, session_key: Option<SessionKey>) -> Self {
         // What the decoy's secret is does not matter, its MAC is never accepted.
         let secret = sigv4::Key::new(&Secret::new(*b"a secret that belongs to no key."));
-        let decoy = AccessKey { user: UserId::from_bytes([0; 16]), secret, enabled: false, expires_at: None, parent: None };
+        let decoy =
+            AccessKey { user: UserId::from_bytes([0; 16]), secret, enabled: false, expires_at: None, parent: None, debug_until: None };
         let decoy = Arc::new(decoy);
         let decoys = [(DECOY, Arc::clone(&decoy))].into_iter().collect();
         Self {

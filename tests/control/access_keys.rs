@@ -261,3 +261,52 @@ async fn a_secret_is_told_once_and_nowhere_else() {
         assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
     }
 }
+
+#[tokio::test]
+async fn debug_mode_is_for_some_minutes_and_for_whom_it_concerns() {
+    let control = Control::start().await;
+    let (root, admin, guest) = (control.root(), control.admin(), control.guest().await);
+    let key = |who: &Who, id: &str| {
+        let user = who.srn.rsplit('/').next().unwrap();
+        format!("/portcullis/v1/users/{user}/access-keys/{id}/debug")
+    };
+    let own = format!("/portcullis/v1/access-keys/{}/debug", admin.key);
+    let record = async || {
+        let name = format!("access_key/{}", admin.key);
+        let text = control.records().await.into_iter().find(|(known, _)| *known == name).unwrap().1;
+        let Ok(Record::AccessKey(key)) = read_json(&text) else { panic!("{text}") };
+        key.debug_until.map(|end| end.to_string())
+    };
+    assert_eq!(record().await, None);
+    let minutes = |minutes: u64| Some(json!({ "minutes": minutes }));
+    let (five, end) = (minutes(5), "2026-11-20T22:05:00.000Z");
+    let on = control.call(&admin, "PUT", &own, five.clone()).await;
+    assert_eq!(on.json(200), json!({"access_key_id": admin.key, "debug_until": end}));
+    assert_eq!(record().await.as_deref(), Some(end));
+    let audit = control.call(&root, "GET", "/portcullis/v1/audit", None).await.json(200)["entries"][0].clone();
+    assert_eq!((&audit["action"], &audit["before"]), (&json!("iam:SetAccessKey"), &json!({"debug_until": null})));
+    assert_eq!(audit["after"], json!({ "debug_until": end }));
+    assert_eq!(audit["resource"], format!("srn:e::{}:::iam:access-key/{}", admin.account, admin.key));
+    // What else happens to the key leaves it on, and the platform's own answers do not show it.
+    let shown = control.call(&admin, "PUT", &format!("{OWN}/{}", admin.key), switched(true)).await.json(200)["access_key"].clone();
+    assert_eq!(members(&shown), MEMBERS);
+    assert_eq!(record().await.as_deref(), Some(end));
+
+    // A token is enough; so is being somebody who may act for its owner.
+    let token = Request::signed(&admin, "ConsoleLogin", "PUT", &own, super::harness::NOW_MS, super::harness::IDENTITY_KEY);
+    assert_eq!(control.send(token.body(minutes(60))).await.json(200)["debug_until"], "2026-11-20T23:00:00.000Z");
+    let by_root = control.call(&root, "PUT", &key(&admin, &admin.key), minutes(0)).await;
+    assert_eq!((by_root.json(200)["debug_until"].clone(), record().await), (Json::Null, None));
+    assert_eq!(control.call(&guest, "PUT", &key(&admin, &admin.key), five.clone()).await.error(403).0, "Forbidden");
+    for who in [&guest, &control.other_account().await] {
+        assert_eq!(control.call(who, "PUT", &own, five.clone()).await.error(404).0, "NotFound");
+    }
+    assert_eq!(control.call(&admin, "PUT", &key(&root, &admin.key), five.clone()).await.error(403).0, "Forbidden");
+    assert_eq!(control.call(&root, "PUT", &key(&guest, &admin.key), five.clone()).await.error(404).0, "NotFound");
+    let stale = Request::new(&admin, "PUT", &own).header("If-Match", "\"1.1\"").body(five);
+    assert_eq!(control.send(stale).await.status, 412);
+    for bad in [json!({}), json!({"minutes": 61}), json!({"minutes": -1}), json!({"minutes": "5"}), json!({"minutes": 5, "x": 1})] {
+        details(&control.call(&admin, "PUT", &own, Some(bad)).await);
+    }
+    assert_eq!(record().await, None);
+}

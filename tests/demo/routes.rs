@@ -192,7 +192,7 @@ fn user_rows(things: &Things) -> Vec<Row> {
 
 /// Other users' keys, and settings.
 fn setting_rows(things: &Things) -> Vec<Row> {
-    let Things { account, user, user_key, .. } = things;
+    let Things { account, user, user_key, own_key, .. } = things;
     let mut rows = Vec::new();
     let mut row =
         |route: &'static str, path: String, body: Option<Json>, foreign: Option<u16>| rows.push(Row { route, path, body, foreign });
@@ -202,6 +202,10 @@ fn setting_rows(things: &Things) -> Vec<Row> {
     let template = "PUT /portcullis/v1/users/{user_id}/access-keys/{access_key_id}";
     row(template, format!("{keys}/{user_key}"), Some(json!({"is_enabled": false})), Some(404));
     row("DELETE /portcullis/v1/users/{user_id}/access-keys/{access_key_id}", format!("{keys}/{user_key}"), None, Some(404));
+    let template = "PUT /portcullis/v1/users/{user_id}/access-keys/{access_key_id}/debug";
+    row(template, format!("{keys}/{user_key}/debug"), Some(json!({"minutes": 5})), Some(404));
+    let template = "PUT /portcullis/v1/access-keys/{access_key_id}/debug";
+    row(template, format!("/portcullis/v1/access-keys/{own_key}/debug"), Some(json!({"minutes": 5})), Some(404));
     let list = json!({"allowlist_enabled": true, "allowed_addresses": ["192.0.2.1"]});
     for setting in ["key-security", "console-access"] {
         let (show, set) = match setting {
@@ -301,8 +305,8 @@ fn every_route_refuses_whoever_has_no_right_to_it() {
     );
 
     let ids = [&things.account, &things.user, &things.user_key, &things.own_key, &things.group, &things.policy, &things.role];
-    // Two, for a key that fails as often as there are routes is told nothing more.
-    let forged = [Key { secret: other.secret.clone(), ..admin.clone() }, Key { secret: admin.secret.clone(), ..other.clone() }];
+    // Several, for a key that fails as often as there are routes is told nothing more.
+    let forged = [&admin, &other, &nobody].map(|key| Key { secret: "forged".to_owned(), ..key.clone() });
     for (Row { route, path, body, foreign }, forged) in rows.iter().zip(forged.iter().cycle()) {
         let method = route.split(' ').next().unwrap();
         let call = |key: Option<&Key>| folder.call(key, method, path, body.as_ref());

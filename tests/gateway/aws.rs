@@ -105,6 +105,11 @@ impl Aws {
     }
 
     fn signature(&self, query: &str, headers: &[(&str, String)], payload: &str) -> String {
+        hex(&mac(&self.key(), &self.strings(query, headers, payload).1))
+    }
+
+    /// The canonical request and the string to sign.
+    fn strings(&self, query: &str, headers: &[(&str, String)], payload: &str) -> (String, String) {
         let mut pairs: Vec<_> = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap()).collect();
         pairs.sort_unstable();
         let query = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
@@ -114,7 +119,7 @@ impl Aws {
         let canonical = format!("{}\n{path}\n{query}\n{lines}\n{names}\n{payload}", self.method);
         let scope = self.scope();
         let string = format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{}", amz_date(self.at_ms), sha256(canonical.as_bytes()));
-        hex(&mac(&self.key(), &string))
+        (canonical, string)
     }
 
     /// What signs in this scope.
@@ -167,8 +172,26 @@ impl Aws {
         self.send(&self.target(&self.query), &lines)
     }
 
+    /// What [`Self::signed`] signs: the canonical request and the string.
+    pub(crate) fn signed_strings(&self) -> (String, String) {
+        self.strings(&self.query, &self.all_headers(true), &self.payload())
+    }
+
+    /// What [`Self::presigned`] signs.
+    pub(crate) fn presigned_strings(&self, expires_s: &str) -> (String, String) {
+        let (query, headers, payload) = self.presigned_parts(expires_s);
+        self.strings(&query, &headers, &payload)
+    }
+
     /// Signed in the query, to live for so many seconds.
     pub(crate) fn presigned(&self, expires_s: &str) -> Vec<u8> {
+        let (query, headers, payload) = self.presigned_parts(expires_s);
+        let signature = self.signature(&query, &headers, &payload);
+        self.send(&self.target(&format!("{query}&X-Amz-Signature={signature}")), "")
+    }
+
+    /// The query without the signature, the headers and the hash that are signed then.
+    fn presigned_parts(&self, expires_s: &str) -> (String, Vec<(&'static str, String)>, String) {
         let headers = self.all_headers(false);
         let credential = encoded(&format!("{}/{}", self.who.key, self.scope()), "");
         let names = encoded(&names(&headers), "");
@@ -178,8 +201,7 @@ impl Aws {
             amz_date(self.at_ms)
         );
         let payload = if self.once_encoded && self.payload() == EMPTY { "UNSIGNED-PAYLOAD".to_owned() } else { self.payload() };
-        let signature = self.signature(&query, &headers, &payload);
-        self.send(&self.target(&format!("{query}&X-Amz-Signature={signature}")), "")
+        (query, headers, payload)
     }
 }
 

@@ -56,15 +56,15 @@ impl<'v> Secrets<'v> {
         }
     }
 
-    /// Who has signed, if that secret has.
-    pub(super) fn holder(&self, verified: bool) -> Result<Holder<'v>, Denial> {
+    /// Who has signed, if that secret has; otherwise the refusal that the key, if it is known, is to have.
+    pub(super) fn holder(&self, verified: bool, refusal: impl FnOnce(Option<&AccessKey>) -> Denial) -> Result<Holder<'v>, Denial> {
         if !verified {
-            return Err(Denial::new(Reason::SignatureMismatch));
+            return Err(refusal(self.known));
         }
         match (self.known, &self.derived) {
             (Some(key), _) => Ok(Holder::Owner(key)),
             (None, Some(_)) => Ok(Holder::Session),
-            (None, None) => Err(Denial::new(Reason::SignatureMismatch)),
+            (None, None) => Err(refusal(None)),
         }
     }
 

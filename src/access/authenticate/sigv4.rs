@@ -4,8 +4,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 
-use super::ACCEPTED;
 use super::session::Secrets;
+use super::{ACCEPTED, mismatch};
 use crate::access::View;
 use crate::access::credential::Proof;
 use crate::access::decision::{Denial, Facts};
@@ -88,7 +88,7 @@ pub(super) fn authenticate<'v>(
     let signed = Signed { method: request.method.as_str(), path: request.path(), query: request.query() };
     let string = credential.string(&signed, request.body.unwrap_or_default()).map_err(malformed)?;
     let derived = request.remembered.derived(secrets.secret(), &credential.scope, |derived| credential.is_by(derived, &string));
-    let holder = secrets.holder(derived.is_some())?;
+    let holder = secrets.holder(derived.is_some(), |known| mismatch::refusal(known, now, || mismatch::of_aws_string(&string)))?;
     let proof = secrets.proof(&holder, token, request.remembered, now, facts)?;
     // A presigned request is made to be sent more than once.
     if credential.expires_s.is_none() {

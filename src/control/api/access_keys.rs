@@ -6,6 +6,7 @@ use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::query::encoded;
 use crate::control::service::access_keys::{self, Create, Created, LIMIT_HINT, Part, SORT_HINT, Window, decode_bulk, decode_set};
+use crate::control::service::key_debug::{self, Minutes};
 use crate::control::service::passcodes::{self, Send};
 use crate::control::store::access_keys::AccessKey;
 use crate::types::{AccessKeyId, Timestamp, UserId};
@@ -48,6 +49,13 @@ struct Body {
     parent_access_key_id: Option<String>,
     /// Empty, except in the answer that makes the key.
     secret_key: String,
+}
+
+/// What is said of a key's debug mode.
+#[derive(Serialize)]
+struct Debug {
+    access_key_id: String,
+    debug_until: Option<String>,
 }
 
 /// A time as the API writes it.
@@ -149,6 +157,15 @@ async fn answer_delete(call: &Call, user: UserId) -> Result<Answer, ApiError> {
     Ok(Answer::no_content().committed(&accepted))
 }
 
+async fn answer_debug(call: &Call, user: UserId) -> Result<Answer, ApiError> {
+    let (id, minutes) = (key(call)?, call.decode(Minutes::decode)?);
+    let accepted = key_debug::set(&call.store, &call.caller, (user, id), minutes, &call.precondition(), call.now).await?;
+    let (accepted, key) = accepted.split();
+    let revision = call.revision(key.revision);
+    let body = Debug { access_key_id: key.id.to_string(), debug_until: key.debug_until.map(moment) };
+    Ok(Answer::ok(&body).tagged(revision).committed(&accepted))
+}
+
 pub(super) async fn list(call: Call) -> Result<Answer, ApiError> {
     answer_list(&call, call.caller.user()?, OWN).await
 }
@@ -182,6 +199,14 @@ pub(super) async fn delete_bulk(call: Call) -> Result<Answer, ApiError> {
     let (ids, window) = call.decode(decode_bulk)?;
     let (accepted, left) = access_keys::delete_bulk(&call.store, &call.caller, &ids, &window, call.now).await?.split();
     Ok(Answer::ok(&List::new(OWN, &window, left)).committed(&accepted))
+}
+
+pub(super) async fn debug(call: Call) -> Result<Answer, ApiError> {
+    answer_debug(&call, call.caller.user()?).await
+}
+
+pub(super) async fn debug_of(call: Call) -> Result<Answer, ApiError> {
+    answer_debug(&call, owner(&call)?).await
 }
 
 pub(super) async fn list_of(call: Call) -> Result<Answer, ApiError> {

@@ -225,6 +225,9 @@ pub(super) static ROUTES: &[Route] = &[
     route(Method::DELETE, "/v1/access-keys/{access_key_id}", "iam:DeleteAccessKey", Delete, &[KEY], |call| {
         Box::pin(access_keys::delete(call))
     }),
+    route(Method::PUT, "/portcullis/v1/access-keys/{access_key_id}/debug", "iam:SetAccessKey", Update, &[KEY], |call| {
+        Box::pin(access_keys::debug(call))
+    }),
     // Other users' access keys, and settings.
     route(Method::GET, "/portcullis/v1/users/{user_id}/access-keys", "iam:ListUserAccessKeys", Permission, &[USER], |call| {
         Box::pin(access_keys::list_of(call))
@@ -247,6 +250,14 @@ pub(super) static ROUTES: &[Route] = &[
         Permission,
         &[USER, KEY],
         |call| Box::pin(access_keys::delete_of(call)),
+    ),
+    route(
+        Method::PUT,
+        "/portcullis/v1/users/{user_id}/access-keys/{access_key_id}/debug",
+        "iam:SetKeySecurity",
+        Permission,
+        &[USER, KEY],
+        |call| Box::pin(access_keys::debug_of(call)),
     ),
     route(Method::GET, "/portcullis/v1/users/{user_id}/key-security", "iam:ShowKeySecurity", Permission, &[USER], |call| {
         Box::pin(settings::key_security(call))

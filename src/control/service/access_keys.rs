@@ -27,7 +27,7 @@ const TEMPORARY_KEYS_MAX: u64 = 5;
 const DURATION_S: RangeInclusive<u64> = 60..=365 * 86_400;
 
 const WHAT: &str = "access key";
-const KIND: &str = "access-key";
+pub(super) const KIND: &str = "access-key";
 
 /// What a key is made of.
 #[derive(Debug)]
@@ -400,13 +400,14 @@ pub(crate) async fn delete_bulk(
 }
 
 /// The account of a user whose keys the caller may change.
-async fn owner(write: &mut Write, caller: &Caller, user: UserId) -> Result<AccountId, ServiceError> {
+pub(super) async fn owner(write: &mut Write, caller: &Caller, user: UserId) -> Result<AccountId, ServiceError> {
     let owner = users::find(write, caller.account, user).await?.ok_or_else(|| not_found(user))?;
     guard_root(caller, &owner)?;
     Ok(owner.account)
 }
 
-async fn found(
+/// A key of a user that the caller may change, as they have seen it.
+pub(super) async fn found(
     write: &mut Write,
     account: AccountId,
     (user, id): (UserId, AccessKeyId),
@@ -465,7 +466,8 @@ async fn part(connection: &mut Connection, caller: &Caller, user: UserId, window
     Ok(Part { keys, count, more })
 }
 
-fn record(key: &AccessKey) -> Record {
+/// The record of a key as it is.
+pub(super) fn record(key: &AccessKey) -> Record {
     Record::AccessKey(wire::AccessKey {
         id: key.id,
         user: key.user,
@@ -474,6 +476,7 @@ fn record(key: &AccessKey) -> Record {
         enabled: key.enabled,
         expires_at: key.expires_at,
         parent: key.parent,
+        debug_until: key.debug_until,
     })
 }
 
@@ -488,6 +491,7 @@ fn shown(key: &AccessKey) -> Json {
     shown
 }
 
-fn no_key(id: AccessKeyId) -> ServiceError {
+/// There is none with this id.
+pub(super) fn no_key(id: AccessKeyId) -> ServiceError {
     ServiceError::NotFound(WHAT, id.to_string())
 }

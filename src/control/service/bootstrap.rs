@@ -176,6 +176,7 @@ pub(super) async fn add_key(
         enabled: true,
         expires_at: None,
         parent: None,
+        debug_until: None,
     }));
     Ok((id, secret))
 }

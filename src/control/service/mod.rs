@@ -15,6 +15,7 @@ pub(crate) mod duration;
 pub(crate) mod escalation;
 pub(crate) mod fields;
 pub(crate) mod groups;
+pub(crate) mod key_debug;
 pub(crate) mod login;
 mod operator;
 pub(crate) mod passcodes;

@@ -31,6 +31,8 @@ pub(crate) struct AccessKey {
     pub(crate) description: Option<String>,
     /// When it ends; `None` for never.
     pub(crate) expires_at: Option<Timestamp>,
+    /// Until when it is in debug mode, or was.
+    pub(crate) debug_until: Option<Timestamp>,
     /// The commit that changed it last.
     pub(crate) revision: u64,
     /// When it was made.
@@ -48,8 +50,8 @@ pub(crate) const PERMANENT: &str = "PERMANENT";
 /// The type of keys that are made with those.
 pub(crate) const TEMPORARY: &str = "TEMPORARY";
 
-const COLUMNS: &str = "id, account_id, user_id, access_key_type, parent_id, secret, enabled, description, expires_at, revision,
-    created_at, created_by, modified_at, modified_by";
+const COLUMNS: &str = "id, account_id, user_id, access_key_type, parent_id, secret, enabled, description, expires_at, debug_until,
+    revision, created_at, created_by, modified_at, modified_by";
 const FROM: &str = "FROM access_keys WHERE account_id = $";
 
 fn access_key(mut row: Row) -> Result<AccessKey, StoreError> {
@@ -63,6 +65,7 @@ fn access_key(mut row: Row) -> Result<AccessKey, StoreError> {
         enabled: row.boolean()?,
         description: row.optional_text()?,
         expires_at: row.optional_time()?,
+        debug_until: row.optional_time()?,
         revision: row.count()?,
         created_at: row.time()?,
         created_by: row.text()?,
@@ -155,6 +158,20 @@ pub(crate) async fn set_enabled(
     let sql = "UPDATE access_keys SET enabled = $2, revision = $3, modified_at = $4, modified_by = $5 WHERE id = $1";
     let [at, by] = stamp.values();
     connection.execute(sql, &[id.into(), enabled.into(), revision.into(), at, by]).await?;
+    Ok(())
+}
+
+/// Switches the debug mode of an access key on until then, or off.
+pub(crate) async fn set_debug_until(
+    connection: &mut Connection,
+    id: AccessKeyId,
+    end: Option<Timestamp>,
+    revision: u64,
+    stamp: Stamp<'_>,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE access_keys SET debug_until = $2, revision = $3, modified_at = $4, modified_by = $5 WHERE id = $1";
+    let [at, by] = stamp.values();
+    connection.execute(sql, &[id.into(), end.into(), revision.into(), at, by]).await?;
     Ok(())
 }
 

@@ -4,8 +4,13 @@ use super::StoreError;
 use super::connection::Connection;
 
 /// Never edit one that was released; add the next.
-const MIGRATIONS: [&str; 4] =
-    [include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql"), include_str!("schema/0004.sql")];
+const MIGRATIONS: [&str; 5] = [
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+    include_str!("schema/0004.sql"),
+    include_str!("schema/0005.sql"),
+];
 
 /// Brings the database to the newest schema.
 pub(super) async fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

@@ -162,6 +162,8 @@ pub struct AccessKey {
     pub expires_at: Option<Timestamp>,
     /// The permanent key that it was made with; `None` for a permanent one.
     pub parent: Option<AccessKeyId>,
+    /// Until when gateways say what they take a signature for that does not fit; `None` for never.
+    pub debug_until: Option<Timestamp>,
 }
 
 /// The policy of one resource.
@@ -569,10 +571,11 @@ impl AccessKey {
         let enabled = table.or("enabled", true, |value| value.boolean());
         let expires_at = table.optional("expires_at", |value| value.parse(TIME_HINT));
         let parent = table.optional("parent", self::id(PARENT_HINT));
+        let debug_until = table.optional("debug_until", |value| value.parse(TIME_HINT));
         table.finish()?;
         let (secret, secret_span) = secret?;
-        let (expires_at, parent) = (expires_at?, parent?);
-        Some(Self { id: id?, user: user?, secret, secret_span, enabled: enabled?, expires_at, parent })
+        let (expires_at, parent, debug_until) = (expires_at?, parent?, debug_until?);
+        Some(Self { id: id?, user: user?, secret, secret_span, enabled: enabled?, expires_at, parent, debug_until })
     }
 
     /// What a sealed secret of this key is bound to.

@@ -47,7 +47,7 @@ impl Record {
                 let value = json!({
                     "kind": "access_key", "id": key.id.to_string(), "user": key.user.to_string(), "secret": secret, "enabled": key.enabled,
                 });
-                with(with(value, "expires_at", key.expires_at), "parent", key.parent)
+                with(with(with(value, "expires_at", key.expires_at), "parent", key.parent), "debug_until", key.debug_until)
             }
             Self::KeySecurity { user, method, allowed_addresses } => {
                 let allowed = addresses(allowed_addresses.as_deref());

@@ -26,6 +26,9 @@ fn what_is_printed_reads_back_as_the_same_record() {
         ),
         format!(r#"{{"kind":"key_security","user":"{ID}","allowed_addresses":"not_used"}}"#),
         format!(r#"{{"kind":"access_key","id":"{ID}","user":"{OTHER}","secret":{{"sealed":"v1.x"}},"parent":"{OTHER}"}}"#),
+        format!(
+            r#"{{"kind":"access_key","id":"{ID}","user":"{OTHER}","secret":{{"sealed":"v1.x"}},"debug_until":"2027-01-31T00:00:00Z"}}"#
+        ),
         format!(r#"{{"kind":"key_security","user":"{ID}","allowed_addresses":[],"authentication_method":"TemporaryKey"}}"#),
         format!(r#"{{"kind":"key_security","user":"{ID}","allowed_addresses":[],"authentication_method":"Any"}}"#),
         format!(r#"{{"kind":"key_security","user":"{ID}","allowed_addresses":[]}}"#),
