@@ -142,6 +142,9 @@ fn verify_token<'v>(
     if claims.sequence < user.holds.tokens_valid_from {
         return Err(Denial::with(Reason::TokenInvalid, "the user's tokens were ended after it was issued"));
     }
+    if user.holds.revoked(claims.id).is_some() {
+        return Err(Denial::with(Reason::TokenInvalid, "it was ended before its time"));
+    }
     facts.proved(proof, authentication);
     Ok(proof)
 }

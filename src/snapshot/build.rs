@@ -321,6 +321,7 @@ impl<'r> Builder<'r> {
                 key_method,
                 console: Allowlist::NotUsed,
                 tokens_valid_from: 0,
+                revoked_tokens: Box::default(),
             };
             users.insert(*id, Arc::new(User { holds, ..User::new(user, &self.offering) }));
         }

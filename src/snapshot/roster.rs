@@ -11,14 +11,14 @@ use fnv::FnvHashMap;
 
 use super::attached::Attached;
 use super::role::{Role, RoleHoldings};
-use super::view::{AccessKey, Account, Allowlist, Group, Holdings, Link, Snapshot, TokenKey, User};
+use super::view::{AccessKey, Account, Allowlist, Group, Holdings, Link, RevokedToken, Snapshot, TokenKey, User};
 use super::wire::{self, Change, ConsoleOf, Definition, Digest, DocumentRef, Identity, Record, RecordKey};
 use super::world::{World, WorldBuilder};
 use crate::authn::session::SessionKey;
 use crate::authn::sigv4;
 use crate::policy::{Catalogue, Owner, Policy, ResourcePolicy};
 use crate::source::{Cursor, Report, SecretRef, Source, yaml};
-use crate::types::{AccountId, GroupId, KeyMethod, Offering, PolicyId, Revision, RoleId, SealingKey, UserId};
+use crate::types::{AccountId, GroupId, KeyMethod, Offering, PolicyId, Revision, RoleId, SealingKey, Timestamp, UserId};
 
 /// A record that could not be read, and why. Says nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,6 +234,7 @@ impl Roster {
             }
             Record::ConsoleAccess { of, allowed_addresses } => self.allow_console(of, allowed_addresses.into()),
             Record::TokensValidFrom { user, sequence } => self.change_user(user, |holds| holds.tokens_valid_from = sequence),
+            Record::RevokedToken { user, id, expires_at } => self.revoke(user, RevokedToken { id, expires_at }),
             Record::Role(role) => {
                 let holds = self.take_role(role.id);
                 self.snapshot.roles.insert(role.id, Arc::new(Role { holds, ..Role::new(&role, &self.offering) }));
@@ -268,6 +269,10 @@ impl Roster {
             RecordKey::ConsoleAccess(of) => self.allow_console(of, Allowlist::nobody()),
             // Which of them were ended is not known.
             RecordKey::TokensValidFrom(user) => self.change_user(user, |holds| holds.tokens_valid_from = u64::MAX),
+            // Only until when is not known.
+            RecordKey::RevokedToken(user, id) => {
+                self.revoke(user, RevokedToken { id, expires_at: Timestamp::from_milliseconds(i64::MAX) });
+            }
             RecordKey::SessionsValidFrom(role) => self.change_role(role, |holds| holds.sessions_valid_from = u64::MAX),
             key @ (RecordKey::User(_)
             | RecordKey::Role(_)
@@ -318,6 +323,9 @@ impl Roster {
             }
             RecordKey::ConsoleAccess(of) => self.allow_console(of, Allowlist::NotUsed),
             RecordKey::TokensValidFrom(user) => self.change_user(user, |holds| holds.tokens_valid_from = 0),
+            RecordKey::RevokedToken(user, token) => self.change_user(user, |holds| {
+                holds.revoked_tokens = holds.revoked_tokens.iter().copied().filter(|revoked| revoked.id != token).collect();
+            }),
             RecordKey::SessionsValidFrom(role) => self.change_role(role, |holds| holds.sessions_valid_from = 0),
             RecordKey::TokenKey(key) => {
                 Arc::make_mut(&mut self.snapshot.token_keys).remove(&key);
@@ -350,6 +358,15 @@ impl Roster {
 
     fn secure(&mut self, user: UserId, method: KeyMethod, allowlist: Allowlist) {
         self.change_user(user, |holds| (holds.key_method, holds.allowed_addresses) = (method, allowlist));
+    }
+
+    fn revoke(&mut self, user: UserId, token: RevokedToken) {
+        self.change_user(user, |holds| {
+            let others = holds.revoked_tokens.iter().copied().filter(|revoked| revoked.id != token.id);
+            let mut all: Vec<RevokedToken> = others.chain([token]).collect();
+            all.sort_unstable();
+            holds.revoked_tokens = all.into();
+        });
     }
 
     fn allow_console(&mut self, of: ConsoleOf, allowlist: Allowlist) {

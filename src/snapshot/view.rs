@@ -20,7 +20,7 @@ use crate::policy::{self, Catalogue, Context, Policy, ResourcePolicy, ResourceTy
 use crate::types::id::ID_CHARS;
 use crate::types::{
     AccessKeyId, AccountId, AuthenticationType, GroupId, KeyMethod, Network, NetworkSet, Offering, PolicyId, Principal, PrincipalKind,
-    Revision, RoleId, Secret, Srn, Timestamp, TokenKeyId, UserId,
+    Revision, RoleId, Secret, Srn, Timestamp, TokenId, TokenKeyId, UserId,
 };
 
 /// Which addresses may use a user's keys (seed 003: "Allowed Access IP").
@@ -87,6 +87,26 @@ pub struct Holdings {
     pub console: Allowlist,
     /// From which sequence of the store on their tokens count; 0 where none was ever ended.
     pub tokens_valid_from: u64,
+    /// The tokens that were ended one by one, in the order of their ids.
+    pub revoked_tokens: Box<[RevokedToken]>,
+}
+
+impl Holdings {
+    /// The end of a token by itself, if there was one.
+    #[must_use]
+    pub fn revoked(&self, token: TokenId) -> Option<RevokedToken> {
+        let place = self.revoked_tokens.binary_search_by_key(&token, |revoked| revoked.id).ok()?;
+        self.revoked_tokens.get(place).copied()
+    }
+}
+
+/// A token that was ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RevokedToken {
+    /// Its id.
+    pub id: TokenId,
+    /// When it would have ended.
+    pub expires_at: Timestamp,
 }
 
 /// An account: what it says about everybody in it.

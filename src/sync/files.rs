@@ -200,6 +200,7 @@ fn add_record(builder: &mut Builder<'_>, record: Record, place: Place, loader: &
         Record::Definition { .. }
         | Record::TokenKey(_)
         | Record::TokensValidFrom { .. }
+        | Record::RevokedToken { .. }
         | Record::ConsoleAccess { .. }
         | Record::Role(_)
         | Record::SessionsValidFrom { .. } => {}

@@ -33,7 +33,7 @@ async fn a_name_and_a_password_get_a_token_of_no_key() {
     let control = Control::start().await;
     let guest = control.guest().await;
     let answer = log_in(&control, &who(&control, "guest", PASSWORD)).await;
-    assert_eq!(members(&answer.json(201)), ["expires_at", "token"]);
+    assert_eq!(members(&answer.json(201)), ["expires_at", "jti", "token"]);
     assert_eq!(answer.json(201)["expires_at"], "2026-11-20T23:00:00.000Z");
     let said = claims(&control, &answer).await;
     assert_eq!((said.subject, said.access_key, said.sequence), (guest.srn.clone(), None, *control.store.head().borrow()));

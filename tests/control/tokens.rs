@@ -41,7 +41,7 @@ async fn a_token_says_whose_it_is_and_until_when() {
     let control = Control::start().await;
     let admin = control.admin();
     let answer = ask(&control, &admin, json!({})).await;
-    assert_eq!(members(&answer.json(201)), ["expires_at", "token"]);
+    assert_eq!(members(&answer.json(201)), ["expires_at", "jti", "token"]);
     assert_eq!(answer.json(201)["expires_at"], "2026-11-20T23:00:00.000Z");
     assert_eq!(answer.header("Cache-Control"), Some("no-store"));
     let said = claims(&control, &token(&answer)).await;
@@ -57,6 +57,7 @@ async fn a_token_says_whose_it_is_and_until_when() {
         sequence: *control.store.head().borrow(),
     };
     assert_eq!(said, expected);
+    assert_eq!(answer.json(201)["jti"], said.id.to_string());
     assert_eq!(answer.header("Portcullis-Committed-Revision"), Some(&*format!("{}.{}", said.epoch, said.sequence)));
     let other = claims(&control, &token(&ask(&control, &admin, json!({})).await)).await;
     assert_ne!(other.id, said.id);
@@ -230,4 +231,111 @@ async fn tokens_end_with_a_group_a_password_an_absence_or_on_demand() {
     // A token that is issued afterwards is good.
     let said = claims(&control, &token(&ask(&control, &control.admin(), json!({})).await)).await;
     assert!(said.sequence >= valid_from(&control, control.first.root.to_string().as_str()).await.unwrap());
+}
+
+/// The tokens of a user that were ended one by one, as gateways are told: their ids and ends.
+async fn revoked(control: &Control, user: &str) -> Vec<(String, String)> {
+    let prefix = format!("revoked_token/{user}/");
+    let found = control.records().await.into_iter().filter_map(|(key, record)| {
+        let id = key.strip_prefix(&prefix)?.to_owned();
+        let record: Json = serde_json::from_str(&record).unwrap();
+        Some((id, record["expires_at"].as_str().unwrap().to_owned()))
+    });
+    found.collect()
+}
+
+#[tokio::test]
+async fn one_token_is_ended_by_its_id() {
+    let control = Control::start().await;
+    let (root, admin) = (control.root(), control.admin());
+    let user = control.first.administrator.to_string();
+    let one = |user: &str, id: &str| format!("/portcullis/v1/users/{user}/tokens/{id}");
+    let issued = async |seconds: u64| {
+        let answer = ask(&control, &admin, json!({ "duration_seconds": seconds })).await;
+        answer.json(201)["jti"].as_str().unwrap().to_owned()
+    };
+    let (first, second) = (issued(600).await, issued(3_600).await);
+    // Nobody ends root's but root; a token is its owner's, and that of an account.
+    let roots = control.first.root.to_string();
+    assert_eq!(control.call(&admin, "DELETE", &one(&roots, &first), None).await.error(403).0, "Forbidden");
+    assert_eq!(control.call(&control.other_account().await, "DELETE", &one(&user, &first), None).await.error(404).0, "NotFound");
+    for (user, id) in [(&roots, &*first), (&user, &"0".repeat(32)), (&user, "x"), (&user, &first.to_uppercase())] {
+        assert_eq!(control.call(&root, "DELETE", &one(user, id), None).await.error(404).0, "NotFound", "{user} {id}");
+    }
+    assert_eq!(revoked(&control, &user).await, []);
+    assert_eq!(control.call(&root, "DELETE", &one(&user, &first), None).await.status, 204);
+    let ended = vec![(first.clone(), "2026-11-20T22:10:00.000Z".to_owned())];
+    assert_eq!(revoked(&control, &user).await, ended);
+    let entry = control.call(&root, "GET", "/portcullis/v1/audit", None).await.json(200)["entries"][0].clone();
+    assert_eq!((&entry["action"], &entry["after"]), (&json!("iam:DeleteUserToken"), &Json::Null));
+    assert_eq!(entry["before"], json!({"user_id": user, "expires_at": "2026-11-20T22:10:00.000Z"}));
+    assert_eq!(entry["resource"], format!("srn:e::{}:::iam:token/{first}", admin.account));
+    // Once is enough, and it is gone after that.
+    assert_eq!(control.call(&root, "DELETE", &one(&user, &first), None).await.error(404).0, "NotFound");
+    assert_eq!(revoked(&control, &user).await, ended);
+
+    // When all are ended, nothing has to be said of single ones; they are known no more.
+    assert_eq!(control.call(&root, "DELETE", &format!("/portcullis/v1/users/{user}/tokens"), None).await.status, 204);
+    assert_eq!(revoked(&control, &user).await, []);
+    assert_eq!(control.call(&root, "DELETE", &one(&user, &second), None).await.error(404).0, "NotFound");
+}
+
+#[tokio::test]
+async fn what_is_kept_of_ended_tokens_goes_a_day_after_their_end() {
+    let control = Control::start().await;
+    let (root, admin) = (control.root(), control.admin());
+    let user = control.first.administrator.to_string();
+    let issue = async || ask(&control, &admin, json!({})).await.json(201)["jti"].as_str().unwrap().to_owned();
+    let (first, second) = (issue().await, issue().await);
+    assert_eq!(control.call(&root, "DELETE", &format!("/portcullis/v1/users/{user}/tokens/{first}"), None).await.status, 204);
+    let count = async || revoked(&control, &user).await.len();
+    // It ended at 23:00; a day later whoever writes next forgets it, whoever that is.
+    assert_eq!(control.execute("UPDATE tokens SET expires_at = 1795212000000 - 86400000 + 1").await, 2);
+    issue().await;
+    assert_eq!(count().await, 1);
+    let late = control.call(&root, "DELETE", &format!("/portcullis/v1/users/{user}/tokens/{second}"), None).await;
+    assert_eq!(late.error(404).0, "NotFound", "it has ended by itself");
+    assert_eq!(control.execute("UPDATE tokens SET expires_at = 1795212000000 - 86400000").await, 3);
+    issue().await;
+    assert_eq!((count().await, control.execute("UPDATE tokens SET revoked = revoked").await), (0, 1));
+}
+
+#[tokio::test]
+async fn who_may_do_nothing_forgets_what_others_ended_and_brings_nothing_back() {
+    let control = Control::start().await;
+    let (root, admin, guest) = (control.root(), control.admin(), control.guest().await);
+    let user = |who: &Who| who.srn.rsplit('/').next().unwrap().to_owned();
+    let keys = format!("/portcullis/v1/users/{}/access-keys", user(&guest));
+    let made = control.call(&root, "POST", &keys, Some(json!({"access_key_type": "PERMANENT"}))).await.json(201);
+    let guest = Who { key: made["access_key"]["id"].as_str().unwrap().to_owned(), ..guest };
+    let id = ask(&control, &admin, json!({})).await.json(201)["jti"].as_str().unwrap().to_owned();
+    let one = format!("/portcullis/v1/users/{}/tokens/{id}", user(&admin));
+    // It takes, and gives nothing: whoever is let here by the gateway may.
+    assert_eq!(control.call(&guest, "DELETE", &one, None).await.status, 204);
+    assert_eq!(control.execute("UPDATE tokens SET expires_at = 1795212000000 - 86400000").await, 1);
+    // The gateways were told of a later end, so it is not over.
+    assert_eq!(ask(&control, &guest, json!({})).await.error(403).0, "Forbidden");
+    let sql = "UPDATE records SET body = replace(body, '2026-11-20T23', '2026-11-19T22') WHERE record_key LIKE 'revoked_token/%'";
+    assert_eq!(control.execute(sql).await, 1);
+    let control = control.restarted().await;
+    assert_eq!(ask(&control, &guest, json!({})).await.status, 201);
+    assert_eq!(revoked(&control, &user(&admin)).await, []);
+}
+
+#[tokio::test]
+async fn so_many_tokens_are_ended_one_by_one_and_then_all_at_once() {
+    let control = Control::start().await;
+    let (root, admin) = (control.root(), control.admin());
+    let user = control.first.administrator.to_string();
+    let last = ask(&control, &admin, json!({})).await.json(201)["jti"].as_str().unwrap().to_owned();
+    let many = "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+                INSERT INTO tokens SELECT printf('%032x', i), user_id, expires_at, 1 FROM n, (SELECT user_id, expires_at FROM tokens)";
+    assert_eq!(control.execute(many).await, 1_000);
+    let one = format!("/portcullis/v1/users/{user}/tokens/{last}");
+    let (code, detail) = control.call(&root, "DELETE", &one, None).await.error(409);
+    assert_eq!(code, "LimitExceeded");
+    assert!(detail.as_str().unwrap().contains("at most 1000 tokens that were ended one by one; end all of them (DELETE"), "{detail}");
+    assert_eq!(control.call(&root, "DELETE", &format!("/portcullis/v1/users/{user}/tokens"), None).await.status, 204);
+    let fresh = ask(&control, &admin, json!({})).await.json(201)["jti"].as_str().unwrap().to_owned();
+    assert_eq!(control.call(&root, "DELETE", &format!("/portcullis/v1/users/{user}/tokens/{fresh}"), None).await.status, 204);
 }

@@ -229,6 +229,8 @@ fn operator_rows(things: &Things) -> Vec<Row> {
         |route: &'static str, path: String, body: Option<Json>, foreign: Option<u16>| rows.push(Row { route, path, body, foreign });
     row("POST /portcullis/v1/tokens", "/portcullis/v1/tokens".into(), Some(json!({})), None);
     row("DELETE /portcullis/v1/users/{user_id}/tokens", format!("/portcullis/v1/users/{user}/tokens"), None, Some(404));
+    let token = format!("/portcullis/v1/users/{user}/tokens/{}", "0".repeat(32));
+    row("DELETE /portcullis/v1/users/{user_id}/tokens/{jti}", token, None, Some(404));
     row("GET /portcullis/v1/audit", "/portcullis/v1/audit".into(), None, None);
     row("GET /portcullis/v1/revision", "/portcullis/v1/revision".into(), None, None);
     let accounts = "/portcullis/v1/accounts";

@@ -33,6 +33,27 @@ fn a_token_stands_for_a_signature_until_its_key_is_switched_off() {
     let forged = folder.call_with(None, "GET", "/v1/groups", None, &[format!("X-Auth-Token: {}", token.replace("eyJ", "eyK"))]);
     assert_eq!(verdict(&forged), (401, "token_invalid".to_owned()));
 
+    // Another one is ended by its id; the next request with it is refused, however it is written, and the first one goes on.
+    let second = folder.must(&admin, "POST", "/portcullis/v1/tokens", Some(&json!({})), 201);
+    let (second, id) = (second.text("/token"), second.text("/jti"));
+    let by = |carrier: &str, text: &str, more: &[String]| {
+        let lines = [&[format!("{carrier}{text}")], more].concat();
+        let answer = folder.call_with(None, "GET", "/v1/groups", None, &lines);
+        verdict(&answer)
+    };
+    assert_eq!(by("X-Auth-Token: ", &second, &[]), allowed);
+    let user = folder.must(&admin, "GET", &format!("/v1/accounts/{}/users?user_name=admin", folder.account()), None, 200);
+    let target = format!("/portcullis/v1/users/{}/tokens/{id}", user.text("/users/0/id"));
+    let ended = folder.must(&admin, "DELETE", &target, None, 204);
+    let min = [format!("Portcullis-Min-Revision: {}", ended.header("portcullis-committed-revision").unwrap())];
+    assert_eq!(by("X-Auth-Token: ", &token, &min), allowed);
+    let capital: String = second.chars().rev().map(|letter| letter.to_ascii_uppercase()).collect();
+    let others = [second.clone(), format!("{second}="), format!("{second}A"), second.get(..second.len() - 1).unwrap().to_owned(), capital];
+    for (carrier, text) in others.iter().flat_map(|text| ["X-Auth-Token: ", "Authorization: Bearer "].map(|carrier| (carrier, text))) {
+        assert_eq!(by(carrier, text, &[]), (401, "token_invalid".to_owned()), "{carrier}{text}");
+    }
+    folder.must(&admin, "DELETE", &target, None, 404);
+
     // The administrator's key is switched off, with itself; the next request with the token is refused.
     let key = format!("/v1/access-keys/{}", admin.id);
     let off = folder.must(&admin, "PUT", &key, Some(&json!({"is_enabled": false})), 200);

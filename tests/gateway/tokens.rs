@@ -16,6 +16,8 @@ use super::harness::{ACCOUNT, ADMIN, Setup, World, text};
 pub(super) const USER: &str = "ad000000000000000000000000000001";
 const OTHER_USER: &str = "5e000000000000000000000000000001";
 pub(super) const TOKEN_KEY: &str = "70c0000000000000000000000000000a";
+/// The id of the token that is used.
+const TOKEN: &str = "1d000000000000000000000000000001";
 pub(super) const EPOCH: u64 = 7;
 const DEFINITION: &str = "kind: scp-iam:action-definition\nservice: iam\nservice_type: scp-iam\npaths:\n  /v1/groups:\n    get: {action: iam:ListGroups, access_level: List}\n  /v1/public:\n    get: {authentication: none}\n";
 
@@ -29,7 +31,7 @@ fn claims() -> Claims {
         user: USER.parse().unwrap(),
         account: ACCOUNT.parse().unwrap(),
         access_key: ADMIN.key.parse().ok(),
-        id: "1d000000000000000000000000000001".parse().unwrap(),
+        id: TOKEN.parse().unwrap(),
         issued_at: Timestamp::from_milliseconds(NOW_MS - 60_000),
         expires_at: Timestamp::from_milliseconds(NOW_MS + 1_000),
         epoch: EPOCH,
@@ -62,6 +64,7 @@ pub(super) fn records(change: impl Fn(&str, &mut Json) -> bool) -> Vec<Change> {
         json!({"kind": "definition", "service": "iam", "document": DEFINITION}),
         json!({"kind": "tokens_valid_from", "user": USER, "sequence": 3}),
         json!({"kind": "console_access", "user": USER, "allowed_addresses": "not_used"}),
+        json!({"kind": "revoked_token", "user": USER, "id": "1d000000000000000000000000000002", "expires_at": "2026-11-20T22:30:00Z"}),
     ];
     let changed = all.into_iter().filter_map(|mut record| {
         let kind = record["kind"].as_str().unwrap().to_owned();
@@ -237,6 +240,12 @@ fn a_token_is_checked_again_with_every_snapshot() {
     let past = "2026-11-20T22:29:45Z";
     let allowed = (200, "allow");
     let other_user = with("user", "id", json!(OTHER_USER));
+    let long_revoked = records(|found, record| {
+        if found == "revoked_token" {
+            (record["id"], record["expires_at"]) = (json!(TOKEN), json!("2099-01-01T00:00:00Z"));
+        }
+        true
+    });
     for (what, changes, epoch, expected) in [
         ("a disabled key", with("access_key", "enabled", json!(false)), EPOCH, (401, "credential_disabled")),
         ("an expired key", with("access_key", "expires_at", json!(past)), EPOCH, (401, "credential_expired")),
@@ -262,6 +271,8 @@ fn a_token_is_checked_again_with_every_snapshot() {
         ("tokens ended after it was issued", with("tokens_valid_from", "sequence", json!(4)), EPOCH, (401, "token_invalid")),
         ("tokens ended before it was issued", with("tokens_valid_from", "sequence", json!(2)), EPOCH, allowed),
         ("tokens of another user ended", with("tokens_valid_from", "user", json!(OTHER_USER)), EPOCH, allowed),
+        ("it was revoked", with("revoked_token", "id", json!(TOKEN)), EPOCH, (401, "token_invalid")),
+        ("it was revoked, for longer than it lives", long_revoked, EPOCH, (401, "token_invalid")),
         ("another epoch", whole(), EPOCH + 1, (401, "token_invalid")),
     ] {
         follow(&world, &changes, epoch);
@@ -271,6 +282,56 @@ fn a_token_is_checked_again_with_every_snapshot() {
         follow(&world, &whole(), EPOCH);
         assert_eq!(ask(&world, &[&line]).verdict(), allowed, "after {what}");
     }
+}
+
+#[test]
+fn a_revoked_token_is_refused_in_every_spelling_also_where_it_was_remembered() {
+    let (backend, world) = following();
+    let token = token();
+    let (head, rest) = token.split_once('.').unwrap();
+    let (claims, signature) = rest.split_once('.').unwrap();
+    assert_eq!(ask(&world, &[&format!("X-Auth-Token: {token}")]).verdict(), (200, "allow"));
+    let revoked = records(|kind, record| {
+        if kind == "revoked_token" {
+            record["id"] = json!(TOKEN);
+        }
+        true
+    });
+    // Also where its record cannot be read.
+    let unreadable = revoked.iter().cloned().map(|change| match change {
+        Change::Put { key, .. } if key.starts_with("revoked_token/") => Change::Put { key, record: "{}".to_owned() },
+        other @ (Change::Put { .. } | Change::Delete { .. }) => other,
+    });
+    for changes in [revoked.clone(), unreadable.collect()] {
+        follow(&world, &changes, EPOCH);
+        let before = backend.count();
+        let (cut, last) = (signature.get(..signature.len() - 1).unwrap(), signature.chars().last().unwrap());
+        // The last letter of a signature has four bits that say nothing.
+        let next = char::from(u8::try_from(last).unwrap() + 1);
+        for text in [
+            token.clone(),
+            format!("{token}="),
+            format!("{token}A"),
+            format!("{token}."),
+            format!("{token},"),
+            format!("{head}=.{claims}.{signature}"),
+            format!("{head}.{claims}=.{signature}"),
+            format!("{head}.{claims}.{cut}"),
+            format!("{head}.{claims}.{cut}{next}"),
+            format!("{head}.{claims}.{}", signature.to_uppercase()),
+            token.to_uppercase(),
+            token.replace('-', "+").replace('_', "/") + "==",
+        ] {
+            for line in [format!("X-Auth-Token: {text}"), format!("Authorization: Bearer {text}"), format!("authorization: bEARER {text}")]
+            {
+                assert_eq!(ask(&world, &[&line]).verdict(), (401, "token_invalid"), "{line}");
+            }
+        }
+        assert_eq!(backend.count(), before);
+    }
+    // Another one of the same user is not concerned.
+    let other = Claims { id: "1d000000000000000000000000000003".parse().unwrap(), ..self::claims() };
+    assert_eq!(ask(&world, &[&format!("X-Auth-Token: {}", token_by(&signer(TOKEN_KEY, 1), &other))]).verdict(), (200, "allow"));
 }
 
 #[test]

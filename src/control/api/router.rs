@@ -78,6 +78,7 @@ const TAKEN: (&str, &str) = ("iam:role", "body['role_indicator']");
 const GIVEN: (&str, &str) = ("iam:policy", "body['policy_ids'][*]");
 const USERS: (&str, &str) = ("iam:user", "body['user_ids'][*]");
 const KEY: (&str, &str) = ("iam:access-key", "path['access_key_id']");
+const TOKEN: (&str, &str) = ("iam:token", "path['jti']");
 const KEYS: (&str, &str) = ("iam:access-key", "body['ids'][*]");
 const ACCOUNT: (&str, &str) = ("iam:account", "path['account_id']");
 
@@ -292,6 +293,9 @@ pub(super) static ROUTES: &[Route] = &[
     route(Method::POST, "/portcullis/v1/tokens", "iam:CreateToken", Create, &[], |call| Box::pin(tokens::create(call))),
     route(Method::DELETE, "/portcullis/v1/users/{user_id}/tokens", "iam:DeleteUserTokens", Permission, &[USER], |call| {
         Box::pin(tokens::end_all(call))
+    }),
+    route(Method::DELETE, "/portcullis/v1/users/{user_id}/tokens/{jti}", "iam:DeleteUserToken", Permission, &[USER, TOKEN], |call| {
+        Box::pin(tokens::end_one(call))
     }),
 ];
 

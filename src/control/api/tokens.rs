@@ -1,4 +1,4 @@
-//! Tokens: `{"token", "expires_at"}`, once.
+//! Tokens: `{"token", "jti", "expires_at"}`, once; and their end.
 
 use serde::Serialize;
 
@@ -11,12 +11,20 @@ use crate::control::service::{Accepted, login};
 #[derive(Serialize)]
 struct IssuedBody<'a> {
     token: &'a str,
+    jti: String,
     expires_at: String,
 }
 
 /// `DELETE /portcullis/v1/users/{user_id}/tokens`
 pub(super) async fn end_all(call: Call) -> Result<Answer, ApiError> {
     let accepted = tokens::end_all(&call.store, &call.caller, call.id("user", "user_id")?, call.now).await?;
+    Ok(Answer::no_content().committed(&accepted))
+}
+
+/// `DELETE /portcullis/v1/users/{user_id}/tokens/{jti}`
+pub(super) async fn end_one(call: Call) -> Result<Answer, ApiError> {
+    let token = (call.id("user", "user_id")?, call.id("token", "jti")?);
+    let accepted = tokens::end_one(&call.store, &call.caller, token, call.now).await?;
     Ok(Answer::no_content().committed(&accepted))
 }
 
@@ -35,5 +43,5 @@ pub(super) async fn log_in(visit: Visit) -> Result<Answer, ApiError> {
 fn issued(accepted: Accepted<Issued>) -> Answer {
     let (accepted, issued) = accepted.split();
     let token = std::str::from_utf8(issued.token.expose()).unwrap_or_default();
-    Answer::created(&IssuedBody { token, expires_at: issued.expires_at.to_string() }).committed(&accepted)
+    Answer::created(&IssuedBody { token, jti: issued.id.to_string(), expires_at: issued.expires_at.to_string() }).committed(&accepted)
 }

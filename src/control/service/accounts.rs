@@ -140,7 +140,7 @@ pub(crate) async fn set(
     // They are not to work again when the account is switched on again.
     if before.active && !after.active {
         for user in users::ids(&mut write, id).await? {
-            tokens::end(&mut write, user);
+            tokens::end(&mut write, user).await?;
         }
         for role in store_roles::ids(&mut write, id).await? {
             roles::end(&mut write, role).await?;

@@ -14,7 +14,7 @@ use crate::policy::{Owner, Policy, Work};
 use crate::snapshot::Snapshot;
 use crate::snapshot::wire::{ConsoleOf, DocumentRef, Identity, Record, RecordKey};
 use crate::source::{Report, Source};
-use crate::types::{AccountId, GroupId, PolicyId, RoleId, Timestamp, UserId};
+use crate::types::{AccountId, GroupId, PolicyId, RoleId, Timestamp, TokenId, UserId};
 use rules::{Asker, Circumstances, Refusal};
 
 /// What happens to a write that gives more than the caller has.
@@ -167,11 +167,13 @@ struct Coming {
     groups: HashSet<GroupId>,
     users_gone: HashSet<UserId>,
     roles_gone: HashSet<RoleId>,
+    tokens_ended: HashSet<UserId>,
 }
 
 impl Coming {
     fn of(pending: &[Pending]) -> Self {
-        let mut coming = Self { groups: HashSet::new(), users_gone: HashSet::new(), roles_gone: HashSet::new() };
+        let mut coming =
+            Self { groups: HashSet::new(), users_gone: HashSet::new(), roles_gone: HashSet::new(), tokens_ended: HashSet::new() };
         for pending in pending {
             match pending {
                 Pending::Put(Record::Group(group)) => {
@@ -183,10 +185,18 @@ impl Coming {
                 Pending::Delete(RecordKey::Role(role)) => {
                     coming.roles_gone.insert(*role);
                 }
+                Pending::Put(Record::TokensValidFrom { user, .. }) => {
+                    coming.tokens_ended.insert(*user);
+                }
                 Pending::Put(_) | Pending::Delete(_) => {}
             }
         }
         coming
+    }
+
+    /// Whether all tokens of a user end anyway.
+    fn ends_tokens_of(&self, user: UserId) -> bool {
+        self.tokens_ended.contains(&user) || self.users_gone.contains(&user)
     }
 }
 
@@ -250,7 +260,10 @@ impl Judge<'_> {
                 }
             },
             // It takes, and gives nothing.
-            Record::TokensValidFrom { .. } | Record::SessionsValidFrom { .. } | Record::ConsoleAccess { .. } => Ok(()),
+            Record::TokensValidFrom { .. }
+            | Record::RevokedToken { .. }
+            | Record::SessionsValidFrom { .. }
+            | Record::ConsoleAccess { .. } => Ok(()),
             // Whoever has it is everybody; no route writes it.
             Record::TokenKey(_) => Err(Refusal::ActsForRoot),
             // No route writes policies of resources; they may give anything to anybody.
@@ -294,8 +307,15 @@ impl Judge<'_> {
             {
                 rules::may_act_for(snapshot, asker, *user)
             }
+            // A token that would be good again.
+            RecordKey::RevokedToken(user, token)
+                if asker.actor != Actor::User(*user) && !self.coming.ends_tokens_of(*user) && !self.has_ended(*user, *token) =>
+            {
+                rules::may_act_for(snapshot, asker, *user)
+            }
             RecordKey::KeySecurity(_)
             | RecordKey::TokensValidFrom(_)
+            | RecordKey::RevokedToken(..)
             | RecordKey::ConsoleAccess(_)
             | RecordKey::Account(_)
             | RecordKey::User(_)
@@ -305,6 +325,11 @@ impl Judge<'_> {
             | RecordKey::TokenKey(_) => Ok(()),
             RecordKey::Definition(_) | RecordKey::ResourcePolicy(_) => rules::may_define(snapshot, asker),
         }
+    }
+
+    fn has_ended(&self, user: UserId, token: TokenId) -> bool {
+        let revoked = self.snapshot.user(user).and_then(|user| user.holds.revoked(token));
+        revoked.is_none_or(|revoked| revoked.expires_at <= self.now)
     }
 
     /// Attaching is an action of its own, also where a request does it in passing.

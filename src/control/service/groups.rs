@@ -166,7 +166,7 @@ pub(crate) async fn delete(
     for member in groups::all_members(&mut write, id).await? {
         groups::remove_member(&mut write, id, member.user).await?;
         write.delete(RecordKey::Membership(id, member.user));
-        tokens::end(&mut write, member.user);
+        tokens::end(&mut write, member.user).await?;
     }
     let to = Identity::Group(id);
     for policy in policies::attached(&mut write, to).await? {
@@ -225,7 +225,7 @@ pub(crate) async fn remove_member(
         return Err(ServiceError::NotFound("member", user.to_string()));
     }
     write.delete(RecordKey::Membership(id, user));
-    tokens::end(&mut write, user);
+    tokens::end(&mut write, user).await?;
     write.audit(caller.entry(srn(store, caller.account, WHAT, id), Some(json!({ "user_id": user.to_string() })), None));
     accept(write, caller, (), now).await
 }

@@ -127,7 +127,7 @@ pub(crate) async fn create(
         let sequence = write.sequence();
         let password = NewPassword { hash: &fresh.hash, temporary: false, kept: fresh.kept };
         users::set_password(&mut write, user.id, password, sequence, caller.stamp(now)).await?;
-        tokens::end(&mut write, user.id);
+        tokens::end(&mut write, user.id).await?;
     }
     users::logged_in(&mut write, user.id, now).await?;
     let (issued, shown) = tokens::for_console(&mut write, &caller, duration_s, now).await?;

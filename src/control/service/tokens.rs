@@ -12,8 +12,8 @@ use crate::authn::token::{Claims, Signer};
 use crate::control::random;
 use crate::control::store::audit::Entry;
 use crate::control::store::authorship::Stamp;
-use crate::control::store::{Store, StoreError, Write, token_keys, users};
-use crate::snapshot::wire::{self, Record};
+use crate::control::store::{Store, StoreError, Write, token_keys, tokens as ids, users};
+use crate::snapshot::wire::{self, Record, RecordKey};
 use crate::source::Cursor;
 use crate::types::{AccessKeyId, Secret, Timestamp, TokenId, TokenKeyId, UserId};
 
@@ -21,6 +21,15 @@ use crate::types::{AccessKeyId, Secret, Timestamp, TokenId, TokenKeyId, UserId};
 const DURATION_S: RangeInclusive<u64> = 60..=43_200;
 /// How long it is where the request does not say.
 const DURATION_DEFAULT_S: u64 = 3_600;
+
+/// How many tokens of a user may be ended one by one, of those that would still be good.
+const REVOKED_MAX: u64 = 1_000;
+
+/// How long after its end a token is forgotten. SECURITY: one that was ended before its time comes back when a clock that was ahead is
+/// put back by more than this.
+const FORGOTTEN_AFTER_MS: i64 = 24 * 60 * 60 * 1_000;
+
+const WHAT: &str = "token";
 
 /// What a token is asked for with.
 #[derive(Debug)]
@@ -43,6 +52,8 @@ impl Create {
 pub(crate) struct Issued {
     /// The token.
     pub(crate) token: Secret,
+    /// Its id, by which it can be ended.
+    pub(crate) id: TokenId,
     /// When it ends.
     pub(crate) expires_at: Timestamp,
 }
@@ -72,7 +83,8 @@ pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Tim
     let claims = claims.ok_or(ServiceError::NoToken(NOT_IN_USE))?;
     let token = signer(&mut write).await?.sign(&claims).map_err(StoreError::from)?;
     write.audit(caller.entry(srn(store, caller.account, "user", user), None, Some(shown(&claims))));
-    accept(write, caller, Issued { token, expires_at: claims.expires_at }, now).await
+    note(&mut write, &claims, now).await?;
+    accept(write, caller, Issued { token, id: claims.id, expires_at: claims.expires_at }, now).await
 }
 
 const NOT_IN_USE: &str = "the access key that signed the request is not in use any more";
@@ -82,6 +94,7 @@ pub(crate) async fn issue(store: &Store, access_key: AccessKeyId, now: Timestamp
     let mut write = store.write().await?;
     let Some(claims) = claims(&write, access_key, *DURATION_S.end(), now)? else { return Ok(None) };
     let token = signer(&mut write).await?.sign(&claims)?;
+    note(&mut write, &claims, now).await?;
     write.audit(Entry {
         account: claims.account.to_string(),
         user: SYSTEM.to_owned(),
@@ -143,7 +156,46 @@ pub(super) async fn for_console(
         sequence: write.sequence(),
     };
     let token = signer(write).await?.sign(&claims).map_err(StoreError::from)?;
-    Ok((Issued { token, expires_at }, shown(&claims)))
+    note(write, &claims, now).await?;
+    Ok((Issued { token, id: claims.id, expires_at }, shown(&claims)))
+}
+
+/// Keeps the id of a token that is about to be issued, and forgets those that have ended long ago.
+async fn note(write: &mut Write, claims: &Claims, now: Timestamp) -> Result<(), StoreError> {
+    forget_ended(write, now).await?;
+    ids::insert(write, claims.id, claims.user, claims.expires_at).await
+}
+
+async fn forget_ended(write: &mut Write, now: Timestamp) -> Result<(), StoreError> {
+    let before = Timestamp::from_milliseconds(now.milliseconds().saturating_sub(FORGOTTEN_AFTER_MS));
+    for (user, id) in ids::forget_ended(write, before).await? {
+        write.delete(RecordKey::RevokedToken(user, id));
+    }
+    Ok(())
+}
+
+/// Ends one token of a user.
+pub(crate) async fn end_one(
+    store: &Store,
+    caller: &Caller,
+    (user, id): (UserId, TokenId),
+    now: Timestamp,
+) -> Result<Accepted<()>, ServiceError> {
+    let mut write = store.write().await?;
+    let found = users::find(&mut write, caller.account, user).await?.ok_or_else(|| not_found(user))?;
+    guard_root(caller, &found)?;
+    forget_ended(&mut write, now).await?;
+    let end = ids::find(&mut write, user, id).await?.filter(|end| now < *end);
+    let expires_at = end.ok_or_else(|| ServiceError::NotFound(WHAT, id.to_string()))?;
+    if ids::revoked(&mut write, user, now).await? >= REVOKED_MAX {
+        let what = "tokens that were ended one by one; end all of them (DELETE /portcullis/v1/users/{user_id}/tokens)";
+        return Err(ServiceError::TooMany { of: "user", most: REVOKED_MAX, what });
+    }
+    ids::revoke(&mut write, id).await?;
+    write.put(Record::RevokedToken { user, id, expires_at });
+    let before = json!({ "user_id": user.to_string(), "expires_at": expires_at.to_string() });
+    write.audit(caller.entry(srn(store, found.account, WHAT, id), Some(before), None));
+    accept(write, caller, (), now).await
 }
 
 /// Ends all tokens of a user.
@@ -151,7 +203,7 @@ pub(crate) async fn end_all(store: &Store, caller: &Caller, user: UserId, now: T
     let mut write = store.write().await?;
     let found = users::find(&mut write, caller.account, user).await?.ok_or_else(|| not_found(user))?;
     guard_root(caller, &found)?;
-    end(&mut write, user);
+    end(&mut write, user).await?;
     let after = json!({ "tokens_valid_from": store.revision(write.sequence()).to_string() });
     write.audit(caller.entry(srn(store, found.account, "user", user), None, Some(after)));
     accept(write, caller, (), now).await
@@ -162,9 +214,18 @@ pub(crate) async fn end_all(store: &Store, caller: &Caller, user: UserId, now: T
 /// SECURITY: by sequence and not by time, so that no clock can revive one (contracts C8). Whoever leaves a group loses theirs at once
 /// (seed 000, "Remove member from group"), and so does whoever gets another password or is switched off, alone or with
 /// the account.
-pub(super) fn end(write: &mut Write, user: UserId) {
+pub(super) async fn end(write: &mut Write, user: UserId) -> Result<(), StoreError> {
     let sequence = write.sequence();
     write.put(Record::TokensValidFrom { user, sequence });
+    forget(write, user).await
+}
+
+/// Forgets the tokens of a user, of which none is good after this write.
+pub(super) async fn forget(write: &mut Write, user: UserId) -> Result<(), StoreError> {
+    for id in ids::forget_of(write, user).await? {
+        write.delete(RecordKey::RevokedToken(user, id));
+    }
+    Ok(())
 }
 
 /// The key in use.

@@ -261,7 +261,7 @@ pub(crate) async fn set(
     }
     // They are not to work again when the user is switched on again.
     if before.user.active && !written.active {
-        tokens::end(&mut write, id);
+        tokens::end(&mut write, id).await?;
     }
     let sequence = write.sequence();
     users::update(&mut write, id, &written, sequence, caller.stamp(now)).await?;
@@ -329,7 +329,7 @@ pub(crate) async fn set_password(
     let sequence = write.sequence();
     let password = NewPassword { hash: &hash, temporary: new.temporary, kept };
     users::set_password(&mut write, id, password, sequence, caller.stamp(now)).await?;
-    tokens::end(&mut write, id);
+    tokens::end(&mut write, id).await?;
     let after = json!({ "password": "another one", "temporary_password": new.temporary });
     write.audit(caller.entry(srn(store, account, WHAT, id), None, Some(after)));
     accept(write, caller, (), now).await
@@ -406,6 +406,7 @@ async fn remove(write: &mut Write, caller: &Caller, profile: Profile) -> Result<
         write.delete(RecordKey::AccessKey(key.id));
     }
     write.delete(RecordKey::TokensValidFrom(id));
+    tokens::forget(write, id).await?;
     write.delete(RecordKey::ConsoleAccess(ConsoleOf::User(id)));
     if settings::delete_of(write, id).await? {
         write.delete(RecordKey::KeySecurity(id));

@@ -25,6 +25,7 @@ pub(crate) mod roles;
 pub(crate) mod settings;
 pub(crate) mod tags;
 pub(crate) mod token_keys;
+pub(crate) mod tokens;
 pub(crate) mod users;
 
 use std::fs::File;

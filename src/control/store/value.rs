@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::StoreError;
-use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, RoleId, Timestamp, TokenKeyId, UserId};
+use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, RoleId, Timestamp, TokenId, TokenKeyId, UserId};
 
 /// A value of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ macro_rules! from_id {
     };
 }
 
-from_id!(AccessKeyId, AccountId, GroupId, PolicyId, RoleId, TokenKeyId, UserId);
+from_id!(AccessKeyId, AccountId, GroupId, PolicyId, RoleId, TokenId, TokenKeyId, UserId);
 
 /// A row, whose columns are taken one after the other, in the order of the `SELECT`.
 #[derive(Debug)]

@@ -93,6 +93,11 @@ fn definition(service: &str) -> Change {
     put(&format!(r#"{{"kind":"definition","service":"{service}","document":"{document}"}}"#))
 }
 
+fn revoked_token(user: u8, token: u8) -> Change {
+    let (user, token) = (id(2, user), id(7, token));
+    put(&format!(r#"{{"kind":"revoked_token","user":"{user}","id":"{token}","expires_at":"2027-01-31T00:00:00Z"}}"#))
+}
+
 fn token_key(number: u8, ended: bool) -> Change {
     let signer = Signer::new(id(6, number).parse().unwrap(), &Secret::new([number; 32])).unwrap();
     let end = if ended { r#","not_after":"2027-01-31T00:00:00Z""# } else { "" };
@@ -148,7 +153,8 @@ fn any_change() -> impl Strategy<Value = Change> {
         (number.clone(), any::<bool>()).prop_map(|(number, enabled)| access_key(number, enabled)),
         (number.clone(), 1..4u8).prop_map(|(number, sequence)| sessions_valid_from(number, sequence)),
         number.clone().prop_map(role),
-        (number, any::<bool>()).prop_map(|(number, ended)| token_key(number, ended)),
+        (number.clone(), any::<bool>()).prop_map(|(number, ended)| token_key(number, ended)),
+        (number.clone(), number).prop_map(|(user, token)| revoked_token(user, token)),
         prop::sample::select(vec!["iam", "vm"]).prop_map(definition),
     ]
 }
@@ -261,6 +267,9 @@ fn what_cannot_be_read_refuses_whom_it_concerns() {
     let snapshot = with(format!("tokens_valid_from/{}", id(2, 0)));
     assert!(snapshot.console_allows(&find(&snapshot, 0), somewhere));
     assert_eq!(find(&snapshot, 0).holds.tokens_valid_from, u64::MAX);
+    let snapshot = with(format!("revoked_token/{}/{}", id(2, 0), id(7, 0)));
+    let revoked = |token| find(&snapshot, 0).holds.revoked(id(7, token).parse().unwrap()).is_some();
+    assert_eq!((revoked(0), revoked(1)), (true, false));
     assert!(with(format!("user/{}", id(2, 0))).user(id(2, 0).parse().unwrap()).is_none());
     assert!(with(format!("access_key/{}", id(5, 0))).key(id(5, 0).parse().unwrap()).is_none());
     assert!(with(format!("token_key/{}", id(6, 0))).token_key(id(6, 0).parse().unwrap()).is_none());

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{ConsoleOf, Identity, Record};
-use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, RoleId, Srn, TokenKeyId, UserId};
+use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, RoleId, Srn, TokenId, TokenKeyId, UserId};
 
 /// What a record is known by. Written as a path: `user/ID`, `membership/GROUP/USER`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -35,6 +35,8 @@ pub enum RecordKey {
     ConsoleAccess(ConsoleOf),
     /// `tokens_valid_from/USER`.
     TokensValidFrom(UserId),
+    /// `revoked_token/USER/ID`.
+    RevokedToken(UserId, TokenId),
     /// `role/ID`.
     Role(RoleId),
     /// `sessions_valid_from/ROLE`.
@@ -64,6 +66,7 @@ impl Record {
             Self::TokenKey(key) => RecordKey::TokenKey(key.id),
             Self::ConsoleAccess { of, .. } => RecordKey::ConsoleAccess(*of),
             Self::TokensValidFrom { user, .. } => RecordKey::TokensValidFrom(*user),
+            Self::RevokedToken { user, id, .. } => RecordKey::RevokedToken(*user, *id),
             Self::Role(role) => RecordKey::Role(role.id),
             Self::SessionsValidFrom { role, .. } => RecordKey::SessionsValidFrom(*role),
         }
@@ -89,6 +92,7 @@ impl fmt::Display for RecordKey {
             Self::ConsoleAccess(ConsoleOf::User(user)) => write!(out, "console_access/user/{user}"),
             Self::ConsoleAccess(ConsoleOf::Account(account)) => write!(out, "console_access/account/{account}"),
             Self::TokensValidFrom(user) => write!(out, "tokens_valid_from/{user}"),
+            Self::RevokedToken(user, token) => write!(out, "revoked_token/{user}/{token}"),
             Self::Role(id) => write!(out, "role/{id}"),
             Self::SessionsValidFrom(role) => write!(out, "sessions_valid_from/{role}"),
         }
@@ -130,6 +134,7 @@ impl FromStr for RecordKey {
             ("console_access", "user", user, "") => id(user).map(|user| Self::ConsoleAccess(ConsoleOf::User(user))),
             ("console_access", "account", account, "") => id(account).map(|account| Self::ConsoleAccess(ConsoleOf::Account(account))),
             ("tokens_valid_from", user, "", "") => id(user).map(Self::TokensValidFrom),
+            ("revoked_token", user, token, "") => id(user).zip(id(token)).map(|(user, token)| Self::RevokedToken(user, token)),
             ("role", role, "", "") => id(role).map(Self::Role),
             ("sessions_valid_from", role, "", "") => id(role).map(Self::SessionsValidFrom),
             _ => None,

@@ -27,7 +27,7 @@ pub use resource_definition::{AttributeDefinition, ResourceDefinition};
 use crate::authn::token::PublicKey;
 use crate::source::secret::{SECRET_HINT, SecretRef};
 use crate::source::{Cursor, Node, Position, Report, Source, Span, Table, Value, json};
-use crate::types::{AccessKeyId, AccountId, GroupId, KeyMethod, Network, PolicyId, RoleId, Srn, Timestamp, TokenKeyId, UserId};
+use crate::types::{AccessKeyId, AccountId, GroupId, KeyMethod, Network, PolicyId, RoleId, Srn, Timestamp, TokenId, TokenKeyId, UserId};
 
 /// Most entries of an allowlist (seed 003, L1389).
 pub const ALLOWED_ADDRESSES_MAX: usize = 50;
@@ -256,6 +256,15 @@ pub enum Record {
         /// The store's sequence: tokens issued before it are refused.
         sequence: u64,
     },
+    /// A token that was ended by itself. Only feeds have these.
+    RevokedToken {
+        /// Whose it is.
+        user: UserId,
+        /// Its id.
+        id: TokenId,
+        /// When it would have ended: from then on the record says nothing.
+        expires_at: Timestamp,
+    },
     /// A role. Only feeds have these.
     Role(Role),
     /// From when on sessions of a role count. Only feeds have these.
@@ -407,6 +416,7 @@ pub fn read_json(text: &str) -> Result<Record, String> {
         Some("definition") => definition_record(&cursor),
         Some("token_key") => TokenKey::decode(&cursor).map(Record::TokenKey),
         Some("tokens_valid_from") => tokens_valid_from(&cursor),
+        Some("revoked_token") => revoked_token(&cursor),
         Some("console_access") => console_access(&cursor),
         Some("role") => Role::decode(&cursor).map(Record::Role),
         Some("sessions_valid_from") => sessions_valid_from(&cursor),
@@ -446,6 +456,15 @@ fn tokens_valid_from(cursor: &Cursor<'_>) -> Option<Record> {
     let sequence = sequence(&table);
     table.finish()?;
     Some(Record::TokensValidFrom { user: user?, sequence: sequence? })
+}
+
+fn revoked_token(cursor: &Cursor<'_>) -> Option<Record> {
+    let table = of_feed(cursor)?;
+    let user = table.required("user", USER_HINT, id(USER_HINT));
+    let token = table.required("id", ID_HINT, id(ID_HINT));
+    let expires_at = table.required("expires_at", TIME_HINT, |value| value.parse(TIME_HINT));
+    table.finish()?;
+    Some(Record::RevokedToken { user: user?, id: token?, expires_at: expires_at? })
 }
 
 fn sessions_valid_from(cursor: &Cursor<'_>) -> Option<Record> {

@@ -65,6 +65,9 @@ impl Record {
             Self::TokensValidFrom { user, sequence } => {
                 json!({"kind": "tokens_valid_from", "user": user.to_string(), "sequence": sequence})
             }
+            Self::RevokedToken { user, id, expires_at } => json!({
+                "kind": "revoked_token", "user": user.to_string(), "id": id.to_string(), "expires_at": expires_at.to_string(),
+            }),
             Self::Role(role) => {
                 json!({"kind": "role", "id": role.id.to_string(), "account": role.account.to_string(), "name": role.name})
             }

@@ -36,6 +36,7 @@ fn what_is_printed_reads_back_as_the_same_record() {
         r#"{"kind":"definition","service":"iam","document":"kind: x\npaths: {}\n"}"#.to_owned(),
         format!(r#"{{"kind":"token_key","id":"{ID}","public_key":"{PUBLIC_KEY}"}}"#),
         format!(r#"{{"kind":"tokens_valid_from","user":"{ID}","sequence":17}}"#),
+        format!(r#"{{"kind":"revoked_token","user":"{ID}","id":"{OTHER}","expires_at":"2027-01-31T00:00:00Z"}}"#),
         format!(r#"{{"kind":"console_access","user":"{ID}","allowed_addresses":["10.0.0.0/8"]}}"#),
         format!(r#"{{"kind":"console_access","account":"{ID}","allowed_addresses":[]}}"#),
         format!(r#"{{"kind":"console_access","account":"{ID}","allowed_addresses":"not_used"}}"#),
