@@ -22,6 +22,9 @@ mod first;
 #[path = "demo/harness.rs"]
 mod harness;
 #[cfg(test)]
+#[path = "demo/mail.rs"]
+mod mail;
+#[cfg(test)]
 #[path = "demo/outage.rs"]
 mod outage;
 #[cfg(test)]

@@ -13,9 +13,10 @@ use tokio::sync::watch;
 use super::Ended;
 use super::gateway::{Signal, Signals};
 use super::key_file;
-use crate::config::{ControlConfig, Files, NamedSecret, Passcodes, Secrets};
+use crate::config::{ControlConfig, Files, NamedSecret, Passcodes, Secrets, Smtp};
 use crate::control::api::{self, Api, Escalation};
 use crate::control::delivery::Delivery;
+use crate::control::delivery::mail::{Mailer, MailerError, Server};
 use crate::control::feed::{self, Feed, Timing};
 use crate::control::{Names, Recovery, Store, bootstrap, issue_token, recover};
 use crate::gateway::system_time;
@@ -200,8 +201,7 @@ pub(super) struct Configured {
     sealing_key: SealingKey,
     identity_key: Secret,
     feed_key: Secret,
-    /// Where passcodes go by a web hook.
-    webhook_key: Option<Secret>,
+    delivery: Delivery,
 }
 
 impl Configured {
@@ -212,28 +212,22 @@ impl Configured {
             let secrets = Secrets::new(&files, Some(&config.sealing_key), config.loopback_only(), &report);
             let open = |named: &NamedSecret, owner: &str| secrets.open(&named.secret, owner, &named.source, named.span, &report);
             let (identity_key, feed_key) = (open(&config.api_identity_key, "upstream/iam"), open(&config.feed_credential, "feed"));
-            let webhook_key = match &config.passcodes {
-                Passcodes::Webhook { credential, .. } => open(credential, "webhook").map(Some),
-                Passcodes::None | Passcodes::Outbox(_) => Some(None),
+            let delivery = match &config.passcodes {
+                Passcodes::None => Some(Delivery::None),
+                Passcodes::Outbox(folder) => Some(Delivery::Outbox(folder.clone())),
+                Passcodes::Webhook { address, path, credential } => {
+                    let credential = open(credential, "webhook");
+                    credential.map(|credential| Delivery::Webhook { address: *address, path: path.clone(), credential })
+                }
+                Passcodes::Smtp(smtp) => mailer(smtp, &secrets, &files, &report).map(Box::new).map(Delivery::Mail),
             };
             let sealing_key = secrets.into_sealing_key()?;
-            Some(Self { sealing_key, identity_key: identity_key?, feed_key: feed_key?, webhook_key: webhook_key?, config })
+            Some(Self { sealing_key, identity_key: identity_key?, feed_key: feed_key?, delivery: delivery?, config })
         });
         if !report.diagnostics().is_empty() {
             write!(err, "{report}")?;
         }
         Ok(configured)
-    }
-
-    /// How passcodes reach people.
-    fn delivery(&self) -> Delivery {
-        match (&self.config.passcodes, &self.webhook_key) {
-            (Passcodes::Outbox(folder), _) => Delivery::Outbox(folder.clone()),
-            (Passcodes::Webhook { address, path, .. }, Some(credential)) => {
-                Delivery::Webhook { address: *address, path: path.clone(), credential: credential.clone() }
-            }
-            (Passcodes::None | Passcodes::Webhook { .. }, _) => Delivery::None,
-        }
     }
 
     /// Opens the store.
@@ -242,6 +236,29 @@ impl Configured {
         let store = Store::open(&path, self.sealing_key, self.config.offering, system_time()).await;
         store.with_context(|| format!("cannot open the store `{}`", path.display()))
     }
+}
+
+/// What sends mails by a server, if its password and its certificates can be read.
+fn mailer(smtp: &Smtp, secrets: &Secrets<'_>, files: &Files, report: &Report) -> Option<Mailer> {
+    let opened = smtp.login.as_ref().map(|(user, NamedSecret { secret, source, span })| {
+        secrets.open_password(secret, "smtp", source, *span, report).map(|password| (user, password))
+    });
+    let ca = smtp.ca.as_ref().map(|named| {
+        let hint = "correct the name; it is a file with certificates as PEM";
+        let failed = |message: String| named.error(report, format!("the certificates `{}`: {message}", named.path.display()), hint);
+        files.read(&named.path).map_err(failed).ok()
+    });
+    let (login, ca) = (opened.map_or(Some(None), |found| found.map(Some))?, ca.map_or(Some(None), |found| found.map(Some))?);
+    let server = Server {
+        host: &smtp.host,
+        port: smtp.port,
+        tls: smtp.tls,
+        ca: ca.as_ref().map(|text| text.as_bytes()),
+        login: login.as_ref().map(|(user, password)| (user.as_str(), password)),
+        from: &smtp.from,
+    };
+    let failed = |error: MailerError| report.file_error("passcodes.smtp".to_owned(), error.to_string(), None);
+    Mailer::new(&server).map_err(failed).ok()
 }
 
 /// A running control plane, on a thread of its own.
@@ -302,7 +319,7 @@ struct Ready {
     runtime: tokio::runtime::Handle,
 }
 
-async fn administer(configured: Configured, stopped: watch::Receiver<bool>, ready: &mpsc::Sender<Ready>) -> anyhow::Result<()> {
+async fn administer(mut configured: Configured, stopped: watch::Receiver<bool>, ready: &mpsc::Sender<Ready>) -> anyhow::Result<()> {
     let listen = async |address: SocketAddr| TcpListener::bind(address).await.with_context(|| format!("cannot listen on `{address}`"));
     let (api_socket, feed_socket) = (listen(configured.config.api_address).await?, listen(configured.config.feed_address).await?);
     let (api, feed_address) = (api_socket.local_addr()?, feed_socket.local_addr()?);
@@ -315,7 +332,7 @@ async fn administer(configured: Configured, stopped: watch::Receiver<bool>, read
         identity_keys: vec![identity_key],
         means: api::Means {
             endpoints: configured.config.endpoints.clone(),
-            delivery: configured.delivery(),
+            delivery: std::mem::replace(&mut configured.delivery, Delivery::None),
             single_addresses: configured.config.single_addresses(),
         },
         escalation: if configured.config.refuse_escalation { Escalation::Refuse } else { Escalation::Warn },

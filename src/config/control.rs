@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::{Files, NamedPath, beside};
 use super::listener::socket_address;
+use super::smtp::Smtp;
 use crate::source::{Cursor, Report, SecretRef, Source, Span};
 use crate::types::Offering;
 
@@ -55,6 +56,8 @@ pub enum Passcodes {
         /// What it knows us by.
         credential: NamedSecret,
     },
+    /// As mails, by this server.
+    Smtp(Box<Smtp>),
 }
 
 /// A secret and where it is named.
@@ -156,7 +159,7 @@ impl ControlConfig {
 }
 
 impl NamedSecret {
-    fn decode(value: &Cursor<'_>) -> Option<Self> {
+    pub(super) fn decode(value: &Cursor<'_>) -> Option<Self> {
         let secret = SecretRef::decode(value)?;
         Some(Self { secret, source: value.source().clone(), span: value.node().span })
     }
@@ -164,7 +167,7 @@ impl NamedSecret {
 
 impl Passcodes {
     fn decode(path: &Path, cursor: &Cursor<'_>) -> Option<Self> {
-        let hint = "write `{outbox: FOLDER}`, or `{webhook: {url: \"http://127.0.0.1:9000/passcodes\", credential: {file: webhook.key}}}`";
+        let hint = "write `{outbox: FOLDER}`, `{webhook: {url: \"http://127.0.0.1:9000/passcodes\", credential: {file: webhook.key}}}`, or `{smtp: {host: mail.example.com, from: no-reply@example.com}}`";
         let table = cursor.clone().advised(hint).table()?;
         let outbox = table.optional("outbox", |value| value.string());
         let webhook = table.optional("webhook", |value| {
@@ -175,11 +178,13 @@ impl Passcodes {
             let (address, path) = url?;
             Some(Self::Webhook { address, path, credential: credential? })
         });
+        let smtp = table.optional("smtp", |value| Smtp::decode(path, &value).map(Box::new).map(Self::Smtp));
         table.finish()?;
-        match (outbox?, webhook?) {
-            (Some(folder), None) => Some(Self::Outbox(beside(path, &folder))),
-            (None, Some(webhook)) => Some(webhook),
-            (None, None) | (Some(_), Some(_)) => {
+        let outbox = outbox?.map(|folder| Self::Outbox(beside(path, &folder)));
+        let mut ways = [outbox, webhook?, smtp?].into_iter().flatten();
+        match (ways.next(), ways.next()) {
+            (Some(one), None) => Some(one),
+            (None, _) | (Some(_), Some(_)) => {
                 cursor.error_hint("one way to send passcodes should stand here", hint);
                 None
             }

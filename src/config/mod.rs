@@ -15,6 +15,7 @@ pub mod operation;
 pub mod secrets;
 pub mod service;
 pub mod sigv4;
+pub mod smtp;
 
 pub use abuse::{Authentication, FailureLimits, ReplayLimits, RequestRate, RequestRates};
 pub use control::{ControlConfig, Endpoint, NamedSecret, Passcodes};
@@ -28,3 +29,4 @@ pub use operation::{Limits, OnFull, RecordPath, RecordSettings, Timeouts};
 pub use secrets::Secrets;
 pub use service::{ANY_HOST, PublicRoute, Replay, Service, Upstream};
 pub use sigv4::Sigv4;
+pub use smtp::{Smtp, SmtpTls};

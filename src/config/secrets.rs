@@ -64,6 +64,15 @@ impl<'f> Secrets<'f> {
 
     /// Opens a secret that stands at `span` of `source` and belongs to `owner`. Errors never show it.
     pub fn open(&self, secret: &SecretRef, owner: &str, source: &Source, span: Span, report: &Report) -> Option<Secret> {
+        self.open_of(SECRET_BYTES_MIN, secret, owner, source, span, report)
+    }
+
+    /// The same of a password that somebody else has chosen: it is as short as it is.
+    pub fn open_password(&self, secret: &SecretRef, owner: &str, source: &Source, span: Span, report: &Report) -> Option<Secret> {
+        self.open_of(1, secret, owner, source, span, report)
+    }
+
+    fn open_of(&self, bytes_min: usize, secret: &SecretRef, owner: &str, source: &Source, span: Span, report: &Report) -> Option<Secret> {
         let error = |message: String, hint: &str| report.error(source, span, message, Some(hint.to_owned()));
         let opened = match secret {
             SecretRef::File(file) => {
@@ -97,9 +106,9 @@ impl<'f> Secrets<'f> {
                 },
             },
         };
-        if opened.expose().len() < SECRET_BYTES_MIN {
+        if opened.expose().len() < bytes_min {
             let message = if opened.expose().is_empty() { "the secret is empty" } else { "the secret is too short to be one" };
-            let hint = format!("a secret has at least {SECRET_BYTES_MIN} bytes; make one with `openssl rand -hex 32`");
+            let hint = format!("a secret has at least {bytes_min} bytes; make one with `openssl rand -hex 32`");
             error(message.to_owned(), &hint);
             return None;
         }

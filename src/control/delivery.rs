@@ -1,7 +1,9 @@
-//! How passcodes reach people: as files in a folder, or by a web hook that mails them or sends short messages.
+//! How passcodes reach people: as files in a folder, by a web hook that mails them or sends short messages, or as mails.
 //!
-//! SECURITY: a message holds the passcode, so it goes to a file that only its owner may read, or to a loopback address, and no error
-//! and no log ever shows it.
+//! SECURITY: a message holds the passcode, so it goes to a file that only its owner may read, to a loopback address, or over TLS, and no
+//! error and no log ever shows it.
+
+pub mod mail;
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -23,6 +25,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::types::{AccountId, Secret, Timestamp, UserId};
+use mail::Mailer;
 
 /// How long a web hook may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -47,6 +50,8 @@ pub enum Delivery {
         /// What it knows us by, as `Authorization: Bearer`.
         credential: Secret,
     },
+    /// Mailed.
+    Mail(Box<Mailer>),
 }
 
 /// A passcode for a user.
@@ -85,6 +90,14 @@ pub(crate) enum NotSent {
     /// It did not take it.
     #[error("the web hook on `{0}` answered {1}")]
     Refused(SocketAddr, u16),
+    /// It could not be mailed.
+    #[error("the mail server `{server}`: {why}")]
+    Mail {
+        /// The server.
+        server: String,
+        /// Why.
+        why: String,
+    },
     /// The task was lost, because the process ends.
     #[error("the process ends")]
     CutOff,
@@ -107,21 +120,37 @@ impl Delivery {
         !matches!(self, Self::None)
     }
 
+    /// Why nothing sent in this way would reach somebody with this mail address; said before anything is made to be sent.
+    pub(crate) fn cannot_reach(&self, method: &str, address: Option<&str>) -> Option<&'static str> {
+        match self {
+            Self::None | Self::Outbox(_) | Self::Webhook { .. } => None,
+            Self::Mail(_) if method != "EMAIL" => Some("passcodes are sent by mail only here; write `\"method\": \"EMAIL\"`"),
+            Self::Mail(_) => match address.map(str::parse::<lettre::Address>) {
+                Some(Ok(_)) => None,
+                Some(Err(_)) => {
+                    Some("your mail address cannot be sent to; set another one (PUT /v1/accounts/{account_id}/users/{user_id})")
+                }
+                None => Some("you have no mail address; set one (PUT /v1/accounts/{account_id}/users/{user_id})"),
+            },
+        }
+    }
+
     /// Delivers a message, once.
     pub(crate) async fn deliver(&self, message: &Message<'_>) -> Result<(), NotSent> {
-        let text = message.to_json();
         let _place = SENDERS.acquire().await.map_err(|_| NotSent::CutOff)?;
         match self {
             Self::None => Err(NotSent::CutOff),
             Self::Outbox(folder) => {
-                let (folder, name) = (folder.clone(), message.user.to_string());
+                let (folder, name, text) = (folder.clone(), message.user.to_string(), message.to_json());
                 let written = move || write(&folder, &name, &text).map_err(|error| NotSent::Outbox(folder, error));
                 tokio::task::spawn_blocking(written).await.map_err(|_| NotSent::CutOff)?
             }
             Self::Webhook { address, path, credential } => {
+                let text = message.to_json();
                 let posted = tokio::time::timeout(PATIENCE, post(*address, path, credential, &text)).await;
                 posted.unwrap_or(Err(NotSent::TooSlow(*address)))
             }
+            Self::Mail(mailer) => mailer.send(message).await,
         }
     }
 }

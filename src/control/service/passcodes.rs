@@ -61,6 +61,10 @@ pub(crate) async fn send(
     }
     let mut write = store.write().await?;
     let profile = users::find_profile(&mut write, caller.account, user).await?.ok_or_else(|| not_found(user))?;
+    let to = profile.email.as_deref().filter(|_| asked.method == "EMAIL");
+    if let Some(sentence) = delivery.cannot_reach(asked.method, to) {
+        return Err(ServiceError::State(sentence.to_owned()));
+    }
     let before = passcodes::find(&mut write, user).await?;
     let (sent, counted_from) = match before {
         Some(found) if found.counted_from.distance_ms(now) < COUNTED_MS => (found.sent, found.counted_from),
@@ -83,7 +87,7 @@ pub(crate) async fn send(
         user,
         user_name: &profile.user.name,
         method: asked.method,
-        to: profile.email.as_deref().filter(|_| asked.method == "EMAIL"),
+        to,
         locale: asked.locale,
         passcode: &passcode,
         expires_at,
