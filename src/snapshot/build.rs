@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::attached::Attached;
 use super::shards::Shards;
 use super::view::{AccessKey, Account, Allowlist, Group, Holdings, Link, Snapshot, User};
-use super::wire::{self, Identity, Place};
+use super::wire::{self, ConsoleOf, Identity, Place};
 use super::world::WorldBuilder;
 use crate::authn::sigv4;
 use crate::policy::{Attachment, Catalogue, Owner, Policy, ResourcePolicy};
@@ -35,6 +35,8 @@ pub struct Builder<'r> {
     memberships: Vec<(GroupId, UserId, Place)>,
     attachments: Vec<(PolicyId, Identity, Place)>,
     key_security: Kept<UserId, (KeyMethod, Allowlist)>,
+    console_of_users: Kept<UserId, Allowlist>,
+    console_of_accounts: Kept<AccountId, Allowlist>,
     unread: Unread,
 }
 
@@ -66,6 +68,8 @@ impl<'r> Builder<'r> {
             memberships: Vec::new(),
             attachments: Vec::new(),
             key_security: HashMap::new(),
+            console_of_users: HashMap::new(),
+            console_of_accounts: HashMap::new(),
             unread: Unread::default(),
         }
     }
@@ -136,6 +140,15 @@ impl<'r> Builder<'r> {
         keep(self.report, &mut self.key_security, "key security setting of user", user, (method, allowed.into()), place);
     }
 
+    /// Adds from where a console may be used.
+    pub fn console_access(&mut self, of: ConsoleOf, allowed: Option<Vec<Network>>, place: Place) {
+        let allowed = allowed.into();
+        match of {
+            ConsoleOf::User(user) => keep(self.report, &mut self.console_of_users, "console access of user", user, allowed, place),
+            ConsoleOf::Account(id) => keep(self.report, &mut self.console_of_accounts, "console access of account", id, allowed, place),
+        }
+    }
+
     /// Builds the snapshot; `None` when any record had an error.
     #[must_use]
     pub fn build(mut self, revision: Revision) -> Option<Snapshot> {
@@ -153,11 +166,11 @@ impl<'r> Builder<'r> {
         if self.report.has_errors() || !whole {
             return None;
         }
-        let accounts = self
-            .accounts
-            .iter()
-            .map(|(id, (account, _))| (*id, Arc::new(Account { active: account.active, console: Allowlist::NotUsed })))
-            .collect();
+        let account = |(id, (account, _)): (&AccountId, &(wire::Account, Place))| {
+            let console = self.console_of_accounts.get(id).map(|(allowed, _)| allowed.clone()).unwrap_or_default();
+            (*id, Arc::new(Account { active: account.active, console }))
+        };
+        let accounts = self.accounts.iter().map(account).collect();
         let mut snapshot = Snapshot::empty(revision, world, None);
         snapshot.accounts = accounts;
         snapshot.users = users;
@@ -303,6 +316,12 @@ impl<'r> Builder<'r> {
         for (user, (_, place)) in &self.key_security {
             self.exists(&self.users, *user, "user", place);
         }
+        for (user, (_, place)) in &self.console_of_users {
+            self.exists(&self.users, *user, "user", place);
+        }
+        for (account, (_, place)) in &self.console_of_accounts {
+            self.exists(&self.accounts, *account, "account", place);
+        }
         for (group, place) in self.groups.values() {
             self.exists(&self.accounts, group.account, "account", place);
         }
@@ -319,7 +338,7 @@ impl<'r> Builder<'r> {
                 policies: distinct(held.users.remove(id)),
                 allowed_addresses,
                 key_method,
-                console: Allowlist::NotUsed,
+                console: self.console_of_users.get(id).map(|(allowed, _)| allowed.clone()).unwrap_or_default(),
                 tokens_valid_from: 0,
                 revoked_tokens: Box::default(),
             };

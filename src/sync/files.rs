@@ -160,7 +160,7 @@ fn add_records(builder: &mut Builder<'_>, document: &Node, loader: &Loader<'_>) 
         return;
     }
     let cursor = Cursor::new(document, loader.source, loader.report);
-    let hint = "start every record with `- kind: account`, or user, group, membership, policy, resource_policy, attachment, access_key, key_security";
+    let hint = "start every record with `- kind: account`, or user, group, membership, policy, resource_policy, attachment, access_key, key_security, console_access";
     let items = cursor.advised(hint).list(|item| {
         let item = item.named("");
         match Record::decode(&item) {
@@ -180,7 +180,7 @@ fn note_unread(builder: &mut Builder<'_>, record: &Node) {
         Some(Value::String(text) | Value::Number(text)) => Some(&**text),
         Some(_) | None => None,
     };
-    if matches!(text("kind"), Some("membership" | "resource_policy" | "attachment" | "key_security")) {
+    if matches!(text("kind"), Some("membership" | "resource_policy" | "attachment" | "key_security" | "console_access")) {
         return;
     }
     // The id as it was meant: others may spell it rightly.
@@ -195,13 +195,13 @@ fn add_record(builder: &mut Builder<'_>, record: Record, place: Place, loader: &
         Record::Group(group) => builder.group(group, place),
         Record::Membership { group, user } => builder.membership(group, user, place),
         Record::Attachment { policy, to } => builder.attachment(policy, to, place),
+        Record::ConsoleAccess { of, allowed_addresses } => builder.console_access(of, allowed_addresses, place),
         Record::KeySecurity { user, method, allowed_addresses } => builder.key_security(user, method, allowed_addresses, place),
         // Not kinds that files know.
         Record::Definition { .. }
         | Record::TokenKey(_)
         | Record::TokensValidFrom { .. }
         | Record::RevokedToken { .. }
-        | Record::ConsoleAccess { .. }
         | Record::Role(_)
         | Record::SessionsValidFrom { .. } => {}
         Record::AccessKey(key) => {

@@ -47,6 +47,22 @@ fn a_file_of_records_that_is_no_list() {
 }
 
 #[test]
+fn console_access_of_nobody_of_two_and_twice() {
+    let record = |text: &str| format!("- {{kind: console_access, {text}}}\n");
+    let user = "user: b0000000000000000000000000000001";
+    let lines = [
+        record(&format!("{user}, allowed_addresses: [10.0.0.0/8]")),
+        record(&format!("{user}, allowed_addresses: []")),
+        record("user: b0000000000000000000000000000009, allowed_addresses: not_used"),
+        record("account: a0000000000000000000000000000009, allowed_addresses: []"),
+        record(&format!("{user}, account: a0000000000000000000000000000001, allowed_addresses: []")),
+        record("allowed_addresses: []"),
+        record(&format!("{user}, addresses: []")),
+    ];
+    assert_text!(Copy::new().append(PEOPLE, &lines.concat()).refused());
+}
+
+#[test]
 fn fifty_one_allowed_addresses() {
     let addresses: Vec<String> = (1..=51).map(|last| format!("192.0.2.{last}")).collect();
     assert_text!(spoilt(PEOPLE, "[10.0.0.0/8, \"2001:db8::/32\"]", &format!("\n    - {}", addresses.join("\n    - "))));

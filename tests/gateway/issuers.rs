@@ -14,7 +14,7 @@ use serde_json::{Value as Json, json};
 
 use super::backend::Backend;
 use super::client::{Answer, Ask, NOW_MS};
-use super::harness::{ACCOUNT, OTHER_ACCOUNT, Setup, World, text, wait};
+use super::harness::{ACCOUNT, ADMIN, OTHER_ACCOUNT, Setup, World, text, wait};
 use super::process::Program;
 
 const ISSUER: &str = "https://idp.test/realms/one";
@@ -132,6 +132,35 @@ fn a_token_of_a_provider_is_a_console_login_of_the_user_that_it_names() {
     }
     let both = Ask::get("/v1/groups/g1").line(&format!("Authorization: Bearer {token}")).line(&format!("X-Auth-Token: {token}"));
     assert_eq!(world.ask(both.plain()).verdict(), (400, "several_credentials"));
+}
+
+#[test]
+fn files_say_from_where_a_console_login_is_used() {
+    let key = Key::new("one");
+    let (_backend, world, _) = start(&[&key]);
+    let token = key.token(&claims());
+    let refused = (403, "console_address_refused");
+    let of = |whose: &str, allowed: &str| format!("{{kind: console_access, {whose}, allowed_addresses: {allowed}}}");
+    let (user, account) = (format!("user: {ADMIN_ID}"), format!("account: {ACCOUNT}"));
+    for (records, expected) in [
+        (vec![of(&user, "[127.0.0.0/8]")], ALLOWED),
+        (vec![of(&user, "[10.0.0.0/8]")], refused),
+        (vec![of(&user, "[]")], refused),
+        (vec![of(&user, "not_used")], ALLOWED),
+        (vec![of(&account, "[127.0.0.1]")], ALLOWED),
+        (vec![of(&account, "[127.0.0.2]")], refused),
+        // Both must have the address.
+        (vec![of(&user, "[127.0.0.1]"), of(&account, "[]")], refused),
+        (vec![of(&user, "[]"), of(&account, "not_used")], refused),
+        (vec![of(&format!("user: {OTHER_ID}"), "[]"), of(&format!("account: {OTHER_ACCOUNT}"), "[]")], ALLOWED),
+    ] {
+        let state = world.changed(|setup| records.iter().fold(setup, |setup, record| setup.record(record)));
+        state.view.issuers[0].publish(set(&[&key]).as_bytes()).unwrap();
+        world.publish(state);
+        assert_eq!(ask(&world, &token).verdict(), expected, "{records:?}");
+        // Keys have a list of their own.
+        assert_eq!(world.ask(Ask::get("/v1/groups/g1").by(&ADMIN)).verdict(), ALLOWED, "{records:?}");
+    }
 }
 
 #[test]

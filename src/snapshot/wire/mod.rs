@@ -242,7 +242,7 @@ pub enum Record {
     },
     /// A key that tokens are signed with. Only feeds have these: nobody issues tokens in file mode.
     TokenKey(TokenKey),
-    /// From where the console may be used. Only feeds have these: nobody logs in in file mode.
+    /// From where the console may be used. In file mode its logins are those of identity providers.
     ConsoleAccess {
         /// By whom.
         of: ConsoleOf,
@@ -287,9 +287,10 @@ enum Kind {
     Attachment,
     AccessKey,
     KeySecurity,
+    ConsoleAccess,
 }
 
-const KINDS: [(&str, Kind); 9] = [
+const KINDS: [(&str, Kind); 10] = [
     ("account", Kind::Account),
     ("user", Kind::User),
     ("group", Kind::Group),
@@ -299,6 +300,7 @@ const KINDS: [(&str, Kind); 9] = [
     ("attachment", Kind::Attachment),
     ("access_key", Kind::AccessKey),
     ("key_security", Kind::KeySecurity),
+    ("console_access", Kind::ConsoleAccess),
 ];
 
 const TIME_HINT: &str = "write a time such as `2027-01-31T00:00:00Z`";
@@ -385,6 +387,7 @@ impl Record {
             }
             Kind::Attachment => attachment(table, false)?,
             Kind::AccessKey => Self::AccessKey(AccessKey::decode(table)?),
+            Kind::ConsoleAccess => console_access(table)?,
             Kind::KeySecurity => {
                 let user = table.required("user", USER_HINT, id(USER_HINT));
                 let method = table.or("authentication_method", KeyMethod::Any, |value| {
@@ -417,7 +420,6 @@ pub fn read_json(text: &str) -> Result<Record, String> {
         Some("token_key") => TokenKey::decode(&cursor).map(Record::TokenKey),
         Some("tokens_valid_from") => tokens_valid_from(&cursor),
         Some("revoked_token") => revoked_token(&cursor),
-        Some("console_access") => console_access(&cursor),
         Some("role") => Role::decode(&cursor).map(Record::Role),
         Some("sessions_valid_from") => sessions_valid_from(&cursor),
         Some("attachment") => of_feed(&cursor).and_then(|table| attachment(table, true)),
@@ -479,17 +481,17 @@ fn sequence(table: &Table<'_>) -> Option<u64> {
     table.required("sequence", "write the sequence of a revision", |value| value.integer(1..=u64::MAX, "commits"))
 }
 
-fn console_access(cursor: &Cursor<'_>) -> Option<Record> {
-    let table = of_feed(cursor)?;
+fn console_access(table: Table<'_>) -> Option<Record> {
     let user = table.optional("user", id(USER_HINT));
     let account = table.optional("account", id(ACCOUNT_HINT));
     let allowed_addresses = table.required("allowed_addresses", ALLOWED_HINT, allowed_addresses);
+    let place = table.cursor().clone();
     table.finish()?;
     let of = match (user?, account?) {
         (Some(user), None) => ConsoleOf::User(user),
         (None, Some(account)) => ConsoleOf::Account(account),
         (None, None) | (Some(_), Some(_)) => {
-            cursor.error_hint("it is neither a user's nor an account's", "write `user: ID` or `account: ID`");
+            place.error_hint("one of `user` and `account` should stand here", "write `user: ID` or `account: ID`");
             return None;
         }
     };
