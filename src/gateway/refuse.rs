@@ -19,8 +19,11 @@ use crate::types::Reason;
 /// Seconds a client should wait before it tries again, where nothing more is known.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// RFC 9110 section 11.6.1 wants a challenge with every 401.
-const CHALLENGE: HeaderValue = HeaderValue::from_static("Scp-HMAC-SHA256, Bearer");
+/// RFC 9110 section 11.6.1 wants a challenge with every 401, for each scheme that is taken; RFC 6750 section 3 a parameter with `Bearer`.
+/// They say what this service takes, and nothing about what was presented but that it was a token.
+const SCP: HeaderValue = HeaderValue::from_static("Scp-HMAC-SHA256 realm=\"portcullis\"");
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"portcullis\"");
+const BAD_BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"portcullis\", error=\"invalid_token\"");
 
 /// The status of a reason.
 pub(super) const fn status(reason: Reason) -> StatusCode {
@@ -66,9 +69,9 @@ pub(super) fn refuse(bound: &Bound, denied: &Denied<'_>, mut exchange: Exchange)
         ErrorProtocol::S3 => refuse_s3::body(&denied.denial, exchange.request_id()),
     };
     let mut headers = HeaderMap::with_capacity(8);
-    let (media_type, challenge) = match protocol {
-        ErrorProtocol::Scp => (JSON, CHALLENGE),
-        ErrorProtocol::S3 => (refuse_s3::MEDIA_TYPE, refuse_s3::CHALLENGE),
+    let media_type = match protocol {
+        ErrorProtocol::Scp => JSON,
+        ErrorProtocol::S3 => refuse_s3::MEDIA_TYPE,
     };
     headers.insert(header::CONTENT_TYPE, media_type);
     headers.insert(REASON, HeaderValue::from_static(reason.code()));
@@ -77,7 +80,7 @@ pub(super) fn refuse(bound: &Bound, denied: &Denied<'_>, mut exchange: Exchange)
         headers.insert(REVISION, bound.revision.clone());
     }
     if status == StatusCode::UNAUTHORIZED {
-        headers.insert(header::WWW_AUTHENTICATE, challenge);
+        challenge(&mut headers, protocol, denied);
     }
     if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, denied.denial.retry_after.map_or(RETRY_AFTER, whole_seconds));
@@ -86,6 +89,18 @@ pub(super) fn refuse(bound: &Bound, denied: &Denied<'_>, mut exchange: Exchange)
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+/// Which schemes the service takes. One in each line: not every client takes a line with commas in and between challenges apart.
+fn challenge(headers: &mut HeaderMap, protocol: ErrorProtocol, denied: &Denied<'_>) {
+    if protocol == ErrorProtocol::Scp {
+        let of_token = matches!(denied.denial.reason, Reason::TokenInvalid | Reason::TokenExpired);
+        headers.append(header::WWW_AUTHENTICATE, SCP);
+        headers.append(header::WWW_AUTHENTICATE, if of_token { BAD_BEARER } else { BEARER });
+    }
+    if protocol == ErrorProtocol::S3 || denied.facts.service.is_some_and(|service| service.sigv4.is_some()) {
+        headers.append(header::WWW_AUTHENTICATE, refuse_s3::CHALLENGE);
+    }
 }
 
 /// So many seconds, and one that has begun: who waits for them has waited long enough.

@@ -74,6 +74,7 @@ async fn whoever_is_wrong_learns_nothing() {
     ] {
         let answer = log_in(&control, &body).await;
         assert_eq!(answer.error(401), ("Unauthorized".to_owned(), json!("account, name and password do not belong together")));
+        assert_eq!(answer.header("WWW-Authenticate"), Some("Portcullis-Login"));
         answers.push(answer.body);
     }
     assert!(answers.iter().all(|body| *body == answers[0]));

@@ -30,6 +30,7 @@ async fn only_what_a_gateway_signed_now_is_served() {
     ] {
         let answer = control.send(request).await;
         let (code, detail) = answer.error(401);
+        assert_eq!(answer.header("WWW-Authenticate"), Some("Portcullis-Assertion"));
         assert_eq!(code, "Unauthorized", "{what}");
         assert_eq!(detail, "the request carries no valid assertion of a gateway", "{what}");
     }

@@ -66,6 +66,11 @@ fn of_an_aws_signature_the_canonical_request_is_told_too() {
         assert_eq!(told(&world.ask(wrong(quiet).signed())), stranger);
         assert_eq!(told(&world.ask(wrong(quiet).presigned("60"))), stranger);
     }
+    // Whatever is presented, the service says which schemes it takes, each in a line.
+    for request in [wrong(READER).signed(), Ask::get("/v1/groups").plain()] {
+        let schemes = [r#"Scp-HMAC-SHA256 realm="portcullis""#, r#"Bearer realm="portcullis""#, "AWS4-HMAC-SHA256"];
+        assert_eq!(world.ask(request).all("www-authenticate"), schemes);
+    }
     let (signed, presigned) = (aws(DEBUGGED).signed_strings(), aws(DEBUGGED).presigned_strings("60"));
     let body = Aws { who: Who { secret: "another secret", ..DEBUGGED }, ..Aws::new("POST", "/v1/groups").body(b"{}") };
     for (request, (canonical, string)) in

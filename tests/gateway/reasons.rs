@@ -159,7 +159,14 @@ fn check_answer(probe: &Probe, answer: &Answer) {
     let Probe { reason, status, .. } = probe;
     assert_eq!((answer.status, answer.header("portcullis-reason")), (*status, Some(reason.code())), "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("application/json"), "{reason}");
-    assert_eq!(answer.header("www-authenticate").is_some(), *status == 401, "{reason}");
+    let challenges = answer.all("www-authenticate");
+    let bearer = if *reason == Reason::TokenInvalid {
+        r#"Bearer realm="portcullis", error="invalid_token""#
+    } else {
+        r#"Bearer realm="portcullis""#
+    };
+    let expected = [r#"Scp-HMAC-SHA256 realm="portcullis""#, bearer];
+    assert_eq!(challenges, if *status == 401 { &expected[..] } else { &[] }, "{reason}");
     assert_eq!(answer.header("retry-after").is_some(), matches!(status, 429 | 503), "{reason}");
     assert_eq!(answer.header("portcullis-revision").is_some(), probe.known, "{reason}: the revision is told to known callers only");
     check_body(probe, answer);

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use hyper::Response;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 
 use super::body::Whole;
@@ -109,6 +109,8 @@ impl ApiError {
     /// The answer. What went wrong inside is logged and not told.
     pub(super) fn into_response(self, request_id: &str) -> Response<Whole> {
         let (status, code) = self.status();
+        // RFC 9110 section 11.6.1 wants to say with what one is let in: name and password in the body, or the word of a gateway.
+        let scheme = if let Self::Service(_) = &self { "Portcullis-Login" } else { "Portcullis-Assertion" };
         let wait_s = if let Self::Service(ServiceError::TooOften { wait_s, .. }) = &self { Some(*wait_s) } else { None };
         let detail = if status.is_server_error() {
             tracing::error!(error = %self, request_id, "a request to the API failed");
@@ -133,6 +135,9 @@ impl ApiError {
         let mut response = json(status, &Errors { errors: [entry] });
         if let Some(wait_s) = wait_s {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait_s));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
         }
         if status == StatusCode::PAYLOAD_TOO_LARGE {
             response.headers_mut().insert(hyper::header::CONNECTION, HeaderValue::from_static("close"));
