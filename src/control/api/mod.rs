@@ -1,6 +1,6 @@
 //! The API: HTTP/1.1 in, use cases behind, the vendor's JSON shapes out.
 //!
-//! A request goes one way: [`server`] reads it within limits, [`identity`] refuses what no gateway vouches for, [`router`]
+//! A request goes one way: `server` reads it within limits, `identity` refuses what no gateway vouches for, `router`
 //! finds the route in the one table, the resource's file reads the body and prints the answer. Only here are status codes.
 
 mod access_keys;
