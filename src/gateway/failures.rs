@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::rate::Rate;
 use crate::config::FailureLimits;
-use crate::types::AccessKeyId;
+use crate::types::{AccessKeyId, network};
 
 /// How many numbers a row has.
 const CELLS: usize = 1 << 16;
@@ -55,9 +55,9 @@ impl Failures {
         limits: &FailureLimits,
         now_ns: u64,
     ) -> Result<(), Duration> {
-        let network = address.map(network);
-        let by_address = self.addresses.take(self.hash(network), rate(limits.address_per_minute), now_ns);
-        let by_key = key.map_or(Ok(()), |key| self.keys.take(self.hash((key, network)), rate(limits.key_per_minute), now_ns));
+        let client = address.map(network::of_client);
+        let by_address = self.addresses.take(self.hash(client), rate(limits.address_per_minute), now_ns);
+        let by_key = key.map_or(Ok(()), |key| self.keys.take(self.hash((key, client)), rate(limits.key_per_minute), now_ns));
         match (by_address, by_key) {
             (Err(one), Err(other)) => Err(one.max(other)),
             (one, other) => one.and(other),
@@ -89,14 +89,6 @@ impl Sketch {
             };
         }
         taken
-    }
-}
-
-/// What counts as one address: an IPv6 client has 2^64 of its own.
-fn network(address: IpAddr) -> u128 {
-    match address.to_canonical() {
-        IpAddr::V4(address) => u128::from(address.to_bits()),
-        IpAddr::V6(address) => address.to_bits() >> 64 << 64,
     }
 }
 

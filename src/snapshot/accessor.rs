@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::policy::{self, Accessor, Part, Scalar};
 use crate::source::{Node, Value};
-use crate::types::path::hex_pair;
+use crate::types::path::percent_decoded;
 
 /// Values an expression yields: usually one, more for `[*]`.
 pub type Values<'a> = SmallVec<[Cow<'a, str>; 2]>;
@@ -407,15 +407,7 @@ fn form_decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['%', '+']) {
         return Some(Cow::Borrowed(text));
     }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => hex_pair(rest.next(), rest.next())?,
-            other => other,
-        });
-    }
+    let bytes = percent_decoded(&text.replace('+', " "))?.into_owned();
     String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 

@@ -1,7 +1,7 @@
 //! Networks and sets of networks, read strictly and matched in a few nanoseconds.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -18,6 +18,15 @@ pub enum NetworkError {
     /// An IPv4-mapped IPv6 form: request addresses are folded to IPv4, so it could never match.
     #[error("`{0}` is an IPv4 address in IPv6 clothing; write the IPv4 form")]
     Mapped(String),
+}
+
+/// The address that stands for all that one client has: of IPv6, of which each has 2^64, the first of its /64.
+#[must_use]
+pub fn of_client(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        address @ IpAddr::V4(_) => address,
+    }
 }
 
 /// An address or a CIDR network; host bits are cleared (R39: `1.1.1.1/24` is `1.1.1.0/24`).
@@ -212,6 +221,20 @@ mod tests {
 
     fn set(networks: &[&str]) -> NetworkSet {
         networks.iter().map(|text| text.parse::<Network>().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_client_has_one_address_or_the_half_of_one() {
+        for (one, other, same) in [
+            ("192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", true),
+            ("2001:db8::1", "2001:db8:0:1::1", false),
+            ("::1", "0.0.0.0", false),
+        ] {
+            assert_eq!(of_client(one.parse().unwrap()) == of_client(other.parse().unwrap()), same, "{one} {other}");
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Places for what strangers may have done at the same time: so many in all, and only a few of them for one address.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::types::network;
 
 /// All places, and who holds how many.
 #[derive(Debug)]
@@ -19,13 +20,9 @@ pub(crate) struct Place {
     whose: String,
 }
 
-/// Whose an address is: of IPv6 the first half, which is one customer's. All that are not known are one.
+/// Whose an address is: of IPv6 its /64's, which is one customer's. All that are not known are one.
 pub(super) fn whose(address: &str) -> String {
-    match address.parse::<IpAddr>() {
-        Ok(IpAddr::V6(address)) => format!("{:x}", address.to_bits() >> 64),
-        Ok(IpAddr::V4(address)) => address.to_string(),
-        Err(_) => String::new(),
-    }
+    address.parse().map(|address| network::of_client(address).to_string()).unwrap_or_default()
 }
 
 impl Places {
