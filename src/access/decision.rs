@@ -101,6 +101,8 @@ pub struct Facts<'v> {
     pub credential_usable: bool,
     /// How the caller proved who they are.
     pub authentication: AuthenticationType,
+    /// The identity provider that vouches for the caller, if it is one: its `iss`.
+    pub issuer: Option<&'v str>,
     /// The caller's signature, if it is one that may be good for one request only.
     pub signature: Option<Signature>,
     /// SHA-256 of the body, as the caller signed it. Whoever passes the body on must not end it if it is another.
@@ -157,6 +159,7 @@ impl Default for Facts<'_> {
             session: None,
             credential_usable: false,
             authentication: AuthenticationType::Anonymous,
+            issuer: None,
             signature: None,
             body_sha256: None,
             body_chunks: None,

@@ -146,7 +146,8 @@ fn describe(record: &Node, out: &mut dyn Write) -> anyhow::Result<()> {
     match (text(record, "principal"), text(record, "access_key")) {
         (Some(principal), key) => {
             let name = text(record, "role_name").unwrap_or_else(|| get("user_name"));
-            writeln!(out, "caller    {name} {principal}, by {} {}", get("authentication_type"), key.unwrap_or_default())?;
+            let by = key.or_else(|| text(record, "issuer")).unwrap_or_default();
+            writeln!(out, "caller    {name} {principal}, by {} {by}", get("authentication_type"))?;
         }
         (None, Some(key)) => writeln!(out, "caller    not proved; the request names the access key {key}")?,
         (None, None) => writeln!(out, "caller    anonymous")?,

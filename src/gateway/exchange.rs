@@ -193,6 +193,9 @@ fn describe_decision(line: &mut RecordLine, client: &Client, facts: &Facts<'_>, 
         line.flag(field!("session_narrowed"), session.is_narrowed());
     }
     line.plain(field!("authentication_type"), facts.authentication.as_str());
+    if let Some(issuer) = facts.issuer {
+        line.text(field!("issuer"), issuer);
+    }
     if let Some(action) = facts.action {
         line.plain(field!("action"), action.name.as_str());
         line.plain(field!("access_level"), action.level.as_str());

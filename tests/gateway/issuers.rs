@@ -127,9 +127,13 @@ fn a_token_of_a_provider_is_a_console_login_of_the_user_that_it_names() {
         assert!(!seen.head.contains(&token) && seen.header("authorization").is_none());
         assert_eq!(seen.header("portcullis-account").as_deref(), Some(ACCOUNT));
         let record = world.record(answer.request_id());
-        assert_eq!(text(&record, "authentication_type"), Some("ConsoleLogin"));
+        assert_eq!((text(&record, "authentication_type"), text(&record, "issuer")), (Some("ConsoleLogin"), Some(ISSUER)));
         assert_eq!(text(&record, "principal"), Some(&*format!("srn:e::{ACCOUNT}:::scp-iam:user/{ADMIN_ID}")));
     }
+    // One that is refused before that is known names nobody.
+    let refused = ask(&world, &key.token(&with("portcullis_user", json!(OTHER_ID))));
+    assert_eq!(refused.verdict(), INVALID);
+    assert_eq!(text(&world.record(refused.request_id()), "issuer"), None);
     let both = Ask::get("/v1/groups/g1").line(&format!("Authorization: Bearer {token}")).line(&format!("X-Auth-Token: {token}"));
     assert_eq!(world.ask(both.plain()).verdict(), (400, "several_credentials"));
 }

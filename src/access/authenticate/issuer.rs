@@ -31,7 +31,7 @@ pub(super) fn find<'v>(view: &'v View, remembered: &Remembered, text: &[u8]) -> 
 pub(super) fn verify<'v>(
     view: &'v View,
     remembered: &Remembered,
-    issuer: &Arc<Issuer>,
+    issuer: &'v Arc<Issuer>,
     text: &[u8],
     now: Timestamp,
     facts: &mut Facts<'v>,
@@ -52,6 +52,7 @@ pub(super) fn verify<'v>(
     let user = view.snapshot.user(id).filter(|user| settings.accounts.contains(&user.principal.account));
     let user = user.ok_or(Denial::with(Reason::TokenInvalid, "it names no user of the accounts that its issuer may speak for"))?;
     facts.proved(Proof::Console(user), AuthenticationType::ConsoleLogin);
+    facts.issuer = Some(&settings.issuer);
     Ok(Proof::Console(user))
 }
 
