@@ -139,6 +139,15 @@ impl Facts<'_> {
         self.caller.is_some() || self.session.is_some()
     }
 
+    /// Account and key of the caller, if it is one whose credential is proved and may be used; for a console login the user's id stands for
+    /// the key.
+    #[must_use]
+    pub fn account_and_key(&self) -> Option<(AccountId, AccessKeyId)> {
+        let caller = self.caller.filter(|_| self.credential_usable)?;
+        let key = self.access_key.or_else(|| caller.user().map(|user| AccessKeyId::from_bytes(*user.principal.user.as_bytes())));
+        Some((caller.account(), key?))
+    }
+
     /// Whether the caller has proved who they are with a second factor: with a temporary key, for which a passcode was sent to who made it,
     /// or in a session of a role by who took the role (R54).
     #[must_use]
@@ -219,22 +228,26 @@ impl<'v> Decision<'v> {
             Self::Denied(denied) => (denied.denial.reason, &denied.facts),
             Self::Needs(..) => return None,
         };
-        let failed = matches!(reason, Reason::CredentialMalformed | Reason::ClockSkew | Reason::SignatureMismatch | Reason::TokenInvalid);
+        let failed = matches!(
+            reason,
+            Reason::CredentialMalformed
+                | Reason::ClockSkew
+                | Reason::SignatureMismatch
+                | Reason::TokenInvalid
+                | Reason::SessionTokenInvalid
+        );
         (failed && facts.caller.is_none()).then_some((reason, facts))
     }
 
-    /// Account and key of the caller, if it is one whose credential is proved and may be used; for a console login the user's id stands for
-    /// the key.
+    /// The same of what was found on the way.
     #[must_use]
     pub fn account_and_key(&self) -> Option<(AccountId, AccessKeyId)> {
-        let facts = match self {
+        match self {
             Self::Permit(permit) => permit.facts(),
             Self::Denied(denied) => &denied.facts,
             Self::Needs(_, facts) => facts,
-        };
-        let caller = facts.caller.filter(|_| facts.credential_usable)?;
-        let key = facts.access_key.or_else(|| caller.user().map(|user| AccessKeyId::from_bytes(*user.principal.user.as_bytes())));
-        Some((caller.account(), key?))
+        }
+        .account_and_key()
     }
 
     /// Makes the claim of a permit, if it has one.

@@ -2,18 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::authn::session::Claims;
+use crate::authn::session::{Claims, POLICY_ENTRIES_MAX};
 use crate::policy::{Catalogue, Owner, Policy};
 use crate::source::{Report, Source};
 
 /// What the policy of a session is called where a decision names it.
 pub(super) const POLICY: &str = "session";
-/// How many index entries the policy of a session may have and be kept beside its token: with more of them it is compiled for each request.
-///
-/// SECURITY: who may take roles may write as many policies as they like, and must not fill the memory of every gateway
-/// (test `what_is_kept_of_a_session_is_bounded`).
-const ENTRIES_MAX: usize = 256;
-
 /// A session of a role, verified.
 #[derive(Debug)]
 pub struct Session {
@@ -26,7 +20,7 @@ impl Session {
     pub(super) fn new(claims: Claims, catalogue: &Catalogue) -> Self {
         let compile = |text: &String| {
             let owner = Owner::account(claims.account.to_text().as_str());
-            let loaded = Policy::load(&Source::new(POLICY, text.as_str()), POLICY, owner, catalogue, &Report::new());
+            let loaded = Policy::load(&Source::new(POLICY, text.as_str()), POLICY, owner, catalogue, &Report::unread());
             Arc::new(loaded.unwrap_or_else(|| Policy::invalid(POLICY)))
         };
         let policy = claims.policy.as_ref().map(compile);
@@ -68,8 +62,10 @@ impl Session {
         self.policy.is_some()
     }
 
+    /// Whether it is kept beside its token. Where definitions have changed since it was issued, its policy may have more entries than it could have then; it is
+    /// compiled for each request (test `what_is_kept_of_a_session_is_bounded`).
     pub(super) fn may_be_remembered(&self) -> bool {
-        self.policy.as_ref().is_none_or(|policy| policy.index_entries() <= ENTRIES_MAX)
+        self.policy.as_ref().is_none_or(|policy| policy.index_entries() <= POLICY_ENTRIES_MAX)
     }
 }
 
@@ -110,7 +106,7 @@ mod tests {
             let condition = format!(r#"{{"StringEquals":{{"scp:UserName":[{}]}}}}"#, names.join(","));
             session(&format!(r#"{{"Effect":"Allow","Action":"*","Resource":"*","Condition":{condition}}}"#), &catalogue)
         };
-        for (values, kept) in [(1, true), (ENTRIES_MAX - 1, true), (ENTRIES_MAX, false)] {
+        for (values, kept) in [(1, true), (POLICY_ENTRIES_MAX - 1, true), (POLICY_ENTRIES_MAX, false)] {
             let session = of(values);
             let policy = session.policy().unwrap();
             assert_eq!((policy.is_invalid(), policy.index_entries(), session.may_be_remembered()), (false, values + 1, kept));

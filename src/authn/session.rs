@@ -22,6 +22,9 @@ use crate::types::{
 pub const TOKEN_BYTES_MAX: usize = 8_192;
 /// Longest policy of a session.
 pub const POLICY_BYTES_MAX: usize = 2_048;
+/// Most entries that an index over the policy of a session has: gateways keep those policies, compiled, and whoever may take roles must not fill their
+/// memory.
+pub const POLICY_ENTRIES_MAX: usize = 256;
 /// Longest name of a session, in characters.
 pub const NAME_CHARS_MAX: usize = 64;
 

@@ -46,15 +46,27 @@ pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Re
     }
     let gathered;
     let mut waited = Duration::ZERO;
-    let decision = decide(&client, &early, &mut parts, &body, now);
-    let (decision, counted) = restrain::count_early(&client, &early, decision);
+    let mut counted = false;
     // What is known until now is found again when nothing more is needed.
-    let decided = if let Decision::Needs(need, _) = decision { Err(need) } else { Ok(decision) };
+    let decided = match decide(&client, &early, &mut parts, &body, now) {
+        Decision::Needs(need, facts) => match restrain::count_early(&client, &early, &facts) {
+            Some(Err(denial)) => {
+                counted = true;
+                Ok(Decision::Needs(need, facts).overruled(denial))
+            }
+            outcome => {
+                counted = outcome.is_some();
+                Err(need)
+            }
+        },
+        decision @ (Decision::Permit(_) | Decision::Denied(_)) => Ok(decision),
+    };
     let (bound, decision) = match decided {
         Err(need) => {
             // Boxed: few decisions need anything, and every request pays for the size of this future.
-            gathered = Box::pin(needs::gather(&client, Rc::clone(&early), &parts, &mut body, need, now)).await;
+            gathered = Box::pin(needs::gather(&client, Rc::clone(&early), &parts, &mut body, (need, counted), now)).await;
             waited = gathered.waited;
+            counted = gathered.counted;
             (&*gathered.bound, gathered.conclude(&client, &parts, &body, now))
         }
         Ok(decision) => (&*early, decision),

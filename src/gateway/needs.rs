@@ -9,8 +9,8 @@ use super::attributes;
 use super::body::{Collected, RequestBody};
 use super::client::Client;
 use super::handler::{decide_unless_stale, overloaded, refused};
-use super::read;
 use super::state::Bound;
+use super::{read, restrain};
 use crate::access::{self, Decision, Denial, Denied, Facts, Fetched, Need};
 use crate::types::{Reason, Timestamp};
 
@@ -24,6 +24,10 @@ pub(super) struct Gathered {
     fetched: Vec<Fetched>,
     /// How long the client's body was waited for: that is no time of the decision.
     pub(super) waited: Duration,
+    /// Whether the request counts already as one of the caller's.
+    pub(super) counted: bool,
+    /// Why nothing more is found out.
+    too_many: Option<Denial>,
 }
 
 /// Finds out what a decision needs, until it needs nothing more.
@@ -32,10 +36,11 @@ pub(super) async fn gather(
     bound: Rc<Bound>,
     parts: &Parts,
     body: &mut RequestBody,
-    first: Need,
+    (first, counted): (Need, bool),
     now: Timestamp,
 ) -> Gathered {
-    let mut gathered = Gathered { bound, body: None, fetched: Vec::new(), waited: Duration::ZERO };
+    let (waited, too_many) = (Duration::ZERO, None);
+    let mut gathered = Gathered { bound, body: None, fetched: Vec::new(), waited, counted, too_many };
     let mut need = first;
     for _ in 0..ROUNDS_MAX {
         match &need {
@@ -62,10 +67,18 @@ pub(super) async fn gather(
         }
         // Decided by what is in force now, not when the first byte came.
         gathered.bound = client.worker.bound();
-        need = match gathered.decide(client, parts, body, now) {
-            Decision::Needs(need, _) => need,
+        let counted;
+        (need, counted) = match gathered.decide(client, parts, body, now) {
+            Decision::Needs(need, _) if gathered.counted => (need, None),
+            // Whoever had signed the body was not known before it was here.
+            Decision::Needs(need, facts) => (need, restrain::count_early(client, &gathered.bound, &facts)),
             Decision::Permit(_) | Decision::Denied(_) => break,
         };
+        gathered.counted |= counted.is_some();
+        if let Some(Err(denial)) = counted {
+            gathered.too_many = Some(denial);
+            break;
+        }
     }
     gathered
 }
@@ -80,7 +93,11 @@ impl Gathered {
 
     /// The decision with all that was found out. What it still needs it does not get.
     pub(super) fn conclude<'b>(&'b self, client: &Client, parts: &Parts, body: &RequestBody, now: Timestamp) -> Decision<'b> {
-        let need = match self.decide(client, parts, body, now) {
+        let decision = self.decide(client, parts, body, now);
+        if let Some(denial) = &self.too_many {
+            return decision.overruled(denial.clone());
+        }
+        let need = match decision {
             Decision::Needs(need, _) => need,
             decision @ (Decision::Permit(_) | Decision::Denied(_)) => return decision,
         };

@@ -7,19 +7,18 @@ use super::client::Client;
 use super::replay::{Moment, Refusal};
 use super::state::Bound;
 use crate::access::replay::BODY_BYTES_MAX;
-use crate::access::{Claim, Decision, Denial, Facts};
-use crate::types::{Reason, Timestamp};
+use crate::access::{Claim, Decision, Denial, Facts, Mode};
+use crate::types::{AccessKeyId, AccountId, Reason, Timestamp};
 
 /// Counts a request whose caller is known but which needs more before it is decided: whoever sends more than they may has no bodies kept and
-/// no attributes fetched for that. Says whether it was counted.
-pub(super) fn count_early<'b>(client: &Client, bound: &Bound, decision: Decision<'b>) -> (Decision<'b>, bool) {
-    if !matches!(decision, Decision::Needs(..)) || decision.account_and_key().is_none() {
-        return (decision, false);
+/// no attributes fetched for that. `None` when it is not counted yet.
+pub(super) fn count_early(client: &Client, bound: &Bound, facts: &Facts<'_>) -> Option<Result<(), Denial>> {
+    // A service that only observes forwards it in any case, and tells what it would be denied for in the end.
+    if facts.service.is_some_and(|service| service.mode == Mode::Observe) {
+        return None;
     }
-    match too_many_requests(client, bound, &decision) {
-        Some(denial) => (decision.overruled(denial), true),
-        None => (decision, true),
-    }
+    let who = facts.account_and_key()?;
+    Some(too_many_requests(client, bound, Some(who)).map_or(Ok(()), Err))
 }
 
 /// The decision, unless something is remembered that speaks against it. What comes out has no claim left to be made.
@@ -30,7 +29,7 @@ pub(super) fn restrain<'b>(
     body: &RequestBody,
     (counted, now): (bool, Timestamp),
 ) -> Decision<'b> {
-    let requests = || if counted { None } else { too_many_requests(client, bound, &decision) };
+    let requests = || if counted { None } else { too_many_requests(client, bound, decision.account_and_key()) };
     let too_many = too_many_failures(client, bound, &decision).or_else(requests);
     if let Some(denial) = too_many {
         return decision.overruled(denial);
@@ -57,12 +56,12 @@ fn too_many_failures(client: &Client, bound: &Bound, decision: &Decision<'_>) ->
 }
 
 /// Of who sends more than they may.
-fn too_many_requests(client: &Client, bound: &Bound, decision: &Decision<'_>) -> Option<Denial> {
+fn too_many_requests(client: &Client, bound: &Bound, who: Option<(AccountId, AccessKeyId)>) -> Option<Denial> {
     let limits = &bound.state.rates;
     if limits.key.is_none() && limits.account.is_none() {
         return None;
     }
-    let (account, key) = decision.account_and_key()?;
+    let (account, key) = who?;
     let wait = client.worker.rates().note(key, account, limits, client.worker.monotonic_ns()).err()?;
     Some(Denial { retry_after: Some(wait), ..Denial::with(Reason::TooManyRequests, "more than the key or its account may send") })
 }

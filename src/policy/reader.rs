@@ -53,10 +53,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The nearest of many candidates, unless this document has had enough of that.
+    /// The nearest of many candidates, unless this document has had enough of that, or nobody will read it.
     pub(super) fn nearest<'c>(&self, text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
         let given = self.suggestions.replace(self.suggestions.get() + 1);
-        if given < SUGGESTIONS_MAX { nearest(text, candidates) } else { None }
+        if given < SUGGESTIONS_MAX && !self.report.is_unread() { nearest(text, candidates) } else { None }
     }
 
     /// The members of an object.

@@ -69,6 +69,8 @@ impl fmt::Display for Diagnostic {
 pub struct Report {
     errors: RefCell<Found>,
     warnings: RefCell<Found>,
+    /// Nobody will read it.
+    unread: bool,
 }
 
 /// Findings of one severity. Errors and warnings are bounded apart: many warnings must not hide an error.
@@ -83,6 +85,18 @@ impl Report {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty report that nobody will read: what costs time and only helps people is left out.
+    #[must_use]
+    pub fn unread() -> Self {
+        Self { unread: true, ..Self::default() }
+    }
+
+    /// Whether nobody will read it.
+    #[must_use]
+    pub const fn is_unread(&self) -> bool {
+        self.unread
     }
 
     /// Adds an error at a place of a source.

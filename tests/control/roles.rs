@@ -54,7 +54,14 @@ pub(crate) async fn policy(control: &Control, who: &Who, name: &str, effect: &st
 pub(crate) async fn user(control: &Control, root: &Who, name: &str, policies: &[&str]) -> Who {
     let body = json!({"user_name": name, "password": "Gu3st&nobody", "policy_ids": policies});
     let made = control.call(root, "POST", &format!("/v1/accounts/{}/users", root.account), Some(body)).await;
-    Who::new(&root.account, made.json(201)["id"].as_str().unwrap())
+    keyed(control, root, Who::new(&root.account, made.json(201)["id"].as_str().unwrap())).await
+}
+
+/// The same with an access key, which `root` makes.
+pub(crate) async fn keyed(control: &Control, root: &Who, who: Who) -> Who {
+    let target = format!("/portcullis/v1/users/{}/access-keys", who.srn.rsplit_once('/').unwrap().1);
+    let made = control.call(root, "POST", &target, Some(json!({"access_key_type": "PERMANENT"}))).await;
+    Who { key: made.json(201)["access_key"]["access_key"].as_str().unwrap().to_owned(), ..who }
 }
 
 #[tokio::test]
@@ -352,8 +359,8 @@ async fn whoever_acts_for_somebody_could_take_the_roles_that_trust_them_by_name(
     create(&control, &other, "theirs", &[&abroad.srn], &[]).await;
     create(&control, &root, "everybodys", &[&everybody(&account)], &[&everything]).await;
     let id = |who: &Who| who.srn.rsplit_once('/').unwrap().1.to_owned();
-    let (more, elsewhere) = (format!("the role `{mighty}` may do more than you"), "a role of another account trusts them".to_owned());
-    for (who, expected) in [(&named, Some(&more)), (&chained, Some(&more)), (&abroad, Some(&elsewhere)), (&free, None)] {
+    let more = format!("the role `{mighty}` may do more than you");
+    for (who, expected) in [(&named, Some(&more)), (&chained, Some(&more)), (&abroad, None), (&free, None)] {
         for (method, target, body) in [
             ("PUT", format!("/v1/accounts/{account}/users/{}/password", id(who)), json!({"password": "An0th&r-one"})),
             ("PUT", format!("/v1/accounts/{account}/users/{}", id(who)), json!({"password_reuse_count": 1, "email": "a@b.test"})),
@@ -384,12 +391,47 @@ async fn whoever_acts_for_somebody_could_take_the_roles_that_trust_them_by_name(
     assert_eq!(control.call(&admin, "PUT", &target, trusted.clone()).await.status, 200);
     for who in [&named, &abroad] {
         let target = format!("/v1/accounts/{account}/users/{}/password", id(who));
-        assert_eq!(control.call(&admin, "PUT", &target, Some(json!({"password": "An0th&r-one"}))).await.status, 204);
+        assert_eq!(control.call(&admin, "PUT", &target, Some(json!({"password": "An0th&r-three"}))).await.status, 204);
     }
     // Who is trusted no more may be acted for again.
     assert_eq!(control.call(&admin, "PUT", &format!("/v1/roles/{mighty}/trust-policy"), trusted).await.status, 200);
     let target = format!("/v1/accounts/{account}/users/{}/password", id(&named));
     assert_eq!(control.call(&helpdesk, "PUT", &target, Some(json!({"password": "An0th&r-two"}))).await.status, 204);
+}
+
+#[tokio::test]
+async fn whoever_acts_for_somebody_could_take_the_roles_that_tell_people_of_an_account_apart() {
+    let control = Control::start().await;
+    let (root, admin) = (control.root(), control.admin());
+    let account = root.account.clone();
+    let (iam, everything) =
+        (policy(&control, &root, "iam", "Allow", &["iam:*", "sts:*"]).await, policy(&control, &root, "everything", "Allow", &["*"]).await);
+    let (helpdesk, free) = (user(&control, &root, "helpdesk", &[&iam]).await, user(&control, &root, "free", &[]).await);
+    let mighty = create(&control, &root, "mighty", &[&root.srn], &[&everything]).await;
+    let id = free.srn.rsplit_once('/').unwrap().1;
+    let more = format!("the role `{mighty}` may do more than you");
+    let target = format!("/v1/accounts/{account}/users/{id}/password");
+    let told_apart = |statements: Json| json!({"assume_role_policy_document": {"Version": "2024-07-01", "Statement": statements}});
+    let everybody = |more: Json| {
+        let mut statement =
+            json!({"Effect": "Allow", "Principal": {"Account": [account]}, "Action": ["sts:AssumeRole"], "Resource": ["*"]});
+        statement.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        statement
+    };
+    let by_name = everybody(json!({"Condition": {"StringLike": {"SCP:username": ["ops-*"]}}}));
+    let by_id = everybody(json!({"Condition": {"StringEquals": {"scp:UserId": [id]}}}));
+    let mut denied = everybody(json!({"Effect": "Deny"}));
+    denied["Principal"] = json!({"scp": [helpdesk.srn]});
+    for (number, statements) in [json!([by_name]), json!([by_id]), json!([everybody(json!({})), denied])].into_iter().enumerate() {
+        let trust = format!("/v1/roles/{mighty}/trust-policy");
+        assert_eq!(control.call(&admin, "PUT", &trust, Some(told_apart(statements.clone()))).await.status, 200, "{statements}");
+        let (_, detail) = control.call(&helpdesk, "PUT", &target, Some(json!({"password": "An0th&r-four"}))).await.error(403);
+        assert!(detail.as_str().unwrap().contains(&more), "{statements}: {detail}");
+        let everybody = told_apart(json!([everybody(json!({}))]));
+        assert_eq!(control.call(&admin, "PUT", &trust, Some(everybody)).await.status, 200);
+        let password = format!("An0th&r-{number}x");
+        assert_eq!(control.call(&helpdesk, "PUT", &target, Some(json!({"password": password}))).await.status, 204);
+    }
 }
 
 #[tokio::test]

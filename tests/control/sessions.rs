@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::harness::{Answer, Control, IDENTITY_KEY, NOW_MS, Request, Who, members, sealing_key};
 use super::policies::details;
-use super::roles::{call, create, everybody, policy, trust, user};
+use super::roles::{call, create, everybody, keyed, policy, trust, user};
 
 const TARGET: &str = "/v1/assume-role";
 
@@ -133,7 +133,7 @@ async fn whoever_takes_a_role_gets_a_key_pair_and_its_token() {
 #[tokio::test]
 async fn in_ones_own_account_both_sides_must_allow() {
     let control = Control::start().await;
-    let root = control.root();
+    let root = keyed(&control, &control.root(), control.root()).await;
     let account = root.account.clone();
     let assuming = policy(&control, &root, "assuming", "Allow", &["sts:AssumeRole"]).await;
     let denying = policy(&control, &root, "denying", "Deny", &["sts:*"]).await;
@@ -208,7 +208,7 @@ async fn a_trust_policy_denies_and_asks_for_conditions() {
 #[tokio::test]
 async fn strangers_do_not_learn_which_roles_there_are() {
     let control = Control::start().await;
-    let (root, other) = (control.root(), control.other_account().await);
+    let (root, other) = (keyed(&control, &control.root(), control.root()).await, control.other_account().await);
     let (account, assuming) = (other.account.clone(), policy(&control, &root, "assuming", "Allow", &["sts:AssumeRole"]).await);
     let (poor, allowed) = (user(&control, &root, "poor", &[]).await, user(&control, &root, "allowed", &[&assuming]).await);
     let shared = create(&control, &other, "shared", &[&everybody(&root.account)], &[]).await;
@@ -339,7 +339,14 @@ async fn a_session_acts_here_as_its_role_and_has_nothing_of_a_user() {
     refused(&call(&control, &by, "POST", &bindings, Some(json!({"policy_ids": [everything]}))).await, "gives more than you have");
     assert_eq!(call(&control, &by, "POST", &bindings, Some(json!({"policy_ids": [iam]}))).await.status, 200);
     let admins = format!("/portcullis/v1/users/{}/access-keys", control.first.administrator);
-    refused(&call(&control, &by, "POST", &admins, Some(json!({"access_key_type": "PERMANENT"}))).await, "has more than you");
+    refused(&call(&control, &by, "POST", &admins, Some(json!({"access_key_type": "PERMANENT"}))).await, "no key for the user behind it");
+    let own = format!("/v1/accounts/{account}/users/{}/password", control.first.administrator);
+    refused(&call(&control, &by, "PUT", &own, Some(json!({"password": "Fresh5&Secret"}))).await, "no password of the user behind it");
+    let own = format!("/portcullis/v1/users/{}/key-security", control.first.administrator);
+    let tight = json!({"authentication_method": "AuthenticationKey", "allowlist_enabled": true, "allowed_addresses": ["203.0.113.9"]});
+    assert_eq!(control.call(&root, "PUT", &own, Some(tight)).await.status, 200);
+    let loose = json!({"authentication_method": "Any", "allowlist_enabled": false, "allowed_addresses": []});
+    refused(&call(&control, &by, "PUT", &own, Some(loose)).await, "loosens it");
     let password = format!("/v1/accounts/{account}/users/{}/password", control.first.root);
     refused(
         &call(&control, &by, "PUT", &password, Some(json!({"password": "Fresh5&Secret"}))).await,
@@ -463,9 +470,39 @@ async fn the_sessions_of_an_account_end_when_it_is_switched_off() {
 }
 
 #[tokio::test]
+async fn what_has_ended_takes_no_role() {
+    let control = Control::start().await;
+    let root = control.root();
+    let account = root.account.clone();
+    let everything = policy(&control, &root, "everything", "Allow", &["*"]).await;
+    let helper = user(&control, &root, "helper", &[&everything]).await;
+    let first = create(&control, &root, "first", &[&everybody(&account)], &[&everything]).await;
+    create(&control, &root, "second", &[&format!("srn:e::{account}:::scp-iam:role/{first}")], &[]).await;
+    let take = async |name: &str| assume(&control, &helper, &indicator(&account, name), json!({})).await;
+    let on = async |by: &Who| control.send(asking(by, "RoleSession", &indicator(&account, "second"), json!({}))).await;
+    // A session that comes of another ends with that.
+    let half_an_hour = session(&account, &take("first").await, &helper, false);
+    let ended = control.execute("UPDATE role_sessions SET expires_at = 1795212000000 + 1800000").await;
+    assert_eq!((ended, on(&half_an_hour).await.json(200)["credentials"]["expiration"].clone()), (1, json!("2026-11-20T22:30:00.000Z")));
+    // A gateway without its feed would still speak for these.
+    let by = session(&account, &take("first").await, &helper, false);
+    assert_eq!(on(&by).await.status, 200);
+    let id = helper.srn.rsplit_once('/').unwrap().1;
+    assert_eq!(control.call(&root, "DELETE", &format!("/portcullis/v1/users/{id}/tokens"), None).await.status, 204);
+    assert!((400..500).contains(&on(&by).await.status), "the tokens of the user behind it were ended");
+    let keys = control.call(&root, "GET", &format!("/portcullis/v1/users/{id}/access-keys"), None).await.json(200);
+    let key = keys["access_keys"][0]["id"].as_str().unwrap().to_owned();
+    let target = format!("/portcullis/v1/users/{id}/access-keys/{key}");
+    assert_eq!(control.call(&root, "PUT", &target, Some(json!({"is_enabled": false}))).await.status, 200);
+    refused(&take("first").await, "not in use any more");
+    let nobodys = Who { key: "0".repeat(32), ..helper.clone() };
+    refused(&assume(&control, &nobodys, &indicator(&account, "first"), json!({})).await, "not in use any more");
+}
+
+#[tokio::test]
 async fn a_user_is_behind_so_many_sessions_at_a_time() {
     let control = Control::start().await;
-    let (root, admin) = (control.root(), control.admin());
+    let (root, admin) = (keyed(&control, &control.root(), control.root()).await, control.admin());
     create(&control, &root, "deploy", &[&everybody(&root.account)], &[]).await;
     let role = indicator(&root.account, "deploy");
     assert_eq!(assume(&control, &admin, &role, json!({})).await.status, 200);

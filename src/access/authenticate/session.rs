@@ -10,7 +10,7 @@ use crate::access::credential::Proof;
 use crate::access::decision::{Denial, Facts};
 use crate::access::remembered::Remembered;
 use crate::access::session::Session;
-use crate::authn::session::Presented;
+use crate::authn::session::{Claims, Presented};
 use crate::authn::sigv4;
 use crate::authn::token::PublicKey;
 use crate::snapshot::{AccessKey, Definitions, Snapshot};
@@ -54,6 +54,11 @@ impl<'v> Secrets<'v> {
             Some(derived) if self.known.is_none() => derived,
             Some(_) | None => self.secret,
         }
+    }
+
+    /// Whether a true signature is somebody's: the secret that is nobody's is known to everybody.
+    pub(super) const fn may_count(&self) -> bool {
+        self.known.is_some() || self.derived.is_some()
     }
 
     /// Who has signed, if that secret has; otherwise the refusal that the key, if it is known, is to have.
@@ -105,14 +110,16 @@ fn verify<'v>(
     facts: &mut Facts<'v>,
 ) -> Result<Proof<'v>, Denial> {
     let invalid = |detail: &'static str| Denial::with(Reason::SessionTokenInvalid, detail);
-    let session = find(snapshot, remembered, token, now).ok_or(Denial::new(Reason::SessionTokenInvalid))?;
-    let claims = session.claims();
-    if claims.access_key != access_key {
+    let read = read(snapshot, remembered, token, now).ok_or(Denial::new(Reason::SessionTokenInvalid))?;
+    if read.claims().access_key != access_key {
         return Err(Denial::new(Reason::SessionTokenInvalid));
     }
-    if now >= claims.expires_at {
+    if now >= read.claims().expires_at {
         return Err(Denial::with(Reason::TokenExpired, "the session has ended; take the role again"));
     }
+    // SECURITY: only here is its policy compiled: nothing is done for a session of another key, or one that has ended.
+    let session = read.session(snapshot, remembered, token);
+    let claims = session.claims();
     facts.session = Some(Rc::clone(&session));
     let inactive = |detail: &'static str| Denial::with(Reason::OwnerInactive, detail);
     let role = snapshot.role(claims.role).ok_or(inactive("the role is gone"))?;
@@ -133,23 +140,50 @@ fn verify<'v>(
     ended.map_or(Ok(proof), |detail| Err(invalid(detail)))
 }
 
-/// What a token says that was signed with a key of this snapshot, and its policy as this snapshot reads it.
-fn find(snapshot: &Snapshot, remembered: &Remembered, text: &[u8], now: Timestamp) -> Option<Rc<Session>> {
+/// What the token of a session says.
+enum Read {
+    /// It was verified before.
+    Known(Rc<Session>),
+    /// It was verified now, with this key.
+    New(Box<Claims>, (TokenKeyId, PublicKey)),
+}
+
+impl Read {
+    fn claims(&self) -> &Claims {
+        match self {
+            Self::Known(session) => session.claims(),
+            Self::New(claims, _) => claims,
+        }
+    }
+
+    /// With its policy as this snapshot reads it.
+    fn session(self, snapshot: &Snapshot, remembered: &Remembered, text: &[u8]) -> Rc<Session> {
+        match self {
+            Self::Known(session) => session,
+            Self::New(claims, (key, public_key)) => {
+                let session = Rc::new(Session::new(*claims, snapshot.catalogue()));
+                if session.may_be_remembered() {
+                    remembered.sessions.put(text, (key, public_key, snapshot.definitions()), &session);
+                }
+                session
+            }
+        }
+    }
+}
+
+/// What a token says that was signed with a key of this snapshot.
+fn read(snapshot: &Snapshot, remembered: &Remembered, text: &[u8], now: Timestamp) -> Option<Read> {
     let Revision::Store { epoch, .. } = snapshot.revision() else { return None };
     let in_use = |key: TokenKeyId| snapshot.token_key(key).filter(|key| key.not_after.is_none_or(|end| now < end));
     let holds = |(key, public_key, definitions): &(TokenKeyId, PublicKey, Definitions), session: &Session| {
         session.claims().epoch == epoch && in_use(*key).is_some_and(|key| key.public_key == *public_key) && definitions.are_of(snapshot)
     };
     if let Some(known) = remembered.sessions.find(text, holds) {
-        return Some(known);
+        return Some(Read::Known(known));
     }
     let presented = Presented::parse(text)?;
     let key = in_use(presented.key());
     let public_key = key.map_or(snapshot.decoy_token_key(), |key| key.public_key);
     let claims = presented.verify(&public_key, epoch).filter(|_| key.is_some())?;
-    let session = Rc::new(Session::new(claims, snapshot.catalogue()));
-    if session.may_be_remembered() {
-        remembered.sessions.put(text, (presented.key(), public_key, snapshot.definitions()), &session);
-    }
-    Some(session)
+    Some(Read::New(Box::new(claims), (presented.key(), public_key)))
 }

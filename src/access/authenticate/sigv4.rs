@@ -13,7 +13,7 @@ use crate::access::replay::{Family, Signature};
 use crate::access::request::Request;
 use crate::access::service::{AwsSignatures, Service};
 use crate::authn::sigv4::{self, BadChunk, Credential, Framing, Payload, Signed};
-use crate::types::{AccessKeyId, Reason, Timestamp};
+use crate::types::{AccessKeyId, Reason, SigningKey, Timestamp};
 
 /// What carries the one credential of a request.
 pub(super) enum Carrier<'a> {
@@ -87,7 +87,8 @@ pub(super) fn authenticate<'v>(
     let secrets = Secrets::of(&view.snapshot, access_key, token.is_some());
     let signed = Signed { method: request.method.as_str(), path: request.path(), query: request.query() };
     let string = credential.string(&signed, request.body.unwrap_or_default()).map_err(malformed)?;
-    let derived = request.remembered.derived(secrets.secret(), &credential.scope, |derived| credential.is_by(derived, &string));
+    let is_by = |derived: &SigningKey| credential.is_by(derived, &string) & secrets.may_count();
+    let derived = request.remembered.derived(secrets.secret(), &credential.scope, is_by);
     let holder = secrets.holder(derived.is_some(), |known| mismatch::refusal(known, now, || mismatch::of_aws_string(&string)))?;
     let proof = secrets.proof(&holder, token, request.remembered, now, facts)?;
     // A presigned request is made to be sent more than once.

@@ -1,6 +1,7 @@
 //! What a client presents: the `Authorization` header or the parameters of a presigned query, read strictly.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::civil::DateTime;
@@ -18,7 +19,7 @@ const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
 /// A well-formed signature; whether it is a true one, [`Credential::verify`] tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credential<'a> {
     /// Which key claims to have signed, and for what.
     pub scope: Scope<'a>,
@@ -35,6 +36,12 @@ pub struct Credential<'a> {
     pub(super) time: Cow<'a, str>,
     pub(super) covered: Covered<'a>,
     pub(super) signature: [u8; 32],
+}
+
+impl fmt::Debug for Credential<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Credential(.. for {})", self.scope.whole())
+    }
 }
 
 /// An access key and for what its secret signed: `KEY/YYYYMMDD/REGION/SERVICE/aws4_request`.

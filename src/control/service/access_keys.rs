@@ -290,6 +290,9 @@ const WRONG_PASSCODE: &str =
 /// SECURITY: a permanent key outlives the temporary one that made it, so for oneself that needs a setting under which permanent keys
 /// do nothing without a passcode. Test: `a_temporary_key_makes_no_key_that_outlives_it`.
 fn may_make_permanent(store: &Store, caller: &Caller, user: UserId) -> Result<(), ServiceError> {
+    if caller.is_behind(user) {
+        return Err(ServiceError::NoToken("a role's session makes no key for the user behind it; sign the request as that user"));
+    }
     let own = |user| store.snapshot().user(user).map(|found| found.holds.key_method);
     let method = caller.user().ok().and_then(own).unwrap_or_default();
     let temporary = caller.has_signed_with(AuthenticationType::TemporaryKey);

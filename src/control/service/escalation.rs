@@ -14,7 +14,7 @@ use crate::policy::{Owner, Policy, Work};
 use crate::snapshot::Snapshot;
 use crate::snapshot::wire::{ConsoleOf, DocumentRef, Identity, Record, RecordKey};
 use crate::source::{Report, Source};
-use crate::types::{AccountId, GroupId, PolicyId, RoleId, Timestamp, TokenId, UserId};
+use crate::types::{GroupId, PolicyId, PrincipalKind, RoleId, Timestamp, TokenId, UserId};
 use rules::{Asker, Circumstances, Refusal};
 
 /// What happens to a write that gives more than the caller has.
@@ -53,16 +53,16 @@ pub(crate) async fn judge(write: &mut Write, caller: &Caller, now: Timestamp) ->
         .collect();
     let mut roles = Vec::new();
     for user in acted_for {
-        roles.extend(reached(write, user.to_string()).await?);
+        roles.extend(reached(write, caller, user.to_string()).await?);
     }
     let (work, session) = (Work::new(), session_policy(&snapshot, caller));
-    let asker = Asker { actor: caller.actor, session: session.as_ref(), work: &work };
+    let asker = Asker { actor: caller.actor, behind: caller.behind(), session: session.as_ref(), work: &work };
     let judged = Judge { snapshot: &snapshot, caller, now, excused: &excused, coming, asker };
     for pending in write.pending() {
         enforce(judged.one(pending), caller)?;
     }
-    for (role, account) in roles {
-        enforce(rules::may_reach(&snapshot, asker, role, account), caller)?;
+    for role in roles {
+        enforce(rules::may_let_in(&snapshot, asker, role), caller)?;
     }
     Ok(())
 }
@@ -78,22 +78,35 @@ fn acts_for(snapshot: &Snapshot, pending: &Pending) -> Option<UserId> {
     }
 }
 
-/// The roles that whoever acts for a user or role may take because they are named in trust policies, also one by way of another.
-async fn reached(write: &mut Write, principal: String) -> Result<Vec<(RoleId, AccountId)>, ServiceError> {
-    let (mut found, mut ask): (Vec<(RoleId, AccountId)>, Vec<String>) = (Vec::new(), vec![principal]);
+/// The roles of the caller's account that whoever acts for its user or role of this id may take because of what trust policies say of them,
+/// also one by way of another; for root there is nothing to ask.
+///
+/// SECURITY: of the same account only. Whom another account lets in is that account's affair, and nobody there can stand in the way of people here
+/// by letting them in (test `whoever_acts_for_somebody_could_take_the_roles_that_trust_them_by_name`).
+async fn reached(write: &mut Write, caller: &Caller, principal: String) -> Result<Vec<RoleId>, ServiceError> {
+    let mut found: Vec<RoleId> = Vec::new();
+    if is_root(&write.store().snapshot(), caller) {
+        return Ok(found);
+    }
+    let mut ask = vec![principal, roles::ANYBODY.to_owned()];
     while let Some(principal) = ask.pop() {
-        for (role, account) in roles::trusting(write, &principal, REACHED_MAX as u64 + 1).await? {
-            if found.iter().any(|(known, _)| *known == role) {
+        for role in roles::trusting(write, caller.account, &principal, REACHED_MAX as u64 + 1).await? {
+            if found.contains(&role) {
                 continue;
             }
             if found.len() >= REACHED_MAX {
-                return Err(Refusal::LetsInTooMany.into());
+                enforce(Err(Refusal::LetsInTooMany), caller)?;
+                return Ok(found);
             }
-            found.push((role, account));
+            found.push(role);
             ask.push(role.to_string());
         }
     }
     Ok(found)
+}
+
+fn is_root(snapshot: &Snapshot, caller: &Caller) -> bool {
+    caller.user().ok().and_then(|user| snapshot.user(user)).is_some_and(|user| user.principal.kind == PrincipalKind::Root)
 }
 
 /// Whether the caller may get hold of a credential that no record shows: another user's password.
@@ -101,20 +114,20 @@ pub(crate) async fn may_act_for(write: &mut Write, caller: &Caller, user: UserId
     if caller.is(user) {
         return Ok(());
     }
-    let reached = reached(write, user.to_string()).await?;
+    let reached = reached(write, caller, user.to_string()).await?;
     ask(write, caller, |snapshot, asker| {
         rules::may_act_for(snapshot, asker, user)?;
-        reached.iter().try_for_each(|(role, account)| rules::may_reach(snapshot, asker, *role, *account))
+        reached.iter().try_for_each(|role| rules::may_let_in(snapshot, asker, *role))
     })
 }
 
 /// Whether the caller may let others take a role, which no record shows: all that its sessions may do is given by that, and
 /// which roles they may take.
 pub(crate) async fn may_let_in(write: &mut Write, caller: &Caller, role: RoleId) -> Result<(), ServiceError> {
-    let reached = reached(write, role.to_string()).await?;
+    let reached = reached(write, caller, role.to_string()).await?;
     ask(write, caller, |snapshot, asker| {
         rules::may_let_in(snapshot, asker, role)?;
-        reached.iter().try_for_each(|(role, account)| rules::may_reach(snapshot, asker, *role, *account))
+        reached.iter().try_for_each(|role| rules::may_let_in(snapshot, asker, *role))
     })
 }
 
@@ -132,7 +145,7 @@ pub(crate) fn is_allowed(
 fn ask(write: &Write, caller: &Caller, question: impl FnOnce(&Snapshot, Asker<'_>) -> Result<(), Refusal>) -> Result<(), ServiceError> {
     let snapshot = write.store().snapshot();
     let (work, session) = (Work::new(), session_policy(&snapshot, caller));
-    enforce(question(&snapshot, Asker { actor: caller.actor, session: session.as_ref(), work: &work }), caller)
+    enforce(question(&snapshot, Asker { actor: caller.actor, behind: caller.behind(), session: session.as_ref(), work: &work }), caller)
 }
 
 /// The policy that narrows the caller's session, if one does.

@@ -103,6 +103,16 @@ impl Caller {
         self.actor == Actor::User(user)
     }
 
+    /// The user behind a role's session.
+    pub(crate) fn behind(&self) -> Option<UserId> {
+        self.session.as_ref().map(|session| session.source)
+    }
+
+    /// Whether they are this user who has come as a role: what one may not do for oneself one does not do that way.
+    pub(crate) fn is_behind(&self, user: UserId) -> bool {
+        self.behind() == Some(user)
+    }
+
     /// Refuses who has not signed this request: with an access key of either kind, or with that of a role's session.
     ///
     /// SECURITY: a token that made tokens, keys or passwords would last for ever. Tests: `a_token_begets_no_token`,

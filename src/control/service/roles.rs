@@ -227,7 +227,7 @@ pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Tim
         trust_policy: &new.trust_policy,
     };
     roles::insert(&mut write, role, sequence, caller.stamp(now)).await.map_err(|error| taken(error, &new.name))?;
-    roles::set_trusted(&mut write, id, &trusted(&new.trust_policy)).await?;
+    roles::set_trusted(&mut write, id, &trusted(&new.trust_policy, caller.account)).await?;
     tags::set(&mut write, Tagged { kind: WHAT, id: &id.to_string() }, caller.account, &new.tags).await?;
     write.put(Record::Role(wire::Role { id, account: caller.account, name: new.name }));
     bindings::give(&mut write, caller, &new.policies, Identity::Role(id), now).await?;
@@ -273,7 +273,7 @@ pub(crate) async fn set_trust(
     let before = found(&mut write, caller, id, precondition).await?;
     if before.trust_policy != trust_policy {
         escalation::may_let_in(&mut write, caller, id).await?;
-        roles::set_trusted(&mut write, id, &trusted(trust_policy)).await?;
+        roles::set_trusted(&mut write, id, &trusted(trust_policy, caller.account)).await?;
     }
     let written = Fields { description: before.description.as_deref(), session_s_max: before.session_s_max, trust_policy };
     change(write, caller, &before, written, now).await
@@ -372,14 +372,34 @@ async fn details(connection: &mut Connection, caller: &Caller, id: RoleId) -> Re
     Ok(Details { role, policies })
 }
 
-/// The ids of the users and roles that a trust policy lets in by name.
-fn trusted(trust_policy: &str) -> Vec<String> {
+/// The ids of the users and roles of its own account that a trust policy lets in by name, and `*` where it lets the account in but tells people
+/// apart by who they are.
+fn trusted(trust_policy: &str, account: AccountId) -> Vec<String> {
     let document = serde_json::from_str::<Json>(trust_policy).unwrap_or_default();
-    let statements = document.get("Statement").and_then(Json::as_array).into_iter().flatten();
-    let allows = statements.filter(|statement| statement.get("Effect").is_some_and(|effect| effect == "Allow"));
-    let named = allows.filter_map(|statement| statement.pointer("/Principal/scp")?.as_array()).flatten().filter_map(Json::as_str);
-    let id = |text| Srn::parse(text).ok().filter(|srn| matches!(srn.resource_type, "user" | "role")).map(|srn| srn.resource_id.to_owned());
-    named.filter_map(id).collect()
+    let statements = || document.get("Statement").and_then(Json::as_array).into_iter().flatten();
+    let allows = || statements().filter(|statement| statement.get("Effect").is_some_and(|effect| effect == "Allow"));
+    let of = |member: &str| -> Vec<&str> {
+        let texts = allows().filter_map(|statement| statement.pointer(member));
+        let texts = texts.flat_map(|named| named.as_array().map_or(std::slice::from_ref(named), Vec::as_slice));
+        texts.filter_map(Json::as_str).collect()
+    };
+    let account = account.to_string();
+    let (named, accounts) = (of("/Principal/scp"), of("/Principal/Account"));
+    let own = |srn: &Srn<'_>| srn.account == account && matches!(srn.resource_type, "user" | "role");
+    let id = |text: &&str| Srn::parse(text).ok().filter(own).map(|srn| srn.resource_id.to_owned());
+    let mut found: Vec<String> = named.iter().filter_map(id).collect();
+    let everybody = format!(":{account}:");
+    let lets_all_in = accounts.contains(&account.as_str()) || named.iter().any(|text| text.contains(&everybody) && text.ends_with(":root"));
+    let tells_apart = || {
+        let conditions = statements().filter_map(|statement| statement.get("Condition")?.as_object()).flat_map(serde_json::Map::values);
+        let mut keys = conditions.filter_map(Json::as_object).flat_map(serde_json::Map::keys);
+        let denies = statements().count() != allows().count();
+        denies || keys.any(|key| ["scp:UserId", "scp:UserName"].iter().any(|who| key.eq_ignore_ascii_case(who)))
+    };
+    if lets_all_in && tells_apart() {
+        found.push(roles::ANYBODY.to_owned());
+    }
+    found
 }
 
 /// A role in the audit log.

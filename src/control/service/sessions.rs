@@ -10,14 +10,15 @@ use super::policies::nullable;
 use super::roles::{SESSION_DEFAULT_S, SESSION_S, WHAT};
 use super::trust::{Asked, Refused};
 use super::{Accepted, Actor, Caller, ServiceError, accept, fields, tokens};
-use crate::authn::session::{Claims, POLICY_BYTES_MAX, SessionKey};
+use crate::authn::session::{Claims, POLICY_BYTES_MAX, POLICY_ENTRIES_MAX, SessionKey};
 use crate::control::random;
 use crate::control::store::audit::Entry;
 use crate::control::store::connection::Connection;
 use crate::control::store::roles::{self, Role, Session};
 use crate::control::store::tags::{self, Tagged};
 use crate::control::store::{Store, StoreError, Write, accounts};
-use crate::source::Cursor;
+use crate::policy::{Owner, Policy};
+use crate::source::{Cursor, Report, Source};
 use crate::types::{AccessKeyId, AccountId, RoleId, Secret, Srn, Timestamp, TokenId, UserId};
 
 /// How long the session of a role may be good for that was taken by another role's session.
@@ -26,6 +27,7 @@ const CHAINED_S_MAX: u64 = 3_600;
 const SESSIONS_MAX: u64 = 5_000;
 
 const ROLE_HINT: &str = "write `OFFERING:ACCOUNT_ID:ROLE_NAME`, such as `e:0123456789abcdef0123456789abcdef:deploy`";
+const ENDED: &str = "what signed this request is not in use any more";
 const BEHIND_NOBODY: &str = "nobody knows any more who is behind this session; take the role again";
 
 /// Which role somebody wants to take, and how.
@@ -85,6 +87,19 @@ fn policy(cursor: &Cursor<'_>, documents: &Reader<'_>) -> Option<String> {
     Some(policy)
 }
 
+/// Refuses a policy that gateways would not keep beside the token.
+fn may_be_kept(store: &Store, caller: &Caller, policy: Option<&str>) -> Result<(), ServiceError> {
+    let Some(text) = policy else { return Ok(()) };
+    let (snapshot, source, owner) = (store.snapshot(), Source::new("policy", text), Owner::account(&caller.account.to_string()));
+    let entries =
+        Policy::load(&source, "session", owner, snapshot.catalogue(), &Report::unread()).map_or(0, |policy| policy.index_entries());
+    if entries <= POLICY_ENTRIES_MAX {
+        return Ok(());
+    }
+    let sentence = format!("`policy`: it has {entries} patterns and values; the policy of a session has at most {POLICY_ENTRIES_MAX}");
+    Err(ServiceError::Invalid(vec![sentence]))
+}
+
 /// A session, for the eyes of whoever took the role.
 #[derive(Debug)]
 pub(crate) struct Issued {
@@ -109,9 +124,11 @@ pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Tim
     // SECURITY: a session by a token would outlive it, and go on for ever from role to role. Test: `a_token_takes_no_role`.
     caller.has_signed()?;
     let behind = Behind::of(caller)?;
+    may_be_kept(store, caller, new.policy.as_deref())?;
     // Twice: whom nobody trusts does not keep others from writing, and what the write finds is what counts.
     trusting(&mut *store.read().await?, store, caller, &new.role, now).await?;
     let mut write = store.write().await?;
+    still_good(&mut write, caller, now).await?;
     let role = trusting(&mut write, store, caller, &new.role, now).await?;
     let most = if behind.chained { role.session_s_max.min(CHAINED_S_MAX) } else { role.session_s_max };
     if new.duration_s > most {
@@ -122,7 +139,7 @@ pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Tim
         return Err(ServiceError::TooMany { of: "user", most: SESSIONS_MAX, what: "sessions of roles at a time" });
     }
     let srn = canonical_srn(store, role.account, role.id);
-    let (issued_at, expires_at) = tokens::lifetime(now, new.duration_s, None);
+    let (issued_at, expires_at) = tokens::lifetime(now, new.duration_s, behind.ends_at);
     let claims = Claims {
         subject: srn.clone(),
         role: role.id,
@@ -142,10 +159,26 @@ pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Tim
     let token = claims.sign(&tokens::signer(&mut write).await?).map_err(StoreError::from)?;
     let secret = SessionKey::new(store.sealing_key()).secret(store.epoch(), claims.access_key);
     let Claims { access_key, name, policy, .. } = claims.clone();
-    let session = Session { role: role.id, name: name.clone(), source: behind.user, source_srn: behind.srn, policy };
-    roles::add_session(&mut write, access_key, &session, expires_at, now).await?;
+    let session = Session { role: role.id, name: name.clone(), source: behind.user, source_srn: behind.srn, policy, expires_at };
+    roles::add_session(&mut write, access_key, &session, now).await?;
     audit(&mut write, caller, &claims);
     accept(write, caller, Issued { role: role.id, srn, name, access_key, secret, token, expires_at }, now).await
+}
+
+/// Refuses by what signed the request, if that is not in use any more.
+///
+/// SECURITY: a gateway that has lost its feed still speaks for what has ended, and a body may arrive long after its head; a session that is issued now counts
+/// from now on, whatever was ended before. Test: `what_has_ended_takes_no_role`.
+async fn still_good(write: &mut Write, caller: &Caller, now: Timestamp) -> Result<(), ServiceError> {
+    let good = match (caller.actor, caller.access_key) {
+        (_, None) => false,
+        (Actor::User(user), Some(key)) => {
+            let snapshot = write.store().snapshot();
+            snapshot.key(key).is_some_and(|key| key.user == user && snapshot.usable(key, now).is_ok())
+        }
+        (Actor::Role(_), Some(key)) => roles::session(write, key, now).await?.is_some(),
+    };
+    if good { Ok(()) } else { Err(ServiceError::NoToken(ENDED)) }
 }
 
 /// The user who is behind whoever calls.
@@ -154,13 +187,18 @@ struct Behind {
     srn: String,
     /// Whether they call by a role's session.
     chained: bool,
+    /// When that session ends, and with it what comes of it.
+    ends_at: Option<Timestamp>,
 }
 
 impl Behind {
     fn of(caller: &Caller) -> Result<Self, ServiceError> {
         match (caller.actor, &caller.session) {
-            (Actor::User(user), _) => Ok(Self { user, srn: caller.srn.clone(), chained: false }),
-            (Actor::Role(_), Some(session)) => Ok(Self { user: session.source, srn: session.source_srn.clone(), chained: true }),
+            (Actor::User(user), _) => Ok(Self { user, srn: caller.srn.clone(), chained: false, ends_at: None }),
+            (Actor::Role(_), Some(session)) => {
+                let (srn, ends_at) = (session.source_srn.clone(), Some(session.expires_at));
+                Ok(Self { user: session.source, srn, chained: true, ends_at })
+            }
             (Actor::Role(_), None) => Err(ServiceError::NoToken(BEHIND_NOBODY)),
         }
     }

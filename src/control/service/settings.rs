@@ -173,8 +173,10 @@ pub(crate) async fn set_key_security(
     let before = settings::key_security(&mut write, user).await?.unwrap_or_default();
     precondition.check(store.revision(before.allowlist.revision))?;
     let method = set.method.unwrap_or(before.method);
-    if caller.is(user) {
+    if caller.is(user) || caller.is_behind(user) {
         set.keeps_tight(caller, &before, method)?;
+    }
+    if caller.is(user) {
         set.spares(caller)?;
     }
     if method == KeyMethod::TemporaryKey && method != before.method && !delivery.delivers() && !set.lock_me_out {

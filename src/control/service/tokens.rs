@@ -12,7 +12,7 @@ use crate::authn::token::{Claims, Signer};
 use crate::control::random;
 use crate::control::store::audit::Entry;
 use crate::control::store::authorship::Stamp;
-use crate::control::store::{Store, StoreError, Write, token_keys, tokens as ids, users};
+use crate::control::store::{Store, StoreError, Write, roles, token_keys, tokens as ids, users};
 use crate::snapshot::wire::{self, Record, RecordKey};
 use crate::source::Cursor;
 use crate::types::{AccessKeyId, Secret, Timestamp, TokenId, TokenKeyId, UserId};
@@ -22,10 +22,12 @@ const DURATION_S: RangeInclusive<u64> = 60..=43_200;
 /// How long it is where the request does not say.
 const DURATION_DEFAULT_S: u64 = 3_600;
 
+/// How many tokens of a user may be good at a time: their ids are kept, and go with one write when all are ended.
+const TOKENS_MAX: u64 = 5_000;
 /// How many tokens of a user may be ended one by one, of those that would still be good.
 const REVOKED_MAX: u64 = 1_000;
 
-/// How long after its end a token is forgotten. SECURITY: one that was ended before its time comes back when a clock that was ahead is
+/// How long after its end a token is forgotten that was ended before. SECURITY: one that was ended before its time comes back when a clock that was ahead is
 /// put back by more than this.
 const FORGOTTEN_AFTER_MS: i64 = 24 * 60 * 60 * 1_000;
 
@@ -81,6 +83,7 @@ pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Tim
     let mut write = store.write().await?;
     let claims = claims(&write, access_key, new.duration_s, now)?.filter(|claims| claims.user == user);
     let claims = claims.ok_or(ServiceError::NoToken(NOT_IN_USE))?;
+    has_room(&mut write, user, now).await?;
     let token = signer(&mut write).await?.sign(&claims).map_err(StoreError::from)?;
     write.audit(caller.entry(srn(store, caller.account, "user", user), None, Some(shown(&claims))));
     note(&mut write, &claims, now).await?;
@@ -155,9 +158,16 @@ pub(super) async fn for_console(
         epoch: write.store().epoch(),
         sequence: write.sequence(),
     };
+    has_room(write, claims.user, now).await?;
     let token = signer(write).await?.sign(&claims).map_err(StoreError::from)?;
     note(write, &claims, now).await?;
     Ok((Issued { token, id: claims.id, expires_at }, shown(&claims)))
+}
+
+/// Refuses when a user has as many tokens as anybody may have.
+async fn has_room(write: &mut Write, user: UserId, now: Timestamp) -> Result<(), ServiceError> {
+    let full = ids::live(write, user, now).await? >= TOKENS_MAX;
+    if full { Err(ServiceError::TooMany { of: "user", most: TOKENS_MAX, what: "tokens at a time" }) } else { Ok(()) }
 }
 
 /// Keeps the id of a token that is about to be issued, and forgets those that have ended long ago.
@@ -168,7 +178,7 @@ async fn note(write: &mut Write, claims: &Claims, now: Timestamp) -> Result<(), 
 
 async fn forget_ended(write: &mut Write, now: Timestamp) -> Result<(), StoreError> {
     let before = Timestamp::from_milliseconds(now.milliseconds().saturating_sub(FORGOTTEN_AFTER_MS));
-    for (user, id) in ids::forget_ended(write, before).await? {
+    for (user, id) in ids::forget_ended(write, now, before).await? {
         write.delete(RecordKey::RevokedToken(user, id));
     }
     Ok(())
@@ -217,6 +227,7 @@ pub(crate) async fn end_all(store: &Store, caller: &Caller, user: UserId, now: T
 pub(super) async fn end(write: &mut Write, user: UserId) -> Result<(), StoreError> {
     let sequence = write.sequence();
     write.put(Record::TokensValidFrom { user, sequence });
+    roles::forget_sessions_by(write, user).await?;
     forget(write, user).await
 }
 

@@ -314,6 +314,9 @@ pub(crate) async fn set_password(
     if caller.is(id) && caller.has_signed_with(AuthenticationType::TemporaryKey) {
         return Err(ServiceError::NoToken(OUTLIVES));
     }
+    if caller.is_behind(id) {
+        return Err(ServiceError::NoToken("a role's session sets no password of the user behind it; sign the request as that user"));
+    }
     caller.owns(account)?;
     let mut read = store.read().await?;
     let user = users::find(&mut read, account, id).await?.ok_or_else(|| not_found(id))?;

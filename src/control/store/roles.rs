@@ -163,7 +163,7 @@ pub(crate) async fn update(
     Ok(())
 }
 
-/// Says whom a role lets in by name: ids of users and roles.
+/// Says whom of its own account a role lets in by name: ids of users and roles, and [`ANYBODY`].
 pub(crate) async fn set_trusted(connection: &mut Connection, id: RoleId, principals: &[String]) -> Result<(), StoreError> {
     connection.execute("DELETE FROM role_trusts WHERE role_id = $1", &[id.into()]).await?;
     for principal in principals {
@@ -173,12 +173,20 @@ pub(crate) async fn set_trusted(connection: &mut Connection, id: RoleId, princip
     Ok(())
 }
 
-/// The roles that let somebody in by name, of every account; at most `most`.
-pub(crate) async fn trusting(connection: &mut Connection, principal: &str, most: u64) -> Result<Vec<(RoleId, AccountId)>, StoreError> {
-    let sql =
-        "SELECT r.id, r.account_id FROM role_trusts t JOIN roles r ON r.id = t.role_id WHERE t.principal_id = $1 ORDER BY r.id LIMIT $2";
-    let rows = connection.query(sql, &[principal.into(), most.into()]).await?;
-    rows.into_iter().map(|mut row| Ok((row.parsed()?, row.parsed()?))).collect()
+/// Who stands in `role_trusts` for a role that any user of its account may take, but not everybody.
+pub(crate) const ANYBODY: &str = "*";
+
+/// The roles of an account that let somebody of it in; at most `most`.
+pub(crate) async fn trusting(
+    connection: &mut Connection,
+    account: AccountId,
+    principal: &str,
+    most: u64,
+) -> Result<Vec<RoleId>, StoreError> {
+    let sql = "SELECT r.id FROM role_trusts t JOIN roles r ON r.id = t.role_id WHERE t.principal_id = $1 AND r.account_id = $2
+               ORDER BY r.id LIMIT $3";
+    let rows = connection.query(sql, &[principal.into(), account.into(), most.into()]).await?;
+    rows.into_iter().map(|mut row| row.parsed()).collect()
 }
 
 /// Removes a role that has no policies any more, whom it let in, and what is known of its sessions.
@@ -202,6 +210,8 @@ pub(crate) struct Session {
     pub(crate) source_srn: String,
     /// The JSON text of the policy that narrows it, if one does.
     pub(crate) policy: Option<String>,
+    /// When it ends.
+    pub(crate) expires_at: Timestamp,
 }
 
 /// Notes a session that was issued, and forgets those that have ended.
@@ -209,25 +219,26 @@ pub(crate) async fn add_session(
     connection: &mut Connection,
     access_key: AccessKeyId,
     session: &Session,
-    expires_at: Timestamp,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     connection.execute("DELETE FROM role_sessions WHERE expires_at <= $1", &[now.into()]).await?;
     let sql = "INSERT INTO role_sessions (access_key, role_id, name, source_id, source_srn, policy, expires_at)
                VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    let Session { role, name, source, source_srn, policy } = session;
+    let Session { role, name, source, source_srn, policy, expires_at } = session;
     let whose = [access_key.into(), (*role).into(), name.into(), (*source).into(), source_srn.into()];
-    let values = [&whose[..], &[policy.as_ref().into(), expires_at.into()]].concat();
+    let values = [&whose[..], &[policy.as_ref().into(), (*expires_at).into()]].concat();
     connection.execute(sql, &values).await?;
     Ok(())
 }
 
 /// Who is behind the session of this access key; `None` when there is no such session, or it has ended.
 pub(crate) async fn session(connection: &mut Connection, access_key: AccessKeyId, now: Timestamp) -> Result<Option<Session>, StoreError> {
-    let sql = "SELECT role_id, name, source_id, source_srn, policy FROM role_sessions WHERE access_key = $1 AND expires_at > $2";
+    let sql =
+        "SELECT role_id, name, source_id, source_srn, policy, expires_at FROM role_sessions WHERE access_key = $1 AND expires_at > $2";
     let Some(mut row) = connection.first(sql, &[access_key.into(), now.into()]).await? else { return Ok(None) };
     let (role, name, source) = (row.parsed()?, row.text()?, row.parsed()?);
-    Ok(Some(Session { role, name, source, source_srn: row.text()?, policy: row.optional_text()? }))
+    let (source_srn, policy) = (row.text()?, row.optional_text()?);
+    Ok(Some(Session { role, name, source, source_srn, policy, expires_at: row.time()? }))
 }
 
 /// How many sessions a user is behind that have not ended.

@@ -40,11 +40,18 @@ pub(crate) async fn forget_of(connection: &mut Connection, user: UserId) -> Resu
     rows.into_iter().map(|mut row| row.parsed()).collect()
 }
 
-/// Forgets tokens that ended by then, some at a time; those that were revoked, with their users.
-pub(crate) async fn forget_ended(connection: &mut Connection, by: Timestamp) -> Result<Vec<(UserId, TokenId)>, StoreError> {
-    let sql = "SELECT id, user_id, revoked FROM tokens WHERE expires_at <= $1 ORDER BY expires_at, id LIMIT $2";
+/// How many tokens of a user have not ended.
+pub(crate) async fn live(connection: &mut Connection, user: UserId, now: Timestamp) -> Result<u64, StoreError> {
+    let row = connection.first("SELECT COUNT(*) FROM tokens WHERE user_id = $1 AND expires_at > $2", &[user.into(), now.into()]).await?;
+    row.ok_or(StoreError::Column("a count"))?.count()
+}
+
+/// Forgets tokens that have ended, and of those that were revoked the ones that ended by `by`, some at a time; the latter, with their users.
+pub(crate) async fn forget_ended(connection: &mut Connection, now: Timestamp, by: Timestamp) -> Result<Vec<(UserId, TokenId)>, StoreError> {
+    let sql = "SELECT id, user_id, revoked FROM tokens WHERE expires_at <= $1 AND (revoked = 0 OR expires_at <= $2)
+               ORDER BY expires_at, id LIMIT $3";
     let mut revoked = Vec::new();
-    for mut row in connection.query(sql, &[by.into(), FORGOTTEN_MAX.into()]).await? {
+    for mut row in connection.query(sql, &[now.into(), by.into(), FORGOTTEN_MAX.into()]).await? {
         let (id, user): (TokenId, UserId) = (row.parsed()?, row.parsed()?);
         if row.boolean()? {
             revoked.push((user, id));

@@ -18,7 +18,7 @@ use crate::snapshot::view::Policies;
 use crate::snapshot::wire::Identity;
 use crate::snapshot::{self, Link, Role, Snapshot, User};
 use crate::source::{Report, Source};
-use crate::types::{AccountId, GroupId, PolicyId, PrincipalKind, RoleId, Timestamp, UserId};
+use crate::types::{GroupId, PolicyId, PrincipalKind, RoleId, Timestamp, UserId};
 
 const EVERYTHING: &str = r#"{"Version":"2024-07-01","Statement":[{"Effect":"Allow","Action":["*"],"Resource":["*"]}]}"#;
 
@@ -61,9 +61,6 @@ pub(crate) enum Refusal {
         /// What is more.
         uncovered: Uncovered,
     },
-    /// A role of another account lets somebody in.
-    #[error("a role of another account trusts them, and nobody here knows what it may do: only who may do everything acts for them")]
-    LetsInElsewhere,
     /// More roles than are looked at.
     #[error("too many roles trust them, one by way of another, to compare what these may do with what you may")]
     LetsInTooMany,
@@ -133,6 +130,8 @@ pub(crate) struct Circumstances<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asker<'w> {
     pub(crate) actor: Actor,
+    /// The user behind a role's session: what they may not do for themselves they do not do as a role.
+    pub(crate) behind: Option<UserId>,
     /// What narrows a role's session (R50): who has less than their role gives less than it.
     pub(crate) session: Option<&'w Arc<Policy>>,
     pub(crate) work: &'w Work,
@@ -278,16 +277,6 @@ pub(crate) fn may_let_in(snapshot: &Snapshot, caller: Asker<'_>, role: RoleId) -
     Ok(())
 }
 
-/// Whether the caller may act for somebody whom a role lets in by name, or let others take a role that another one lets in: whoever does
-/// that may take that role too. The owners of a role of another account know that administrators act for whom they let in.
-///
-/// # Errors
-/// When the role has a policy that gives more than the caller has; of another account, when the caller may not do everything.
-pub(crate) fn may_reach(snapshot: &Snapshot, caller: Asker<'_>, role: RoleId, account: AccountId) -> Result<(), Refusal> {
-    let own = Caller::find(snapshot, caller)?.who.account();
-    if account == own { may_let_in(snapshot, caller, role) } else { may_define(snapshot, caller).map_err(|_| Refusal::LetsInElsewhere) }
-}
-
 /// Whether the caller may say which route is which action: every policy means something else then.
 ///
 /// # Errors
@@ -402,12 +391,18 @@ struct Caller<'s, 'w> {
     who: snapshot::Caller<'s>,
     policies: Policies<'s>,
     session: Option<&'w Arc<Policy>>,
+    behind: Option<UserId>,
 }
 
 impl<'s, 'w> Caller<'s, 'w> {
-    fn find(snapshot: &'s Snapshot, Asker { actor, session, work }: Asker<'w>) -> Result<Self, Refusal> {
+    fn find(snapshot: &'s Snapshot, Asker { actor, behind, session, work }: Asker<'w>) -> Result<Self, Refusal> {
         let (who, policies) = find(snapshot, actor).ok_or(Refusal::UnknownCaller)?;
-        Ok(Self { snapshot, work, who, policies, session })
+        Ok(Self { snapshot, work, who, policies, session, behind })
+    }
+
+    /// Whether it is the caller, or the user behind a role's session.
+    fn is_or_is_behind(&self, other: snapshot::Caller<'_>) -> bool {
+        self.is(other) || other.user().is_some_and(|user| self.behind == Some(user.principal.user))
     }
 
     fn is(&self, other: snapshot::Caller<'_>) -> bool {
@@ -428,7 +423,7 @@ impl<'s, 'w> Caller<'s, 'w> {
         's: 'u,
     {
         let freed: Vec<snapshot::Caller<'_>> = freed.collect();
-        if freed.iter().any(|other| self.is(*other)) {
+        if freed.iter().any(|other| self.is_or_is_behind(*other)) {
             return Err(Refusal::Frees(policy));
         }
         if freed.iter().any(|other| other.kind() == PrincipalKind::Root) {

@@ -15,7 +15,8 @@ CREATE TABLE roles (
 );
 CREATE UNIQUE INDEX roles_name ON roles (account_id, name);
 
--- Users and roles whom the trust policy of a role lets in by name: what whoever acts for them gets hold of. `principal_id` is an id.
+-- Users and roles of a role's own account whom its trust policy lets in by name: what whoever acts for them gets hold of. `principal_id` is an
+-- id, or `*` where the whole account is let in, but not everybody in it.
 CREATE TABLE role_trusts (
     role_id TEXT NOT NULL REFERENCES roles (id),
     principal_id TEXT NOT NULL,

@@ -64,7 +64,7 @@ fn user(number: u8) -> UserId {
 }
 
 fn asks(number: u8) -> Asker<'static> {
-    Asker { actor: Actor::User(user(number)), session: None, work: Box::leak(Box::new(Work::new())) }
+    Asker { actor: Actor::User(user(number)), behind: None, session: None, work: Box::leak(Box::new(Work::new())) }
 }
 
 fn group(number: u8) -> GroupId {
@@ -78,7 +78,7 @@ fn role(number: u8) -> RoleId {
 /// By a role's session, which this narrows.
 fn by_session(number: u8, session: Option<Policy>) -> Asker<'static> {
     let session = session.map(|policy| &*Box::leak(Box::new(Arc::new(policy))));
-    Asker { actor: Actor::Role(role(number)), session, work: Box::leak(Box::new(Work::new())) }
+    Asker { actor: Actor::Role(role(number)), behind: None, session, work: Box::leak(Box::new(Work::new())) }
 }
 
 fn policy(number: u8) -> PolicyId {
