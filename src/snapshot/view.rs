@@ -379,15 +379,15 @@ impl Snapshot {
         self.keys.get(&id).map(|key| &**key)
     }
 
-    /// The secret to verify a signature with that names this key, and the key if somebody holds it: only of that may a signature be accepted.
+    /// The key to verify a signature with that names this one, and the same if somebody holds it: only of that may a signature be accepted.
     ///
     /// SECURITY: always one key is found and one is not, since finding one takes longer (bench `authn -- timing`).
     #[must_use]
-    pub fn signer(&self, id: AccessKeyId) -> (&sigv4::Key, Option<&AccessKey>) {
+    pub fn signer(&self, id: AccessKeyId) -> (&AccessKey, Option<&AccessKey>) {
         let found = self.keys.get(&id);
         let decoy = self.always.decoys.get(if found.is_some() { &NO_DECOY } else { &DECOY });
-        let secret = &found.or(decoy).unwrap_or(&self.always.decoy).secret;
-        (secret, found.map(|key| &**key))
+        let tried = found.or(decoy).unwrap_or(&self.always.decoy);
+        (tried, found.map(|key| &**key))
     }
 
     /// Whether an access key may be used now, by itself and by the key that it was made with.

@@ -9,15 +9,12 @@ use crate::types::{Reason, Timestamp, hex};
 /// How many characters of an AWS string to sign are its last line: the SHA-256 of the canonical request.
 const LAST_LINE_CHARS: usize = 64;
 
-/// The refusal of a signature that is not that of `key`, if there is such a key. `digests` says what it was compared with.
+/// The refusal of a signature that is not that of `key`, which may be one that nobody has. `digests` says what it was compared with.
 ///
 /// SECURITY: all that was signed is what was sent, and even of that only digests are told, and only of a key whose owner has asked for
 /// it. Of any other nothing is computed (test `only_a_key_in_debug_mode_says_what_was_compared`).
-pub(super) fn refusal(key: Option<&AccessKey>, now: Timestamp, digests: impl FnOnce() -> String) -> Denial {
-    match key.filter(|key| key.is_debugged(now)) {
-        None => Denial::new(Reason::SignatureMismatch),
-        Some(_) => Denial::with(Reason::SignatureMismatch, digests()),
-    }
+pub(super) fn refusal(key: &AccessKey, now: Timestamp, digests: impl FnOnce() -> String) -> Denial {
+    if key.is_debugged(now) { Denial::with(Reason::SignatureMismatch, digests()) } else { Denial::new(Reason::SignatureMismatch) }
 }
 
 /// The digest of a string to sign of the platform's own schemes.

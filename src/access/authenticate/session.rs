@@ -20,8 +20,8 @@ use crate::types::{AccessKeyId, AuthenticationType, Reason, Revision, Timestamp,
 pub(super) struct Secrets<'v> {
     snapshot: &'v Snapshot,
     access_key: AccessKeyId,
-    /// That of the known key, or one that nobody has.
-    secret: &'v sigv4::Key,
+    /// The known key, or one that nobody has.
+    tried: &'v AccessKey,
     known: Option<&'v AccessKey>,
     /// What the key has if it is a session's.
     derived: Option<Box<sigv4::Key>>,
@@ -39,8 +39,8 @@ impl<'v> Secrets<'v> {
     /// Those of an access key. SECURITY: beside a token the secret of a session is always derived, also for a key that is known.
     pub(super) fn of(snapshot: &'v Snapshot, access_key: AccessKeyId, has_token: bool) -> Self {
         let derived = if has_token { snapshot.session_secret(access_key).map(Box::new) } else { None };
-        let (secret, known) = snapshot.signer(access_key);
-        Self { snapshot, access_key, secret, known, derived }
+        let (tried, known) = snapshot.signer(access_key);
+        Self { snapshot, access_key, tried, known, derived }
     }
 
     /// The one that counts.
@@ -52,7 +52,7 @@ impl<'v> Secrets<'v> {
         // Without a token nothing here depends on whether the key is known.
         match &self.derived {
             Some(derived) if self.known.is_none() => derived,
-            Some(_) | None => self.secret,
+            Some(_) | None => &self.tried.secret,
         }
     }
 
@@ -61,15 +61,15 @@ impl<'v> Secrets<'v> {
         self.known.is_some() || self.derived.is_some()
     }
 
-    /// Who has signed, if that secret has; otherwise the refusal that the key, if it is known, is to have.
-    pub(super) fn holder(&self, verified: bool, refusal: impl FnOnce(Option<&AccessKey>) -> Denial) -> Result<Holder<'v>, Denial> {
+    /// Who has signed, if that secret has; otherwise the refusal that the key is to have. SECURITY: a key that nobody has is asked for it like any other.
+    pub(super) fn holder(&self, verified: bool, refusal: impl FnOnce(&AccessKey) -> Denial) -> Result<Holder<'v>, Denial> {
         if !verified {
-            return Err(refusal(self.known));
+            return Err(refusal(self.tried));
         }
         match (self.known, &self.derived) {
             (Some(key), _) => Ok(Holder::Owner(key)),
             (None, Some(_)) => Ok(Holder::Session),
-            (None, None) => Err(refusal(None)),
+            (None, None) => Err(refusal(self.tried)),
         }
     }
 
