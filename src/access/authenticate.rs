@@ -156,15 +156,14 @@ fn claims_of(snapshot: &Snapshot, remembered: &Remembered, text: &[u8], now: Tim
         // Nobody issues tokens there.
         Revision::File(_) => 0,
     };
-    let in_use = |key: TokenKeyId| snapshot.token_key(key).filter(|key| key.not_after.is_none_or(|end| now < end));
     let holds = |(key, public_key): &(TokenKeyId, PublicKey), claims: &Claims| {
-        claims.epoch == epoch && in_use(*key).is_some_and(|key| key.public_key == *public_key)
+        claims.epoch == epoch && snapshot.token_key(*key, now).is_some_and(|key| key.public_key == *public_key)
     };
     if let Some(known) = remembered.tokens.find(text, holds) {
         return Some(known);
     }
     let token = Token::parse(text)?;
-    let key = in_use(token.key);
+    let key = snapshot.token_key(token.key, now);
     let public_key = key.map_or(snapshot.decoy_token_key(), |key| key.public_key);
     let claims = Rc::new(token.verify(&public_key, epoch).filter(|_| key.is_some())?);
     remembered.tokens.put(text, (token.key, public_key), &claims);

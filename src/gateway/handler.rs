@@ -49,22 +49,13 @@ pub(super) async fn handle(client: Rc<Client>, request: Request<Incoming>) -> Re
     let mut counted = false;
     // What is known until now is found again when nothing more is needed.
     let decided = match decide(&client, &early, &mut parts, &body, now) {
-        Decision::Needs(need, facts) => match restrain::count_early(&client, &early, &facts) {
-            Some(Err(denial)) => {
-                counted = true;
-                Ok(Decision::Needs(need, facts).overruled(denial))
-            }
-            outcome => {
-                counted = outcome.is_some();
-                Err(need)
-            }
-        },
+        Decision::Needs(need, facts) => Err((need, restrain::count_early(&client, &early, &facts))),
         decision @ (Decision::Permit(_) | Decision::Denied(_)) => Ok(decision),
     };
     let (bound, decision) = match decided {
-        Err(need) => {
+        Err(first) => {
             // Boxed: few decisions need anything, and every request pays for the size of this future.
-            gathered = Box::pin(needs::gather(&client, Rc::clone(&early), &parts, &mut body, (need, counted), now)).await;
+            gathered = Box::pin(needs::gather(&client, Rc::clone(&early), &parts, &mut body, first, now)).await;
             waited = gathered.waited;
             counted = gathered.counted;
             (&*gathered.bound, gathered.conclude(&client, &parts, &body, now))

@@ -30,19 +30,24 @@ pub(super) struct Gathered {
     too_many: Option<Denial>,
 }
 
-/// Finds out what a decision needs, until it needs nothing more.
+/// Finds out what a decision needs, until it needs nothing more. `first` is what it needs, and whether the request was counted by then and is one too
+/// many.
 pub(super) async fn gather(
     client: &Rc<Client>,
     bound: Rc<Bound>,
     parts: &Parts,
     body: &mut RequestBody,
-    (first, counted): (Need, bool),
+    first: (Need, Option<Result<(), Denial>>),
     now: Timestamp,
 ) -> Gathered {
-    let (waited, too_many) = (Duration::ZERO, None);
-    let mut gathered = Gathered { bound, body: None, fetched: Vec::new(), waited, counted, too_many };
-    let mut need = first;
+    let mut gathered = Gathered { bound, body: None, fetched: Vec::new(), waited: Duration::ZERO, counted: false, too_many: None };
+    let (mut need, mut counted) = first;
     for _ in 0..ROUNDS_MAX {
+        gathered.counted |= counted.is_some();
+        if let Some(Err(denial)) = counted {
+            gathered.too_many = Some(denial);
+            break;
+        }
         match &need {
             // What was read once is kept; nothing is there to be read twice.
             Need::Body { .. } | Need::SignedBody { .. } if gathered.body.is_some() => break,
@@ -67,18 +72,12 @@ pub(super) async fn gather(
         }
         // Decided by what is in force now, not when the first byte came.
         gathered.bound = client.worker.bound();
-        let counted;
         (need, counted) = match gathered.decide(client, parts, body, now) {
             Decision::Needs(need, _) if gathered.counted => (need, None),
             // Whoever had signed the body was not known before it was here.
             Decision::Needs(need, facts) => (need, restrain::count_early(client, &gathered.bound, &facts)),
             Decision::Permit(_) | Decision::Denied(_) => break,
         };
-        gathered.counted |= counted.is_some();
-        if let Some(Err(denial)) = counted {
-            gathered.too_many = Some(denial);
-            break;
-        }
     }
     gathered
 }

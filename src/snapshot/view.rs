@@ -408,10 +408,10 @@ impl Snapshot {
         })
     }
 
-    /// The key with this id that tokens are signed with.
+    /// The key with this id that tokens are signed with, as long as its tokens are taken.
     #[must_use]
-    pub fn token_key(&self, id: TokenKeyId) -> Option<TokenKey> {
-        self.token_keys.get(&id).copied()
+    pub fn token_key(&self, id: TokenKeyId, now: Timestamp) -> Option<TokenKey> {
+        self.token_keys.get(&id).copied().filter(|key| key.not_after.is_none_or(|end| now < end))
     }
 
     /// The user with this id.

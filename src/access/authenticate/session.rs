@@ -174,15 +174,16 @@ impl Read {
 /// What a token says that was signed with a key of this snapshot.
 fn read(snapshot: &Snapshot, remembered: &Remembered, text: &[u8], now: Timestamp) -> Option<Read> {
     let Revision::Store { epoch, .. } = snapshot.revision() else { return None };
-    let in_use = |key: TokenKeyId| snapshot.token_key(key).filter(|key| key.not_after.is_none_or(|end| now < end));
     let holds = |(key, public_key, definitions): &(TokenKeyId, PublicKey, Definitions), session: &Session| {
-        session.claims().epoch == epoch && in_use(*key).is_some_and(|key| key.public_key == *public_key) && definitions.are_of(snapshot)
+        session.claims().epoch == epoch
+            && snapshot.token_key(*key, now).is_some_and(|key| key.public_key == *public_key)
+            && definitions.are_of(snapshot)
     };
     if let Some(known) = remembered.sessions.find(text, holds) {
         return Some(Read::Known(known));
     }
     let presented = Presented::parse(text)?;
-    let key = in_use(presented.key());
+    let key = snapshot.token_key(presented.key(), now);
     let public_key = key.map_or(snapshot.decoy_token_key(), |key| key.public_key);
     let claims = presented.verify(&public_key, epoch).filter(|_| key.is_some())?;
     Some(Read::New(Box::new(claims), (presented.key(), public_key)))

@@ -17,18 +17,18 @@ use crate::types::{AccountId, GroupId, PolicyId, RoleId, UserId};
 #[derive(Serialize)]
 struct BindingPage {
     count: u64,
-    groups: Vec<GroupEntry>,
+    groups: Vec<NamedEntry>,
     page: u64,
     policy_id: String,
-    roles: Vec<RoleEntry>,
+    roles: Vec<NamedEntry>,
     size: u64,
     sort: Vec<String>,
     users: Vec<UserEntry>,
 }
 
-/// The vendor publishes no shape of these; clients take any members.
+/// A group or a role. The vendor publishes no shape of these; clients take any members.
 #[derive(Serialize)]
-struct GroupEntry {
+struct NamedEntry {
     id: String,
     name: String,
     description: Option<String>,
@@ -43,17 +43,6 @@ struct UserEntry {
     id: String,
     user_name: String,
     email: Option<String>,
-    description: Option<String>,
-    created_at: String,
-    modified_at: String,
-    srn: String,
-}
-
-/// As above.
-#[derive(Serialize)]
-struct RoleEntry {
-    id: String,
-    name: String,
     description: Option<String>,
     created_at: String,
     modified_at: String,
@@ -80,11 +69,11 @@ impl BindingPage {
             match identity {
                 Identity::Group(id) => {
                     let srn = srn(store, account, "group", id);
-                    groups.push(GroupEntry { id: id.to_string(), name, description, created_at, modified_at, srn });
+                    groups.push(NamedEntry { id: id.to_string(), name, description, created_at, modified_at, srn });
                 }
                 Identity::Role(id) => {
                     let srn = srn(store, account, "role", id);
-                    roles.push(RoleEntry { id: id.to_string(), name, description, created_at, modified_at, srn });
+                    roles.push(NamedEntry { id: id.to_string(), name, description, created_at, modified_at, srn });
                 }
                 Identity::User(id) => {
                     let srn = srn(store, account, "user", id);
@@ -143,8 +132,11 @@ pub(super) async fn list_of_role(call: Call) -> Result<Answer, ApiError> {
     let filter = policies::Filter { name: query.text("policy_name"), ..policies::Filter::default() };
     query.finish()?;
     let (held, _) = bindings::held(&call.store, &call.caller, role, filter, &asked.page).await?;
-    let policies = held.into_iter().map(|policy| PolicyBody::new(&call.store, policy)).collect();
-    Ok(Answer::ok(&HeldPolicies { policies }))
+    Ok(Answer::ok(&HeldPolicies { policies: bodies(&call, held) }))
+}
+
+fn bodies(call: &Call, policies: Vec<policies::Policy>) -> Vec<PolicyBody> {
+    policies.into_iter().map(|policy| PolicyBody::new(&call.store, policy)).collect()
 }
 
 async fn list_of(call: Call, identity: Identity) -> Result<Answer, ApiError> {
@@ -175,8 +167,7 @@ async fn add(call: Call, to: Identity) -> Result<Answer, ApiError> {
     let ids = call.decode(decode_policies)?;
     let given = bindings::add(&call.store, &call.caller, to, ids, call.now).await?;
     let (accepted, policies) = given.split();
-    let policies = policies.into_iter().map(|policy| PolicyBody::new(&call.store, policy)).collect();
-    Ok(Answer::ok(&HeldPolicies { policies }).committed(&accepted))
+    Ok(Answer::ok(&HeldPolicies { policies: bodies(&call, policies) }).committed(&accepted))
 }
 
 pub(super) async fn add_to_user(call: Call) -> Result<Answer, ApiError> {
@@ -184,8 +175,7 @@ pub(super) async fn add_to_user(call: Call) -> Result<Answer, ApiError> {
     let ids = call.decode(decode_policies)?;
     let given = bindings::add(&call.store, &call.caller, Identity::User(user), ids, call.now).await?;
     let (accepted, policies) = given.split();
-    let policies = policies.into_iter().map(|policy| PolicyBody::new(&call.store, policy)).collect();
-    Ok(Answer::ok(&UserPolicies { policies, user_id: user.to_string() }).committed(&accepted))
+    Ok(Answer::ok(&UserPolicies { policies: bodies(&call, policies), user_id: user.to_string() }).committed(&accepted))
 }
 
 pub(super) async fn remove_from_group(call: Call) -> Result<Answer, ApiError> {

@@ -150,12 +150,15 @@ fn ask(write: &Write, caller: &Caller, question: impl FnOnce(&Snapshot, Asker<'_
 
 /// The policy that narrows the caller's session, if one does.
 pub(super) fn session_policy(snapshot: &Snapshot, caller: &Caller) -> Option<Arc<Policy>> {
-    const ID: &str = "session";
     let text = caller.session.as_ref()?.policy.as_deref()?;
+    Some(Arc::new(read_session_policy(snapshot, caller, text)))
+}
+
+/// A policy that narrows a session. SECURITY: one that cannot be read any more lets nothing pass.
+pub(super) fn read_session_policy(snapshot: &Snapshot, caller: &Caller, text: &str) -> Policy {
+    const ID: &str = "session";
     let (source, owner) = (Source::new("session policy", text), Owner::account(caller.account.to_text().as_str()));
-    let policy = Policy::load(&source, ID, owner, snapshot.catalogue(), &Report::new());
-    // SECURITY: one that can no longer be read lets nothing pass.
-    Some(Arc::new(policy.unwrap_or_else(|| Policy::invalid(ID))))
+    Policy::load(&source, ID, owner, snapshot.catalogue(), &Report::unread()).unwrap_or_else(|| Policy::invalid(ID))
 }
 
 /// What conditions see of the caller's request.

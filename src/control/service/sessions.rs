@@ -9,7 +9,7 @@ use super::documents::Reader;
 use super::policies::nullable;
 use super::roles::{SESSION_DEFAULT_S, SESSION_S, WHAT};
 use super::trust::{Asked, Refused};
-use super::{Accepted, Actor, Caller, ServiceError, accept, fields, tokens};
+use super::{Accepted, Actor, Caller, ServiceError, accept, escalation, fields, tokens};
 use crate::authn::session::{Claims, POLICY_BYTES_MAX, POLICY_ENTRIES_MAX, SessionKey};
 use crate::control::random;
 use crate::control::store::audit::Entry;
@@ -17,8 +17,7 @@ use crate::control::store::connection::Connection;
 use crate::control::store::roles::{self, Role, Session};
 use crate::control::store::tags::{self, Tagged};
 use crate::control::store::{Store, StoreError, Write, accounts};
-use crate::policy::{Owner, Policy};
-use crate::source::{Cursor, Report, Source};
+use crate::source::Cursor;
 use crate::types::{AccessKeyId, AccountId, RoleId, Secret, Srn, Timestamp, TokenId, UserId};
 
 /// How long the session of a role may be good for that was taken by another role's session.
@@ -90,9 +89,7 @@ fn policy(cursor: &Cursor<'_>, documents: &Reader<'_>) -> Option<String> {
 /// Refuses a policy that gateways would not keep beside the token.
 fn may_be_kept(store: &Store, caller: &Caller, policy: Option<&str>) -> Result<(), ServiceError> {
     let Some(text) = policy else { return Ok(()) };
-    let (snapshot, source, owner) = (store.snapshot(), Source::new("policy", text), Owner::account(&caller.account.to_string()));
-    let entries =
-        Policy::load(&source, "session", owner, snapshot.catalogue(), &Report::unread()).map_or(0, |policy| policy.index_entries());
+    let entries = escalation::read_session_policy(&store.snapshot(), caller, text).index_entries();
     if entries <= POLICY_ENTRIES_MAX {
         return Ok(());
     }

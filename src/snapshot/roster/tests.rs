@@ -98,6 +98,9 @@ fn revoked_token(user: u8, token: u8) -> Change {
     put(&format!(r#"{{"kind":"revoked_token","user":"{user}","id":"{token}","expires_at":"2027-01-31T00:00:00Z"}}"#))
 }
 
+/// Before any key has ended.
+const ALWAYS: Timestamp = Timestamp::from_milliseconds(i64::MIN);
+
 fn token_key(number: u8, ended: bool) -> Change {
     let signer = Signer::new(id(6, number).parse().unwrap(), &Secret::new([number; 32])).unwrap();
     let end = if ended { r#","not_after":"2027-01-31T00:00:00Z""# } else { "" };
@@ -124,7 +127,7 @@ fn seen(snapshot: &Snapshot) -> String {
         all.push(format!("{:?}", snapshot.group(group.parse().unwrap())));
         all.push(format!("{:?}", snapshot.policy(policy.parse().unwrap()).map(|policy| format!("{policy:?}"))));
         let key = snapshot.key(key.parse().unwrap());
-        all.push(format!("{:?}", snapshot.token_key(id(6, number).parse().unwrap())));
+        all.push(format!("{:?}", snapshot.token_key(id(6, number).parse().unwrap(), ALWAYS)));
         all.push(format!("{:?}", key.map(|key| (key.user, key.enabled, key.expires_at, key.secret.signing_key().mac(b"x")))));
     }
     for service in ["iam", "vm"] {
@@ -240,7 +243,7 @@ fn what_cannot_be_read_refuses_whom_it_concerns() {
         roster.apply(&[again.unwrap_or_else(|| delete(key))]);
         let healed = roster.snapshot(revision);
         assert!(readable(&healed, 0) && readable(&healed, 1) && healed.is_active(&find(&healed, 0)));
-        assert!(healed.token_key(id(6, 0).parse().unwrap()).is_some());
+        assert!(healed.token_key(id(6, 0).parse().unwrap(), ALWAYS).is_some());
         assert!(healed.key(id(5, 0).parse().unwrap()).is_some() && healed.definition("iam").is_some());
         assert_eq!((&find(&healed, 0).holds.allowed_addresses, find(&healed, 0).holds.tokens_valid_from), (&Allowlist::NotUsed, 0));
         snapshot
@@ -272,7 +275,7 @@ fn what_cannot_be_read_refuses_whom_it_concerns() {
     assert_eq!((revoked(0), revoked(1)), (true, false));
     assert!(with(format!("user/{}", id(2, 0))).user(id(2, 0).parse().unwrap()).is_none());
     assert!(with(format!("access_key/{}", id(5, 0))).key(id(5, 0).parse().unwrap()).is_none());
-    assert!(with(format!("token_key/{}", id(6, 0))).token_key(id(6, 0).parse().unwrap()).is_none());
+    assert!(with(format!("token_key/{}", id(6, 0))).token_key(id(6, 0).parse().unwrap(), ALWAYS).is_none());
     assert!(with("definition/iam".to_owned()).definition("iam").is_none());
 }
 
