@@ -1,6 +1,8 @@
 //! One account, one user with an allowlist, one key, one role; and the requests that they send.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -22,14 +24,15 @@ use serde_json::json;
 
 const ACCOUNT: &str = "9b7653f6f47a42e38055934a0575a813";
 const USER: &str = "efda56a968cd45b2873d9bf5fab58e95";
-/// The key that somebody holds.
-pub(crate) const KEY: &str = "b754b12b39da4ce29a40c5e324650bd0";
-/// A key that nobody holds.
-pub(crate) const NOBODYS: &str = "a754b12b39da4ce29a40c5e324650bd1";
+/// The key that signs.
+const KEY: &str = "b754b12b39da4ce29a40c5e324650bd0";
+/// How many other keys somebody holds.
+pub(crate) const OTHER_KEYS: u32 = 200_000;
 const SECRET: &str = "c4150149-f7c6-46bc-9faa-d2b9d20e0899";
+const WRONG: &str = "00000000-f7c6-46bc-9faa-d2b9d20e0899";
 const ROLE: &str = "901e0000000000000000000000000001";
 /// The key of a session of that role.
-pub(crate) const SESSION: &str = "5e550000000000000000000000000001";
+const SESSION: &str = "5e550000000000000000000000000001";
 const TOKEN_KEY: &str = "70c0000000000000000000000000000a";
 const HOST: &str = "iam.kr-west1.example.test";
 const TARGET: &str = "/v1/groups?name=a%20b&page=0&size=20&sort=created_at%3Adesc";
@@ -53,6 +56,12 @@ pub(crate) struct Call {
     headers: HeaderMap,
 }
 
+/// An id as if drawn at random. Of one with a number below [`OTHER_KEYS`] somebody holds the key.
+pub(crate) fn key_id(number: u32) -> String {
+    let half = |salt: u64| foldhash::quality::FixedState::with_seed(salt).hash_one(number);
+    format!("{:016x}{:016x}", half(1), half(2))
+}
+
 fn signer() -> Signer {
     Signer::new(TOKEN_KEY.parse().expect("an id"), &Secret::new([7; 32])).expect("a signing key")
 }
@@ -64,23 +73,29 @@ fn sealing() -> SealingKey {
 impl World {
     pub(crate) fn new() -> Self {
         let sealing = sealing();
-        let owner = seal_owner(KEY.parse().expect("a key"), USER.parse().expect("a user"));
-        let sealed = sealing.seal(&Secret::new(SECRET.as_bytes()), &owner, [1; 12]).expect("a sealed secret");
+        let key = |id: &str| {
+            let owner = seal_owner(id.parse().expect("a key"), USER.parse().expect("a user"));
+            let sealed = sealing.seal(&Secret::new(SECRET.as_bytes()), &owner, [1; 12]).expect("a sealed secret");
+            json!({"kind": "access_key", "id": id, "user": USER, "secret": {"sealed": sealed}})
+        };
         let networks: Vec<String> = (0..50).map(|number| format!("10.{number}.0.0/16")).collect();
         let records = [
             json!({"kind": "account", "id": ACCOUNT, "name": "first"}),
             json!({"kind": "user", "id": USER, "account": ACCOUNT, "name": "ada"}),
-            json!({"kind": "access_key", "id": KEY, "user": USER, "secret": {"sealed": sealed}}),
+            key(KEY),
             json!({"kind": "key_security", "user": USER, "allowed_addresses": networks}),
             json!({"kind": "role", "id": ROLE, "account": ACCOUNT, "name": "deployer"}),
             json!({"kind": "token_key", "id": TOKEN_KEY, "public_key": signer().public_key().to_string()}),
             json!({"kind": "definition", "service": "iam", "document": DEFINITION}),
         ];
-        let put = |record: &serde_json::Value| {
+        let put = |record: serde_json::Value| {
             let record = record.to_string();
             Change::Put { key: read_json(&record).expect("a record").key().to_string(), record }
         };
-        let changes: Vec<Change> = records.iter().map(put).collect();
+        // In the order of their ids, as a feed sends them.
+        let others: BTreeSet<String> = (0..OTHER_KEYS).map(key_id).collect();
+        let others = others.iter().map(|id| key(id));
+        let changes: Vec<Change> = records.into_iter().chain(others).map(put).collect();
         let mut roster = Roster::new("e".parse().expect("an offering"), Arc::new(sealing));
         roster.apply(&changes);
         let snapshot = roster.snapshot(Revision::Store { epoch: 7, sequence: 3 });
@@ -164,6 +179,13 @@ impl World {
     }
 }
 
+/// The header of the AWS signature that is right for [`KEY`].
+pub(crate) fn authorization(key: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential={key}/20261120/kr-west1/iam/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=861f88de7bc89436be2fdae1e8fc6150e9b73348cefafdaee8ebd1c05daecf92"
+    )
+}
+
 impl Call {
     fn with(lines: &[(&'static str, &str)]) -> Self {
         let common = [
@@ -214,7 +236,7 @@ impl Call {
     }
 
     /// Signed as this key with this secret.
-    pub(crate) fn scp_by(key: &str, secret: &str) -> Self {
+    fn scp_by(key: &str, secret: &str) -> Self {
         let signed = Signed { method: "GET", scheme: "https", host: HOST, target: TARGET };
         let secret = SigningKey::new(&Secret::new(secret.as_bytes()));
         let signature = scp::sign(&secret, key.parse().expect("a key"), &signed, NOW);
@@ -227,11 +249,19 @@ impl Call {
         ])
     }
 
+    /// Signed by nobody.
+    pub(crate) fn wrong() -> Self {
+        Self::scp_by(KEY, WRONG)
+    }
+
+    /// Puts another credential in the place of the one it has.
+    pub(crate) fn present(&mut self, (name, value): (&HeaderName, &HeaderValue)) {
+        self.headers.insert(name, value.clone());
+    }
+
     /// Signed by botocore 1.43 (`SigV4Auth`) with that secret.
     pub(crate) fn sigv4() -> Self {
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={KEY}/20261120/kr-west1/iam/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=861f88de7bc89436be2fdae1e8fc6150e9b73348cefafdaee8ebd1c05daecf92"
-        );
+        let authorization = authorization(KEY);
         Self::with(&[
             ("x-amz-content-sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
             ("x-amz-date", "20261120T222945Z"),

@@ -99,8 +99,7 @@ fn signature<'v>(
     let signed =
         Signed { method: request.method.as_str(), scheme: request.entrance.public_scheme, host: request.host, target: request.target };
     let verified = credential.verify(secrets.secret().signing_key(), &signed);
-    let digests = || mismatch::of_string(&credential.string(&signed));
-    let holder = secrets.holder(verified, |tried| mismatch::refusal(tried, now, digests))?;
+    let holder = secrets.holder(verified, now, || mismatch::of_string(&credential.string(&signed)))?;
     let proof = secrets.proof(&holder, token, request.remembered, now, facts)?;
     facts.signature = Some(Signature { family: Family::Scp, mac: credential.mac(), signed_at: credential.signed_at, covers_body: false });
     if credential.account_id.is_some_and(|account| account != proof.caller().account()) {

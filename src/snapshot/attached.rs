@@ -63,7 +63,7 @@ fn name(catalogue: &Catalogue, kind: ResourceTypeId, account: &str, region: &str
 }
 
 impl Spread for Digest {
-    fn shard(&self) -> (usize, usize) {
-        self.spread()
+    fn number(self) -> u128 {
+        Digest::number(self)
     }
 }

@@ -14,6 +14,7 @@ pub mod view;
 pub mod wire;
 
 mod attached;
+mod buckets;
 mod role;
 mod roster;
 mod shards;

@@ -3,62 +3,84 @@
 //! Readers keep the map they have; the writer copies two levels of 64 pointers and one shard. With 100,000 entries a shard holds
 //! 25, with 1,000,000 it holds 250. While nobody else holds the map, as at first load, nothing is copied at all.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::BuildHasher as _;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 
+use super::buckets::Buckets;
 use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, RoleId, UserId};
 
-pub(super) const FAN_OUT: usize = 64;
+const FAN_OUT: usize = 64;
 
-/// A key whose bytes are as good as random: ids are drawn at random and never chosen by callers.
-pub(super) trait Spread: Copy + Eq + Hash {
+/// A key of 16 bytes that are as good as random: ids are drawn at random and never chosen by callers.
+pub(super) trait Spread: Copy {
+    /// Its bytes.
+    fn number(self) -> u128;
+
     /// Two numbers below [`FAN_OUT`].
-    fn shard(&self) -> (usize, usize);
+    fn shard(self) -> (usize, usize) {
+        let [first, second, ..] = self.number().to_be_bytes();
+        (usize::from(first) % FAN_OUT, usize::from(second) % FAN_OUT)
+    }
 }
 
 macro_rules! spread {
     ($($id:ty),*) => {$(
         impl Spread for $id {
-            fn shard(&self) -> (usize, usize) {
-                let [first, second, ..] = *self.as_bytes();
-                (usize::from(first) % FAN_OUT, usize::from(second) % FAN_OUT)
+            fn number(self) -> u128 {
+                u128::from_be_bytes(*self.as_bytes())
             }
         }
     )*};
 }
 spread!(AccountId, UserId, GroupId, RoleId, PolicyId, AccessKeyId);
 
-type Leaf<K, V> = Arc<HashMap<K, V, FixedState>>;
-type Branch<K, V> = Arc<[Leaf<K, V>; FAN_OUT]>;
+type Leaf<V> = Arc<Buckets<V>>;
+type Branch<V> = Arc<[Leaf<V>; FAN_OUT]>;
 
 /// The map.
 #[derive(Debug)]
 pub(super) struct Shards<K, V> {
-    root: Arc<[Branch<K, V>; FAN_OUT]>,
+    root: Arc<[Branch<V>; FAN_OUT]>,
     len: usize,
+    /// SECURITY: seeded anew for each map, so nobody can choose ids that crowd a few buckets.
+    hasher: RandomState,
+    keys: PhantomData<fn(K)>,
 }
 
 impl<K, V> Clone for Shards<K, V> {
     fn clone(&self) -> Self {
-        Self { root: Arc::clone(&self.root), len: self.len }
+        Self { root: Arc::clone(&self.root), len: self.len, hasher: self.hasher.clone(), keys: PhantomData }
     }
 }
 
 impl<K, V> Default for Shards<K, V> {
     fn default() -> Self {
-        let leaf: Leaf<K, V> = Arc::default();
-        let branch: Branch<K, V> = Arc::new(std::array::from_fn(|_| Arc::clone(&leaf)));
-        Self { root: Arc::new(std::array::from_fn(|_| Arc::clone(&branch))), len: 0 }
+        let leaf: Leaf<V> = Arc::default();
+        let branch: Branch<V> = Arc::new(std::array::from_fn(|_| Arc::clone(&leaf)));
+        let root = Arc::new(std::array::from_fn(|_| Arc::clone(&branch)));
+        Self { root, len: 0, hasher: RandomState::default(), keys: PhantomData }
     }
 }
 
 impl<K: Spread, V: Clone> Shards<K, V> {
+    /// The value of this key, or of a neighbour if there is one; and whether it is that of this key. Takes the same time for both.
+    pub(super) fn find(&self, key: K) -> (Option<&V>, bool) {
+        // There always is one.
+        self.at(key).map_or((None, false), |(leaf, hash)| leaf.find(key.number(), hash))
+    }
+
     pub(super) fn get(&self, key: &K) -> Option<&V> {
+        let (leaf, hash) = self.at(*key)?;
+        leaf.get(key.number(), hash)
+    }
+
+    /// The leaf where a key lies, and its hash there.
+    fn at(&self, key: K) -> Option<(&Buckets<V>, u64)> {
         let (high, low) = key.shard();
-        self.root.get(high)?.get(low)?.get(key)
+        Some((self.root.get(high)?.get(low)?, self.hasher.hash_one(key.number())))
     }
 
     pub(super) fn values(&self) -> impl Iterator<Item = &V> {
@@ -70,8 +92,9 @@ impl<K: Spread, V: Clone> Shards<K, V> {
     }
 
     pub(super) fn insert(&mut self, key: K, value: V) {
+        let hasher = self.hasher.clone();
         if let Some(leaf) = self.leaf(key)
-            && leaf.insert(key, value).is_none()
+            && leaf.insert(key.number(), value, &|number| hasher.hash_one(number)).is_none()
         {
             self.len += 1;
         }
@@ -79,12 +102,13 @@ impl<K: Spread, V: Clone> Shards<K, V> {
 
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
         self.get(key)?;
-        let removed = self.leaf(*key)?.remove(key);
+        let hash = self.hasher.hash_one(key.number());
+        let removed = self.leaf(*key)?.remove(key.number(), hash);
         self.len -= usize::from(removed.is_some());
         removed
     }
 
-    fn leaf(&mut self, key: K) -> Option<&mut HashMap<K, V, FixedState>> {
+    fn leaf(&mut self, key: K) -> Option<&mut Buckets<V>> {
         let (high, low) = key.shard();
         let branch = Arc::make_mut(&mut self.root).get_mut(high)?;
         Some(Arc::make_mut(Arc::make_mut(branch).get_mut(low)?))

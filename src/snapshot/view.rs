@@ -20,7 +20,7 @@ use crate::policy::{self, Catalogue, Context, Policy, ResourcePolicy, ResourceTy
 use crate::types::id::ID_CHARS;
 use crate::types::{
     AccessKeyId, AccountId, AuthenticationType, GroupId, KeyMethod, Network, NetworkSet, Offering, PolicyId, Principal, PrincipalKind,
-    Revision, RoleId, Secret, Srn, Timestamp, TokenId, TokenKeyId, UserId,
+    Revision, RoleId, Secret, Srn, Timestamp, TokenId, TokenKeyId, UserId, choose,
 };
 
 /// Which addresses may use a user's keys (seed 003: "Allowed Access IP").
@@ -294,10 +294,6 @@ const DECOY_TOKEN_KEY: PublicKey = PublicKey::from_bytes([
     0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68, 0xf7, 0x07, 0x51, 0x1a,
 ]);
 
-/// Where the decoy is found among decoys, and where nothing is.
-const DECOY: AccessKeyId = AccessKeyId::from_bytes([0xdc; 16]);
-const NO_DECOY: AccessKeyId = AccessKeyId::from_bytes([0xd0; 16]);
-
 /// Which definitions something was compiled for. Keeps nothing alive.
 #[derive(Debug, Clone)]
 pub struct Definitions(Weak<World>);
@@ -313,8 +309,7 @@ impl Definitions {
 /// What every snapshot has.
 #[derive(Debug)]
 struct Always {
-    /// SECURITY: what is verified with when a key is unknown, so that an unknown key costs what a wrong secret costs. Found in the same way as any key.
-    decoys: Shards<AccessKeyId, Arc<AccessKey>>,
+    /// SECURITY: what is verified with when a key is unknown and has no neighbour, so that it costs what a wrong secret costs.
     decoy: Arc<AccessKey>,
     /// What the secrets of sessions are derived from; where there is none, nobody issues any.
     session_key: Option<SessionKey>,
@@ -333,7 +328,6 @@ impl Snapshot {
         let decoy =
             AccessKey { user: UserId::from_bytes([0; 16]), secret, enabled: false, expires_at: None, parent: None, debug_until: None };
         let decoy = Arc::new(decoy);
-        let decoys = [(DECOY, Arc::clone(&decoy))].into_iter().collect();
         Self {
             revision,
             world: Arc::new(world),
@@ -345,7 +339,7 @@ impl Snapshot {
             attached: Attached::default(),
             keys: Shards::default(),
             token_keys: Arc::default(),
-            always: Arc::new(Always { decoys, decoy, session_key, missing: Arc::new(Policy::invalid("missing")) }),
+            always: Arc::new(Always { decoy, session_key, missing: Arc::new(Policy::invalid("missing")) }),
         }
     }
 
@@ -379,15 +373,16 @@ impl Snapshot {
         self.keys.get(&id).map(|key| &**key)
     }
 
-    /// The key to verify a signature with that names this one, and the same if somebody holds it: only of that may a signature be accepted.
+    /// The key to verify a signature with that names this one, and whether it is this one: only of that may a signature be accepted, and only of
+    /// that may anything be said.
     ///
-    /// SECURITY: always one key is found and one is not, since finding one takes longer (bench `authn -- timing`).
+    /// SECURITY: in place of an unknown key it is a neighbour, or one that nobody has. So as much memory is touched for an unknown key as for a known
+    /// one, and nothing branches on which it is (bench `authn -- timing`).
     #[must_use]
-    pub fn signer(&self, id: AccessKeyId) -> (&AccessKey, Option<&AccessKey>) {
-        let found = self.keys.get(&id);
-        let decoy = self.always.decoys.get(if found.is_some() { &NO_DECOY } else { &DECOY });
-        let tried = found.or(decoy).unwrap_or(&self.always.decoy);
-        (tried, found.map(|key| &**key))
+    pub fn signer(&self, id: AccessKeyId) -> (&AccessKey, bool) {
+        let (found, is_its) = self.keys.find(id);
+        let decoy = &self.always.decoy;
+        (choose([Some(decoy), found], found.is_some()).unwrap_or(decoy), is_its)
     }
 
     /// Whether an access key may be used now, by itself and by the key that it was made with.
@@ -406,6 +401,14 @@ impl Snapshot {
             Unusable::Expired => Unusable::ParentExpired,
             same @ (Unusable::ParentGone | Unusable::ParentDisabled | Unusable::ParentExpired) => same,
         })
+    }
+
+    /// The access key with this id and its owner, if it may be used now and they are active.
+    #[must_use]
+    pub fn in_use(&self, id: AccessKeyId, now: Timestamp) -> Option<(&AccessKey, &Arc<User>)> {
+        let key = self.key(id).filter(|key| self.usable(key, now).is_ok())?;
+        let owner = self.user(key.user).filter(|owner| self.is_active(owner))?;
+        Some((key, owner))
     }
 
     /// The key with this id that tokens are signed with, as long as its tokens are taken.

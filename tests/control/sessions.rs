@@ -490,6 +490,12 @@ async fn what_has_ended_takes_no_role() {
     let id = helper.srn.rsplit_once('/').unwrap().1;
     assert_eq!(control.call(&root, "DELETE", &format!("/portcullis/v1/users/{id}/tokens"), None).await.status, 204);
     assert!((400..500).contains(&on(&by).await.status), "the tokens of the user behind it were ended");
+    let by = session(&account, &take("first").await, &helper, false);
+    for (state, by_key) in [("INACTIVE", 401), ("ACTIVE", 200)] {
+        let state = json!({"state": state, "password_reuse_count": 1});
+        assert_eq!(control.call(&root, "PUT", &format!("/v1/accounts/{account}/users/{id}"), Some(state)).await.status, 200);
+        assert_eq!((take("first").await.status, on(&by).await.status), (by_key, 401), "sessions end when their user is switched off");
+    }
     let keys = control.call(&root, "GET", &format!("/portcullis/v1/users/{id}/access-keys"), None).await.json(200);
     let key = keys["access_keys"][0]["id"].as_str().unwrap().to_owned();
     let target = format!("/portcullis/v1/users/{id}/access-keys/{key}");

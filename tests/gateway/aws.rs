@@ -4,8 +4,8 @@ use aws_lc_rs::{digest, hmac};
 use portcullis::types::Timestamp;
 
 use super::backend::{Backend, Seen};
-use super::client::{Answer, Broken, NOW_MS, Who};
-use super::harness::{ADMIN, READER, Setup, World, text};
+use super::client::{Answer, Ask, Broken, NOW_MS, Who};
+use super::harness::{ADMIN, READER, Setup, World, beside, text};
 use super::streaming::{chunked, large};
 
 pub(crate) const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -253,7 +253,7 @@ fn signed_and_presigned_requests_are_forwarded_without_their_credential() {
             let seen = backend.last();
             assert_eq!(seen.target(), request.target(query), "{what}: all but the credential, byte for byte");
             let head = seen.head.to_lowercase();
-            assert!(!head.contains("amz") && !head.contains("authorization:"), "{}", seen.head);
+            assert!(!head.contains("x-amz-") && !head.contains("authorization:"), "{}", seen.head);
             let assertion = seen.header("portcullis-assertion").unwrap();
             assert!(assertion.contains(&format!(";type=AuthenticationKey;key={};mfa=false;", ADMIN.key)), "{assertion}");
             let record = world.record(answer.request_id());
@@ -428,6 +428,21 @@ fn an_unknown_key_and_a_wrong_secret_get_the_same_answer_to_an_aws_signature() {
     }
     assert_eq!((answers[0].0, backend.count()), (401, 0));
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[test]
+fn the_secret_of_a_key_signs_for_no_key_beside_it() {
+    let (backend, world) = started();
+    // Its key of the scope is remembered then.
+    assert_eq!(world.ask(Aws::get("/v1/groups/g1").signed()).status, 200);
+    for key in beside(ADMIN.key) {
+        let who = Who { key, ..ADMIN };
+        let aws = Aws { who, ..Aws::get("/v1/groups/g1") };
+        for request in [Ask::get("/v1/groups/g1").by(&who), aws.signed(), aws.presigned("60")] {
+            assert_eq!(world.ask(request).verdict(), MISMATCH, "{key}");
+        }
+    }
+    assert_eq!(backend.count(), 1);
 }
 
 #[test]

@@ -3,18 +3,17 @@
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::access::decision::Denial;
-use crate::snapshot::AccessKey;
-use crate::types::{Reason, Timestamp, hex};
+use crate::types::{Reason, hex};
 
 /// How many characters of an AWS string to sign are its last line: the SHA-256 of the canonical request.
 const LAST_LINE_CHARS: usize = 64;
 
-/// The refusal of a signature that is not that of `key`, which may be one that nobody has. `digests` says what it was compared with.
+/// The refusal of a signature that does not fit. `digests` says what it was compared with.
 ///
 /// SECURITY: all that was signed is what was sent, and even of that only digests are told, and only of a key whose owner has asked for
 /// it. Of any other nothing is computed (test `only_a_key_in_debug_mode_says_what_was_compared`).
-pub(super) fn refusal(key: &AccessKey, now: Timestamp, digests: impl FnOnce() -> String) -> Denial {
-    if key.is_debugged(now) { Denial::with(Reason::SignatureMismatch, digests()) } else { Denial::new(Reason::SignatureMismatch) }
+pub(super) fn refusal(is_debugged: bool, digests: impl FnOnce() -> String) -> Denial {
+    if is_debugged { Denial::with(Reason::SignatureMismatch, digests()) } else { Denial::new(Reason::SignatureMismatch) }
 }
 
 /// The digest of a string to sign of the platform's own schemes.

@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 
+use super::mismatch;
 use crate::access::credential::Proof;
 use crate::access::decision::{Denial, Facts};
 use crate::access::remembered::Remembered;
@@ -14,17 +15,18 @@ use crate::authn::session::{Claims, Presented};
 use crate::authn::sigv4;
 use crate::authn::token::PublicKey;
 use crate::snapshot::{AccessKey, Definitions, Snapshot};
-use crate::types::{AccessKeyId, AuthenticationType, Reason, Revision, Timestamp, TokenKeyId};
+use crate::types::{AccessKeyId, AuthenticationType, Reason, Revision, Timestamp, TokenKeyId, choose};
 
 /// What a signature is verified with, and whose it is then.
 pub(super) struct Secrets<'v> {
     snapshot: &'v Snapshot,
     access_key: AccessKeyId,
-    /// The known key, or one that nobody has.
+    /// The key that was named, or another one.
     tried: &'v AccessKey,
-    known: Option<&'v AccessKey>,
-    /// What the key has if it is a session's.
-    derived: Option<Box<sigv4::Key>>,
+    /// Whether it is the one that was named.
+    is_known: bool,
+    /// Beside a token the secret that counts: that of the key, or what it has if it is a session's.
+    chosen: Option<Box<sigv4::Key>>,
 }
 
 /// Who holds the secret that signed.
@@ -36,40 +38,40 @@ pub(super) enum Holder<'v> {
 }
 
 impl<'v> Secrets<'v> {
-    /// Those of an access key. SECURITY: beside a token the secret of a session is always derived, also for a key that is known.
+    /// Those of an access key. SECURITY: beside a token the secret of a session is always derived, also for a key that is known; and one is put in
+    /// the other's place word by word, so what follows waits for both.
     pub(super) fn of(snapshot: &'v Snapshot, access_key: AccessKeyId, has_token: bool) -> Self {
-        let derived = if has_token { snapshot.session_secret(access_key).map(Box::new) } else { None };
-        let (tried, known) = snapshot.signer(access_key);
-        Self { snapshot, access_key, tried, known, derived }
+        let mut chosen = if has_token { snapshot.session_secret(access_key).map(Box::new) } else { None };
+        let (tried, is_known) = snapshot.signer(access_key);
+        if let Some(secret) = &mut chosen {
+            secret.assign_if(&tried.secret, is_known);
+        }
+        Self { snapshot, access_key, tried, is_known, chosen }
     }
 
     /// The one that counts.
     ///
-    /// SECURITY: an unknown key does the same work as a known one with a wrong secret, and gets the same answer.
+    /// SECURITY: an unknown key does the same work as a known one with a wrong secret, and gets the same answer; nothing here branches on which it is.
     /// Tests: `an_unknown_key_and_a_wrong_secret_get_the_same_answer`,
     /// `an_unknown_key_and_a_wrong_secret_get_the_same_answer_to_an_aws_signature`.
     pub(super) fn secret(&self) -> &sigv4::Key {
-        // Without a token nothing here depends on whether the key is known.
-        match &self.derived {
-            Some(derived) if self.known.is_none() => derived,
-            Some(_) | None => &self.tried.secret,
-        }
+        self.chosen.as_deref().unwrap_or(&self.tried.secret)
     }
 
     /// Whether a true signature is somebody's: the secret that is nobody's is known to everybody.
     pub(super) const fn may_count(&self) -> bool {
-        self.known.is_some() || self.derived.is_some()
+        self.is_known | self.chosen.is_some()
     }
 
-    /// Who has signed, if that secret has; otherwise the refusal that the key is to have. SECURITY: a key that nobody has is asked for it like any other.
-    pub(super) fn holder(&self, verified: bool, refusal: impl FnOnce(&AccessKey) -> Denial) -> Result<Holder<'v>, Denial> {
-        if !verified {
-            return Err(refusal(self.tried));
-        }
-        match (self.known, &self.derived) {
-            (Some(key), _) => Ok(Holder::Owner(key)),
-            (None, Some(_)) => Ok(Holder::Session),
-            (None, None) => Err(refusal(self.tried)),
+    /// Who has signed, if that secret has; otherwise the refusal, with `digests` of what was compared if the key's owner wants to be told.
+    ///
+    /// SECURITY: a key that is not known is asked for that like any other.
+    pub(super) fn holder(&self, verified: bool, now: Timestamp, digests: impl FnOnce() -> String) -> Result<Holder<'v>, Denial> {
+        let refused = || mismatch::refusal(choose([false, self.tried.is_debugged(now)], self.is_known), digests);
+        match verified.then_some((self.is_known, &self.chosen)) {
+            Some((true, _)) => Ok(Holder::Owner(self.tried)),
+            Some((false, Some(_))) => Ok(Holder::Session),
+            Some((false, None)) | None => Err(refused()),
         }
     }
 

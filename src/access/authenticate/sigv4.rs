@@ -89,7 +89,7 @@ pub(super) fn authenticate<'v>(
     let string = credential.string(&signed, request.body.unwrap_or_default()).map_err(malformed)?;
     let is_by = |derived: &SigningKey| credential.is_by(derived, &string) & secrets.may_count();
     let derived = request.remembered.derived(secrets.secret(), &credential.scope, is_by);
-    let holder = secrets.holder(derived.is_some(), |tried| mismatch::refusal(tried, now, || mismatch::of_aws_string(&string)))?;
+    let holder = secrets.holder(derived.is_some(), now, || mismatch::of_aws_string(&string))?;
     let proof = secrets.proof(&holder, token, request.remembered, now, facts)?;
     // A presigned request is made to be sent more than once.
     if credential.expires_s.is_none() {

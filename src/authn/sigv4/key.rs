@@ -35,6 +35,12 @@ impl Key {
         self.prefixed.is(&other.prefixed)
     }
 
+    /// Becomes the other secret, or stays what it is, in the same time.
+    pub fn assign_if(&mut self, other: &Self, condition: bool) {
+        self.plain.assign_if(&other.plain, condition);
+        self.prefixed.assign_if(&other.prefixed, condition);
+    }
+
     /// What signs in a scope: for a day, a region and a service.
     #[must_use]
     pub fn derive(&self, scope: &Scope<'_>) -> SigningKey {

@@ -125,7 +125,7 @@ pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Tim
     // Twice: whom nobody trusts does not keep others from writing, and what the write finds is what counts.
     trusting(&mut *store.read().await?, store, caller, &new.role, now).await?;
     let mut write = store.write().await?;
-    still_good(&mut write, caller, now).await?;
+    still_good(&mut write, caller, &behind, now).await?;
     let role = trusting(&mut write, store, caller, &new.role, now).await?;
     let most = if behind.chained { role.session_s_max.min(CHAINED_S_MAX) } else { role.session_s_max };
     if new.duration_s > most {
@@ -162,18 +162,19 @@ pub(crate) async fn create(store: &Store, caller: &Caller, new: Create, now: Tim
     accept(write, caller, Issued { role: role.id, srn, name, access_key, secret, token, expires_at }, now).await
 }
 
-/// Refuses by what signed the request, if that is not in use any more.
+/// Refuses by what signed the request, if that is not in use any more or who is behind it is switched off.
 ///
 /// SECURITY: a gateway that has lost its feed still speaks for what has ended, and a body may arrive long after its head; a session that is issued now counts
 /// from now on, whatever was ended before. Test: `what_has_ended_takes_no_role`.
-async fn still_good(write: &mut Write, caller: &Caller, now: Timestamp) -> Result<(), ServiceError> {
+async fn still_good(write: &mut Write, caller: &Caller, behind: &Behind, now: Timestamp) -> Result<(), ServiceError> {
+    let snapshot = write.store().snapshot();
     let good = match (caller.actor, caller.access_key) {
         (_, None) => false,
-        (Actor::User(user), Some(key)) => {
-            let snapshot = write.store().snapshot();
-            snapshot.key(key).is_some_and(|key| key.user == user && snapshot.usable(key, now).is_ok())
+        (Actor::User(user), Some(key)) => snapshot.in_use(key, now).is_some_and(|(key, _)| key.user == user),
+        (Actor::Role(_), Some(key)) => {
+            let active = snapshot.user(behind.user).is_some_and(|user| snapshot.is_active(user));
+            active && roles::session(write, key, now).await?.is_some()
         }
-        (Actor::Role(_), Some(key)) => roles::session(write, key, now).await?.is_some(),
     };
     if good { Ok(()) } else { Err(ServiceError::NoToken(ENDED)) }
 }

@@ -118,8 +118,7 @@ pub(crate) async fn issue(store: &Store, access_key: AccessKeyId, now: Timestamp
 fn claims(write: &Write, access_key: AccessKeyId, duration_s: u64, now: Timestamp) -> Result<Option<Claims>, StoreError> {
     let store = write.store();
     let snapshot = store.snapshot();
-    let usable = snapshot.key(access_key).filter(|key| snapshot.usable(key, now).is_ok());
-    let Some((key, user)) = usable.and_then(|key| Some((key, snapshot.user(key.user)?))) else { return Ok(None) };
+    let Some((key, user)) = snapshot.in_use(access_key, now) else { return Ok(None) };
     let (issued_at, expires_at) = lifetime(now, duration_s, key.expires_at);
     Ok(Some(Claims {
         subject: user.principal.srn.to_string(),

@@ -5,8 +5,6 @@ use std::str::FromStr;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use crate::snapshot::shards::FAN_OUT;
-
 /// The wrapping sum, in two halves of 64 bits, of the first 16 bytes of SHA-256 over `key LF record` of every record.
 ///
 /// It finds what a fault leaves out, doubles or mixes; whoever may write records needs no such trick.
@@ -31,12 +29,11 @@ impl Digest {
         Self([halves.next().unwrap_or_default(), halves.next().unwrap_or_default()])
     }
 
-    /// Two numbers below 64, as good as random.
+    /// Both halves.
     #[must_use]
-    pub(in crate::snapshot) fn spread(self) -> (usize, usize) {
-        let [low, _] = self.0;
-        let [first, second, ..] = low.to_le_bytes();
-        (usize::from(first) % FAN_OUT, usize::from(second) % FAN_OUT)
+    pub(in crate::snapshot) fn number(self) -> u128 {
+        let Self([low, high]) = self;
+        u128::from(low) << 64 | u128::from(high)
     }
 
     /// Counts a record in.
