@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::aws::Aws;
 use super::backend::{Backend, Then, Turn};
 use super::client::{Ask, NOW_MS, Who};
 use super::harness::{ACCOUNT, ADMIN, Setup, World, pause, wait};
@@ -236,18 +237,28 @@ fn nobody_is_asked_when_no_allow_depends_on_it() {
 #[test]
 fn nobody_is_asked_for_who_sends_more_than_they_may() {
     let people = People::start(Duration::ZERO);
-    let world = Setup::new()
-        .definitions(DEFINITIONS)
-        .set("rates", "{key: {requests_per_s: 1, burst: 5}}")
-        .user("keeper", &KEEPER, KEEPER_ID, ACCOUNT)
-        .policy(ACCOUNT, KEEPER_ID, &allow(r#"{"StringEquals": {"iam:userLastname": "Kim"}}"#))
-        .start(&people.backend);
-    let statuses: Vec<u16> = (0..40).map(|number| world.ask(show(&format!("u{number}"))).status).collect();
-    // A request counts once, although it is decided twice.
-    assert_eq!(statuses[..5], [200; 5]);
-    let allowed = statuses.iter().filter(|status| **status == 200).count();
-    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 40 - allowed);
-    assert_eq!(people.asked(), allowed, "of {allowed} allowed");
+    let by_head = |user: &str| show(user);
+    // Who has signed this is known only with the whole body.
+    let by_body = |user: &str| {
+        let body = Aws { who: KEEPER, body: b"{}".to_vec(), ..Aws::new("GET", &format!("/v1/users/{user}")) };
+        body.header("content-length", "2").signed()
+    };
+    for (kind, ask) in [&by_head as &dyn Fn(&str) -> Vec<u8>, &by_body].into_iter().enumerate() {
+        let world = Setup::new()
+            .definitions(DEFINITIONS)
+            .set("service", "sigv4: {service: iam}")
+            .set("rates", "{key: {requests_per_s: 1, burst: 5}}")
+            .user("keeper", &KEEPER, KEEPER_ID, ACCOUNT)
+            .policy(ACCOUNT, KEEPER_ID, &allow(r#"{"StringEquals": {"iam:userLastname": "Kim"}}"#))
+            .start(&people.backend);
+        let before = people.asked();
+        let statuses: Vec<u16> = (0..40).map(|number| world.ask(ask(&format!("u{number}"))).status).collect();
+        // A request counts once, although it is decided twice, or three times.
+        assert_eq!(statuses[..5], [200; 5], "{kind}");
+        let allowed = statuses.iter().filter(|status| **status == 200).count();
+        assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 40 - allowed, "{kind}");
+        assert_eq!(people.asked() - before, allowed, "of {allowed} allowed, {kind}");
+    }
 }
 
 #[test]
