@@ -26,7 +26,7 @@ use world::{Call, World};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn schemes(criterion: &mut Criterion) {
-    let world = World::new();
+    let world = World::new(200_000);
     for (name, call) in [
         ("authn/scp", Call::scp()),
         ("authn/sigv4", Call::sigv4()),

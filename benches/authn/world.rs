@@ -26,8 +26,6 @@ const ACCOUNT: &str = "9b7653f6f47a42e38055934a0575a813";
 const USER: &str = "efda56a968cd45b2873d9bf5fab58e95";
 /// The key that signs.
 const KEY: &str = "b754b12b39da4ce29a40c5e324650bd0";
-/// How many other keys somebody holds.
-pub(crate) const OTHER_KEYS: u32 = 200_000;
 const SECRET: &str = "c4150149-f7c6-46bc-9faa-d2b9d20e0899";
 const WRONG: &str = "00000000-f7c6-46bc-9faa-d2b9d20e0899";
 const ROLE: &str = "901e0000000000000000000000000001";
@@ -56,7 +54,7 @@ pub(crate) struct Call {
     headers: HeaderMap,
 }
 
-/// An id as if drawn at random. Of one with a number below [`OTHER_KEYS`] somebody holds the key.
+/// An id as if drawn at random.
 pub(crate) fn key_id(number: u32) -> String {
     let half = |salt: u64| foldhash::quality::FixedState::with_seed(salt).hash_one(number);
     format!("{:016x}{:016x}", half(1), half(2))
@@ -71,7 +69,8 @@ fn sealing() -> SealingKey {
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
+    /// Of a store where somebody holds the keys with the first numbers, beside [`KEY`].
+    pub(crate) fn new(keys: u32) -> Self {
         let sealing = sealing();
         let key = |id: &str| {
             let owner = seal_owner(id.parse().expect("a key"), USER.parse().expect("a user"));
@@ -93,7 +92,7 @@ impl World {
             Change::Put { key: read_json(&record).expect("a record").key().to_string(), record }
         };
         // In the order of their ids, as a feed sends them.
-        let others: BTreeSet<String> = (0..OTHER_KEYS).map(key_id).collect();
+        let others: BTreeSet<String> = (0..keys).map(key_id).collect();
         let others = others.iter().map(|id| key(id));
         let changes: Vec<Change> = records.into_iter().chain(others).map(put).collect();
         let mut roster = Roster::new("e".parse().expect("an offering"), Arc::new(sealing));
@@ -255,8 +254,8 @@ impl Call {
     }
 
     /// Puts another credential in the place of the one it has.
-    pub(crate) fn present(&mut self, (name, value): (&HeaderName, &HeaderValue)) {
-        self.headers.insert(name, value.clone());
+    pub(crate) fn present(&mut self, name: &HeaderName, value: HeaderValue) {
+        self.headers.insert(name, value);
     }
 
     /// Signed by botocore 1.43 (`SigV4Auth`) with that secret.

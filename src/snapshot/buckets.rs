@@ -1,15 +1,15 @@
 //! A hash table with a look-up that does the same whether or not it finds anything.
 //!
 //! An entry lies in one of two buckets of four. [`Buckets::find`] compares all eight ids with the one that is asked for, without a branch on what it
-//! finds, and always comes back with an entry: the one that is asked for, or a neighbour of which as much can be read.
+//! finds, and comes back with an entry, the one that is asked for or any other: as much memory is touched for either.
 //!
 //! SECURITY: so time does not tell who asks about access keys which of them exist (bench `authn -- timing`).
 
-use crate::types::choose;
+use std::hint::black_box;
 
 /// How many entries a bucket has.
 const WAYS: usize = 4;
-/// Twice as many: all that an entry may be at. As many as a byte has bits.
+/// All the places that an entry may be at.
 const PLACES: usize = 2 * WAYS;
 
 /// The ids of a bucket: a cache line.
@@ -17,16 +17,17 @@ const PLACES: usize = 2 * WAYS;
 #[repr(align(64))]
 struct Ids([u128; WAYS]);
 
-/// The table. Of its two boxes one has what the ids are compared with, the other what they stand for.
+/// The table: of as many ids, bits and values as there are buckets, a power of two.
 #[derive(Debug, Clone)]
 pub(super) struct Buckets<V> {
-    /// As many as the others, a power of two. What stands at an empty place counts for nothing.
+    /// What stands at an empty place counts for nothing.
     ids: Box<[Ids]>,
+    /// Which places have an entry, a bit each.
+    filled: Box<[u8]>,
     values: Box<[[Option<V>; WAYS]]>,
+    /// The places that have an entry, in no order.
+    places: Vec<u32>,
 }
-
-/// Of the buckets that an entry may lie in, and of its place there.
-type Place = (usize, usize);
 
 impl<V> Default for Buckets<V> {
     fn default() -> Self {
@@ -34,111 +35,143 @@ impl<V> Default for Buckets<V> {
     }
 }
 
+/// The second of two numbers, or the first; waits for both, and branches on nothing.
+fn select([first, second]: [usize; 2], is_second: bool) -> usize {
+    // Seen by something that the compiler knows nothing of, or it would make a branch of it.
+    let mask = 0_usize.wrapping_sub(usize::from(black_box(is_second)));
+    first ^ ((first ^ second) & mask)
+}
+
 impl<V> Buckets<V> {
     fn of(count: usize) -> Self {
-        Self { ids: (0..count).map(|_| Ids::default()).collect(), values: (0..count).map(|_| [const { None }; WAYS]).collect() }
+        let values = (0..count).map(|_| [const { None }; WAYS]).collect();
+        Self { ids: vec![Ids::default(); count].into(), filled: vec![0; count].into(), values, places: Vec::new() }
     }
 
     /// The two buckets of a hash.
-    fn pair(&self, hash: u64) -> (usize, usize) {
+    fn pair(&self, hash: u64) -> [usize; 2] {
         let last = self.ids.len() - 1;
-        (hash as usize & last, (hash >> 32) as usize & last)
+        [hash as usize & last, (hash >> 32) as usize & last]
     }
 
-    /// The entry with this id, or a neighbour if there is one; and whether it is the entry with this id. Takes the same time for both.
+    /// At which ways of a bucket this id is, a bit each.
+    fn ways(&self, bucket: usize, id: u128) -> u8 {
+        let (Some(ids), Some(filled)) = (self.ids.get(bucket), self.filled.get(bucket)) else { return 0 };
+        ids.0.iter().enumerate().fold(0, |found, (way, other)| found | u8::from(*other == id) << way) & filled
+    }
+
+    /// The entry with this id, or any other one if there is one; and whether it is the entry with this id. Takes the same time for both.
     pub(super) fn find(&self, id: u128, hash: u64) -> (Option<&V>, bool) {
-        let (first, second) = self.pair(hash);
-        let buckets = self.ids.get(first).zip(self.ids.get(second)).zip(self.values.get(first).zip(self.values.get(second)));
-        // There are two, whatever the hash is.
-        let Some(((first_ids, second_ids), (first, second))) = buckets else { return (None, false) };
-        let places = first_ids.0.iter().chain(&second_ids.0).zip(first.iter().chain(second)).enumerate();
-        let (found, filled) = places.fold((0_u8, 0_u8), |(found, filled), (place, (other, value))| {
-            (found | u8::from((*other == id) & value.is_some()) << place, filled | u8::from(value.is_some()) << place)
-        });
-        // Where it is, or else at the first entry from any place on: not always the oldest one, which lies elsewhere in memory.
-        let start = (hash >> (u64::BITS - PLACES.ilog2())) as u32;
-        let asked = (found | filled & u8::from(found == 0).wrapping_neg()).rotate_right(start);
-        let place = (asked.trailing_zeros() + start) as usize % PLACES;
-        let value = choose([first, second], place >= WAYS).get(place % WAYS).and_then(Option::as_ref);
-        (value, found != 0)
+        let [first, second] = self.pair(hash);
+        let found = u32::from(self.ways(first, id)) | u32::from(self.ways(second, id)) << WAYS;
+        let way = (found | 1 << PLACES).trailing_zeros() as usize % PLACES;
+        let own = select([first, second], way >= WAYS) * WAYS + way % WAYS;
+        // As good as drawn at random, and the same each time.
+        let drawn = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let any = self.places.get(((drawn * self.places.len() as u64) >> 32) as usize).map_or(0, |place| *place as usize);
+        (self.value(select([any, own], found != 0)), found != 0)
+    }
+
+    fn value(&self, place: usize) -> Option<&V> {
+        self.values.get(place / WAYS)?.get(place % WAYS)?.as_ref()
     }
 
     /// The entry with this id. Takes the time that it takes.
     pub(super) fn get(&self, id: u128, hash: u64) -> Option<&V> {
-        let (bucket, way) = self.place(id, hash)?;
-        self.values.get(bucket)?.get(way)?.as_ref()
+        self.value(self.place(id, hash)?)
     }
 
-    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
-        self.values.iter().flatten().flatten()
+    /// All entries with their ids.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (u128, &V)> {
+        let places = self.ids.iter().flat_map(|ids| ids.0).zip(self.values.iter().flatten());
+        places.filter_map(|(id, value)| Some((id, value.as_ref()?)))
     }
 
-    fn place(&self, id: u128, hash: u64) -> Option<Place> {
-        let (first, second) = self.pair(hash);
-        [first, second].into_iter().find_map(|bucket| {
-            let (ids, values) = self.ids.get(bucket).zip(self.values.get(bucket))?;
-            let way = ids.0.iter().zip(values).position(|(other, value)| *other == id && value.is_some())?;
-            Some((bucket, way))
+    fn place(&self, id: u128, hash: u64) -> Option<usize> {
+        self.pair(hash).into_iter().find_map(|bucket| {
+            let ways = self.ways(bucket, id);
+            (ways != 0).then(|| bucket * WAYS + ways.trailing_zeros() as usize)
         })
     }
 
     /// In place of the entry with this id, which is handed back, or as a new one. `hash_of` says what the hash of another id is.
-    pub(super) fn insert(&mut self, id: u128, mut value: V, hash_of: &impl Fn(u128) -> u64) -> Option<V> {
-        if let Some((bucket, way)) = self.place(id, hash_of(id)) {
-            return self.values.get_mut(bucket)?.get_mut(way)?.replace(value);
+    pub(super) fn insert(&mut self, id: u128, value: V, hash_of: &impl Fn(u128) -> u64) -> Option<V> {
+        if let Some(place) = self.place(id, hash_of(id)) {
+            return self.values.get_mut(place / WAYS)?.get_mut(place % WAYS)?.replace(value);
         }
         // SECURITY: it ends, since nobody knows what the hashes are going to be.
-        while let Err(back) = self.add(id, value, hash_of(id)) {
-            value = back;
-            self.grow(hash_of);
-        }
+        let place = loop {
+            match self.room(hash_of(id), hash_of) {
+                Some(place) => break place,
+                None => self.grow(hash_of),
+            }
+        };
+        self.places.push(place as u32);
+        self.put(place, id, Some(value));
         None
     }
 
-    /// Into the emptier one of its buckets; hands it back if both are full.
-    fn add(&mut self, id: u128, value: V, hash: u64) -> Result<(), V> {
-        let (first, second) = self.pair(hash);
-        let filled = |bucket: usize| self.values.get(bucket).map_or(WAYS, |values| values.iter().flatten().count());
-        let (bucket, way) =
-            [first, second].map(|bucket| (filled(bucket), bucket)).into_iter().min().map_or((0, WAYS), |(way, bucket)| (bucket, way));
-        match (
-            self.ids.get_mut(bucket).and_then(|ids| ids.0.get_mut(way)),
-            self.values.get_mut(bucket).and_then(|values| values.get_mut(way)),
-        ) {
-            (Some(to), Some(slot)) => {
-                *to = id;
-                *slot = Some(value);
-                Ok(())
-            }
-            _ => Err(value),
+    /// An empty place in the emptier one of two buckets, or one whose entry has gone to its other bucket.
+    fn room(&mut self, hash: u64, hash_of: &impl Fn(u128) -> u64) -> Option<usize> {
+        let pair = self.pair(hash);
+        if let Some(place) = self.empty(pair) {
+            return Some(place);
+        }
+        pair.into_iter().flat_map(|bucket| (0..WAYS).map(move |way| bucket * WAYS + way)).find(|place| {
+            let Some(id) = self.ids.get(place / WAYS).and_then(|ids| ids.0.get(place % WAYS)).copied() else { return false };
+            let Some(other) = self.empty(self.pair(hash_of(id))) else { return false };
+            let value = self.values.get_mut(place / WAYS).and_then(|values| values.get_mut(place % WAYS)?.take());
+            self.put(other, id, value);
+            self.places.iter_mut().filter(|at| **at as usize == *place).for_each(|at| *at = other as u32);
+            true
+        })
+    }
+
+    /// An empty place in the emptier one of these buckets.
+    fn empty(&self, pair: [usize; 2]) -> Option<usize> {
+        let filled = |bucket: usize| self.filled.get(bucket).map_or(u8::MAX, |filled| *filled);
+        let emptier = pair.into_iter().min_by_key(|bucket| filled(*bucket).count_ones())?;
+        let way = filled(emptier).trailing_ones() as usize;
+        (way < WAYS).then_some(emptier * WAYS + way)
+    }
+
+    /// Fills a place, or empties it.
+    fn put(&mut self, place: usize, id: u128, value: Option<V>) {
+        let (bucket, way) = (place / WAYS, place % WAYS);
+        if let (Some(ids), Some(filled), Some(values)) =
+            (self.ids.get_mut(bucket), self.filled.get_mut(bucket), self.values.get_mut(bucket))
+            && let (Some(to), Some(slot)) = (ids.0.get_mut(way), values.get_mut(way))
+        {
+            *filled = *filled & !(1 << way) | u8::from(value.is_some()) << way;
+            *to = id;
+            *slot = value;
         }
     }
 
     /// Twice as many buckets, or more if that is not enough.
     fn grow(&mut self, hash_of: &impl Fn(u128) -> u64) {
         let old = std::mem::replace(self, Self::of(self.ids.len() * 2));
-        let ids = old.ids.iter().flat_map(|ids| ids.0);
-        for (id, value) in ids.zip(old.values.into_iter().flatten()) {
+        for (id, value) in old.ids.iter().flat_map(|ids| ids.0).zip(old.values.into_iter().flatten()) {
             if let Some(value) = value {
                 self.insert(id, value, hash_of);
             }
         }
     }
 
-    /// The bucket's last entry goes where the removed one was.
     pub(super) fn remove(&mut self, id: u128, hash: u64) -> Option<V> {
-        let (bucket, way) = self.place(id, hash)?;
-        let (ids, values) = self.ids.get_mut(bucket).zip(self.values.get_mut(bucket))?;
-        let last = values.iter().flatten().count().checked_sub(1)?;
-        ids.0.swap(way, last);
-        values.swap(way, last);
-        values.get_mut(last)?.take()
+        let place = self.place(id, hash)?;
+        let removed = self.values.get_mut(place / WAYS)?.get_mut(place % WAYS)?.take();
+        self.put(place, 0, None);
+        let at = self.places.iter().position(|other| *other as usize == place)?;
+        self.places.swap_remove(at);
+        removed
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::hash::BuildHasher as _;
 
     use super::*;
 
@@ -165,14 +198,30 @@ mod tests {
                 let (value, is_its) = buckets.find(id, hash_of(id));
                 assert_eq!((value.filter(|_| is_its), is_its), (map.get(&id), map.contains_key(&id)), "{id}");
                 assert_eq!(buckets.get(id, hash_of(id)), map.get(&id), "{id}");
-                let front = |values: &[Option<u32>; WAYS]| values.iter().skip_while(|value| value.is_some()).all(Option::is_none);
-                assert!(buckets.values.iter().all(front), "no hole before an entry");
+                assert_eq!(value.is_some(), !map.is_empty(), "always some entry");
             }
-            let (mut found, mut expected): (Vec<u32>, Vec<u32>) = (buckets.values().copied().collect(), map.into_values().collect());
-            found.sort_unstable();
-            expected.sort_unstable();
-            assert_eq!(found, expected);
+            assert_eq!(buckets.entries().map(|(id, value)| (id, *value)).collect::<HashMap<_, _>>(), map);
+            assert_eq!((buckets.entries().count(), buckets.places.len()), (map.len(), map.len()));
         }
+    }
+
+    #[test]
+    fn what_is_found_for_others_is_drawn_evenly_and_stays_so_where_entries_come_and_go() {
+        let hash_of = |id: u128| foldhash::fast::FixedState::default().hash_one(id);
+        let (mut buckets, entries) = (Buckets::default(), 50);
+        for id in 0..20_000 {
+            buckets.insert(id, id, &hash_of);
+            if id >= entries {
+                assert_eq!(buckets.remove(id - entries, hash_of(id - entries)), Some(id - entries));
+            }
+        }
+        assert!(buckets.ids.len() * WAYS <= 4 * entries as usize, "{} buckets", buckets.ids.len());
+        let mut found = HashMap::new();
+        for id in 100_000..200_000 {
+            *found.entry(*buckets.find(id, hash_of(id)).0.unwrap()).or_insert(0) += 1;
+        }
+        assert_eq!(found.len(), entries as usize);
+        assert!(found.values().all(|times| (1_700..2_300).contains(times)), "{found:?}");
     }
 
     #[test]
@@ -180,7 +229,7 @@ mod tests {
         let mut buckets = Buckets::default();
         assert_eq!(buckets.find(0, 0), (None, false));
         buckets.insert(1, "one", &|_| 0);
-        assert_eq!(buckets.find(0, 0), (Some(&"one"), false), "a neighbour");
+        assert_eq!(buckets.find(0, 0), (Some(&"one"), false), "any other");
         buckets.insert(0, "zero", &|_| 0);
         assert_eq!(buckets.find(0, 0), (Some(&"zero"), true));
         assert_eq!(buckets.remove(0, 0), Some("zero"));

@@ -20,7 +20,7 @@ use crate::policy::{self, Catalogue, Context, Policy, ResourcePolicy, ResourceTy
 use crate::types::id::ID_CHARS;
 use crate::types::{
     AccessKeyId, AccountId, AuthenticationType, GroupId, KeyMethod, Network, NetworkSet, Offering, PolicyId, Principal, PrincipalKind,
-    Revision, RoleId, Secret, Srn, Timestamp, TokenId, TokenKeyId, UserId, choose,
+    Revision, RoleId, Secret, Srn, Timestamp, TokenId, TokenKeyId, UserId,
 };
 
 /// Which addresses may use a user's keys (seed 003: "Allowed Access IP").
@@ -309,7 +309,7 @@ impl Definitions {
 /// What every snapshot has.
 #[derive(Debug)]
 struct Always {
-    /// SECURITY: what is verified with when a key is unknown and has no neighbour, so that it costs what a wrong secret costs.
+    /// SECURITY: what is verified with when a key is unknown and there is no other, so that it costs what a wrong secret costs.
     decoy: Arc<AccessKey>,
     /// What the secrets of sessions are derived from; where there is none, nobody issues any.
     session_key: Option<SessionKey>,
@@ -376,13 +376,12 @@ impl Snapshot {
     /// The key to verify a signature with that names this one, and whether it is this one: only of that may a signature be accepted, and only of
     /// that may anything be said.
     ///
-    /// SECURITY: in place of an unknown key it is a neighbour, or one that nobody has. So as much memory is touched for an unknown key as for a known
-    /// one, and nothing branches on which it is (bench `authn -- timing`).
+    /// SECURITY: in place of an unknown key it is any other, or one that nobody has where there is none. So as much memory is touched for an unknown
+    /// key as for a known one, and nothing branches on which it is (bench `authn -- timing`).
     #[must_use]
     pub fn signer(&self, id: AccessKeyId) -> (&AccessKey, bool) {
         let (found, is_its) = self.keys.find(id);
-        let decoy = &self.always.decoy;
-        (choose([Some(decoy), found], found.is_some()).unwrap_or(decoy), is_its)
+        (found.unwrap_or(&self.always.decoy), is_its)
     }
 
     /// Whether an access key may be used now, by itself and by the key that it was made with.

@@ -4,7 +4,6 @@
 
 pub mod access_level;
 pub mod action;
-pub mod choose;
 pub mod hex;
 pub mod id;
 pub mod network;
@@ -20,7 +19,6 @@ pub mod timestamp;
 
 pub use access_level::AccessLevel;
 pub use action::ActionName;
-pub use choose::choose;
 pub use hex::hex;
 pub use id::{AccessKeyId, AccountId, GroupId, IdError, PolicyId, RequestId, RoleId, TokenId, TokenKeyId, UserId};
 pub use network::{Network, NetworkError, NetworkSet};

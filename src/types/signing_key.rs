@@ -30,7 +30,7 @@ const GATHERED: usize = 4 * BLOCK;
 
 /// A key for HMAC-SHA256 with its inner and outer state computed once.
 ///
-/// Aligned so that no vector of a state lies in two cache lines, wherever a key lies: it costs the same to read for all of them.
+/// Aligned so that no vector of a state lies in two cache lines, wherever a key lies.
 #[derive(Clone, ZeroizeOnDrop)]
 #[repr(align(16))]
 pub struct SigningKey {
@@ -98,8 +98,11 @@ impl SigningKey {
     /// Becomes the other key, or stays what it is, in the same time.
     pub fn assign_if(&mut self, other: &Self, condition: bool) {
         let mask = 0_u32.wrapping_sub(u32::from(black_box(condition)));
-        let words = self.inner.iter_mut().chain(&mut self.outer).zip(other.inner.iter().chain(&other.outer));
-        words.for_each(|(word, other)| *word ^= (*word ^ other) & mask);
+        let assign = |words: &mut [u32; 8], others: &[u32; 8]| {
+            words.iter_mut().zip(others).for_each(|(word, other)| *word ^= (*word ^ other) & mask);
+        };
+        assign(&mut self.inner, &other.inner);
+        assign(&mut self.outer, &other.outer);
     }
 
     /// The MAC over a message.

@@ -5,7 +5,7 @@ use portcullis::types::Timestamp;
 
 use super::backend::{Backend, Seen};
 use super::client::{Answer, Ask, Broken, NOW_MS, Who};
-use super::harness::{ADMIN, READER, Setup, World, beside, text};
+use super::harness::{ADMIN, READER, Setup, World, nobodys, text};
 use super::streaming::{chunked, large};
 
 pub(crate) const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -431,14 +431,15 @@ fn an_unknown_key_and_a_wrong_secret_get_the_same_answer_to_an_aws_signature() {
 }
 
 #[test]
-fn the_secret_of_a_key_signs_for_no_key_beside_it() {
+fn the_secret_of_a_key_signs_for_no_other_key() {
     let (backend, world) = started();
     // Its key of the scope is remembered then.
     assert_eq!(world.ask(Aws::get("/v1/groups/g1").signed()).status, 200);
-    for key in beside(ADMIN.key) {
+    for key in nobodys() {
         let who = Who { key, ..ADMIN };
         let aws = Aws { who, ..Aws::get("/v1/groups/g1") };
-        for request in [Ask::get("/v1/groups/g1").by(&who), aws.signed(), aws.presigned("60")] {
+        let scp = Ask::get("/v1/groups/g1");
+        for request in [scp.by(&who), scp.line("X-Auth-Token: x").by(&who), aws.signed(), aws.presigned("60")] {
             assert_eq!(world.ask(request).verdict(), MISMATCH, "{key}");
         }
     }

@@ -3,7 +3,7 @@
 use super::aws::{Aws, sha256};
 use super::backend::Backend;
 use super::client::{Answer, Ask, NOW_MS, Who};
-use super::harness::{ACCOUNT, READER, Setup, World, beside};
+use super::harness::{ACCOUNT, READER, Setup, World, nobodys};
 use super::signatures::{CLASSIC, Dialect, Parts, SECRET_VAULT, V2};
 
 const DEBUGGED: Who = Who { key: "deb09000000000000000000000000001", secret: "debugged-secret-00001" };
@@ -38,7 +38,7 @@ fn only_a_key_in_debug_mode_says_what_was_compared() {
     };
     let stranger = told(&ask(&V2, UNKNOWN.key));
     for dialect in [&V2, &CLASSIC, &SECRET_VAULT] {
-        for quiet in [READER.key, ENDED.key].into_iter().chain(beside(DEBUGGED.key)) {
+        for quiet in [READER.key, ENDED.key].into_iter().chain(nobodys()) {
             assert_eq!(told(&ask(dialect, quiet)), stranger, "{dialect:?} {quiet}");
         }
         let string = format!("GEThttp://iam.test/v1/groups?a=%20b{NOW_MS}{}{}{}", DEBUGGED.key, dialect.scope.1, dialect.client.1);
@@ -62,7 +62,7 @@ fn of_an_aws_signature_the_canonical_request_is_told_too() {
     let aws = |who: Who| Aws { who, ..Aws::new("GET", "/v1/groups").query("b=2&a=1") };
     let wrong = |who: Who| aws(Who { secret: "another secret", ..who });
     let stranger = told(&world.ask(wrong(UNKNOWN).signed()));
-    let unknown = beside(DEBUGGED.key).map(|key| Who { key, ..UNKNOWN });
+    let unknown = nobodys().map(|key| Who { key, ..UNKNOWN });
     for quiet in [READER, ENDED].into_iter().chain(unknown) {
         assert_eq!(told(&world.ask(wrong(quiet).signed())), stranger);
         assert_eq!(told(&world.ask(wrong(quiet).presigned("60"))), stranger);

@@ -231,13 +231,19 @@ fn a_stranger_learns_nothing_about_sessions() {
         ("a known key, another secret, a text", get().line(&line("x")).by(&signed_by(ADMIN.key, wrong))),
         ("a known key, the secret of a session", get().line(&line(&token)).by(&session(ADMIN.key))),
         ("the decoy's secret", get().line(&line(&token)).by(&signed_by(unknown, "a secret that belongs to no key."))),
-    ]
-    .map(|(what, request)| {
-        let answer = world.ask(request);
-        let id = answer.request_id().to_owned();
-        assert_eq!(answer.verdict(), MISMATCH, "{what}");
-        (answer.text().replace(&id, "ID"), answer.header("portcullis-revision").map(str::to_owned))
-    });
+    ];
+    let by_others = (0..32_u32).map(|number| signed_by(format!("{number:032x}").leak(), ADMIN.secret));
+    let by_others = by_others.map(|who| ("an unknown key, the secret of another one", get().line(&line(&token)).by(&who)));
+    let answers: Vec<_> = answers
+        .into_iter()
+        .chain(by_others)
+        .map(|(what, request)| {
+            let answer = world.ask(request);
+            let id = answer.request_id().to_owned();
+            assert_eq!(answer.verdict(), MISMATCH, "{what}");
+            (answer.text().replace(&id, "ID"), answer.header("portcullis-revision").map(str::to_owned))
+        })
+        .collect();
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     // Alone it is a token, and none that counts; nor is it one of another kind beside nothing.
     for lines in [line(&token), format!("Authorization: Bearer {token}")] {

@@ -1,9 +1,10 @@
 //! Sessions of roles: the token that stands beside the signature of a session's access key.
 //!
 //! SECURITY: the signature is verified first, with the secret of the key that is known, or with the one that an unknown key has if it is a
-//! session's. Only who holds that secret has the token looked at; everybody else gets the answer that a wrong signature gets
+//! session's; without a token with any other key's, and then nothing comes of it. Only who holds that secret has the token looked at; everybody else gets the answer that a wrong signature gets
 //! (test `a_stranger_learns_nothing_about_sessions`).
 
+use std::hint::black_box;
 use std::rc::Rc;
 
 use super::mismatch;
@@ -15,7 +16,7 @@ use crate::authn::session::{Claims, Presented};
 use crate::authn::sigv4;
 use crate::authn::token::PublicKey;
 use crate::snapshot::{AccessKey, Definitions, Snapshot};
-use crate::types::{AccessKeyId, AuthenticationType, Reason, Revision, Timestamp, TokenKeyId, choose};
+use crate::types::{AccessKeyId, AuthenticationType, Reason, Revision, Timestamp, TokenKeyId};
 
 /// What a signature is verified with, and whose it is then.
 pub(super) struct Secrets<'v> {
@@ -58,7 +59,7 @@ impl<'v> Secrets<'v> {
         self.chosen.as_deref().unwrap_or(&self.tried.secret)
     }
 
-    /// Whether a true signature is somebody's: the secret that is nobody's is known to everybody.
+    /// Whether a true signature can be that of the key that was named: who has another key's secret knows that.
     pub(super) const fn may_count(&self) -> bool {
         self.is_known | self.chosen.is_some()
     }
@@ -67,7 +68,7 @@ impl<'v> Secrets<'v> {
     ///
     /// SECURITY: a key that is not known is asked for that like any other.
     pub(super) fn holder(&self, verified: bool, now: Timestamp, digests: impl FnOnce() -> String) -> Result<Holder<'v>, Denial> {
-        let refused = || mismatch::refusal(choose([false, self.tried.is_debugged(now)], self.is_known), digests);
+        let refused = || mismatch::refusal(self.is_known & black_box(self.tried.is_debugged(now)), digests);
         match verified.then_some((self.is_known, &self.chosen)) {
             Some((true, _)) => Ok(Holder::Owner(self.tried)),
             Some((false, Some(_))) => Ok(Holder::Session),

@@ -172,7 +172,8 @@ async fn still_good(write: &mut Write, caller: &Caller, behind: &Behind, now: Ti
         (_, None) => false,
         (Actor::User(user), Some(key)) => snapshot.in_use(key, now).is_some_and(|(key, _)| key.user == user),
         (Actor::Role(_), Some(key)) => {
-            let active = snapshot.user(behind.user).is_some_and(|user| snapshot.is_active(user));
+            let active =
+                snapshot.user(behind.user).is_some_and(|user| snapshot.is_active(user)) && snapshot.is_active_account(caller.account);
             active && roles::session(write, key, now).await?.is_some()
         }
     };
