@@ -43,7 +43,7 @@ pub(super) fn check(
     match proof {
         Proof::Key(key, user) => check_key(snapshot, (key, user), operation, client_address, now),
         Proof::Console(user) if !snapshot.is_active(user) => Err(Denial::new(Reason::OwnerInactive)),
-        Proof::Console(user) if !snapshot.console_allows(user, client_address) => Err(Denial::new(Reason::ConsoleAddressRefused)),
+        Proof::Console(user) if !snapshot.console_allows(user, client_address) => Err(from(Reason::ConsoleAddressRefused, client_address)),
         Proof::Console(_) => Ok(()),
         // Lists and settings are for the keys of users; from where a role may be taken, its trust policy says.
         Proof::Session { role, .. } if !snapshot.is_active_account(role.account) => {
@@ -87,5 +87,11 @@ fn check_key(
         };
         return Err(Denial::with(Reason::MethodNotPermitted, detail));
     }
-    if user.holds.allowed_addresses.contains(client_address) { Ok(()) } else { Err(Denial::new(Reason::KeyAddressRefused)) }
+    if user.holds.allowed_addresses.contains(client_address) { Ok(()) } else { Err(from(Reason::KeyAddressRefused, client_address)) }
+}
+
+/// A refusal by address, for who has proved who they are: behind address translation and proxies they cannot know which one the gateway sees.
+fn from(reason: Reason, client_address: Option<IpAddr>) -> Denial {
+    let seen = client_address.map_or("an address that could not be found out".to_owned(), |address| format!("`{address}`"));
+    Denial::with(reason, format!("it came from {seen}"))
 }

@@ -109,7 +109,10 @@ pub fn identify<'v>(view: &'v View, request: &Request<'_>, now: Timestamp, facts
 /// Stages 4 and 5: from where, to which service.
 fn entered<'v>(view: &'v View, request: &Request<'_>, facts: &mut Facts<'v>) -> Result<Found<'v>, Denial> {
     facts.client_address = client_address::find(request);
-    let found = view.services.find(request.host).ok_or(Denial::new(Reason::UnknownHost))?;
+    let found = view
+        .services
+        .find(request.host)
+        .ok_or_else(|| Denial::with(Reason::UnknownHost, format!("`{}` stands in no service's `hosts`", request.host)))?;
     facts.service = Some(found.service);
     Ok(found)
 }

@@ -133,6 +133,15 @@ impl Key {
     }
 }
 
+/// Why a token is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Invalid {
+    /// None of the keys signed it, or it is not of a form that they sign.
+    Signature,
+    /// This claim, and what it is.
+    Claim(&'static str, &'static str),
+}
+
 /// A text that has the form of a signed token; nothing of it is true before [`Token::verify`] says so.
 #[derive(Clone, Copy)]
 pub struct Token<'a> {
@@ -191,30 +200,41 @@ impl<'a> Token<'a> {
 
     /// What the provider says: if one of its keys signed it, for one of these audiences, and it has begun. Whether it has ended is left to the
     /// caller, who asks that each time.
-    #[must_use]
-    pub fn verify(&self, keys: &Keys, issuer: &str, audiences: &[String], now: Timestamp) -> Option<Claims> {
-        let head = self.head()?;
+    ///
+    /// # Errors
+    /// What is wrong; of claims only when a key of the provider's signed them.
+    pub fn verify(&self, keys: &Keys, issuer: &str, audiences: &[String], now: Timestamp) -> Result<Claims, Invalid> {
+        let head = self.head().ok_or(Invalid::Signature)?;
         let mut fitting = keys.0.iter().filter(|key| key.name == head.key && key.algorithm == head.algorithm).take(SAME_NAME_MAX);
         if !fitting.any(|key| crypto::verify(self.signature, self.signed, &key.key, key.algorithm).unwrap_or(false)) {
-            return None;
+            return Err(Invalid::Signature);
         }
-        let all = object(self.claims)?;
+        let all = object(self.claims).ok_or(Invalid::Signature)?;
         let is_text = |name: &str, text: &str| matches!(all.get(name), Some(Value::String(found)) if found == text);
-        let for_us = match all.get("aud")? {
-            Value::String(audience) => audiences.contains(audience),
-            Value::Array(list) => {
+        let for_us = match all.get("aud") {
+            Some(Value::String(audience)) => audiences.contains(audience),
+            Some(Value::Array(list)) => {
                 list.iter().all(Value::is_string)
                     && list.iter().any(|one| one.as_str().is_some_and(|one| audiences.iter().any(|ours| ours == one)))
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => false,
         };
-        let expires_at = time(all.get("exp")?)?;
+        let expires_at = all.get("exp").and_then(time);
         let begun = |name: &str| match all.get(name) {
             None => true,
             Some(value) => time(value).is_some_and(|begin| begin.milliseconds() <= now.milliseconds() + LEEWAY_S * 1_000),
         };
-        let good = is_text("iss", issuer) && for_us && begun("nbf") && begun("iat");
-        good.then_some(Claims { all, expires_at })
+        let wrong = [
+            (is_text("iss", issuer), Invalid::Claim("iss", "is not its issuer's name")),
+            (for_us, Invalid::Claim("aud", "is none of those for whom this gateway takes tokens")),
+            (begun("nbf"), Invalid::Claim("nbf", "is a time to come, or none")),
+            (begun("iat"), Invalid::Claim("iat", "is a time to come, or none")),
+        ];
+        match (wrong.into_iter().find(|(good, _)| !good), expires_at) {
+            (Some((_, invalid)), _) => Err(invalid),
+            (None, None) => Err(Invalid::Claim("exp", "is missing, or no time")),
+            (None, Some(expires_at)) => Ok(Claims { all, expires_at }),
+        }
     }
 
     fn head(&self) -> Option<Head> {

@@ -17,7 +17,7 @@ use crate::types::Network;
 /// and no socket is opened: run it before every start and reload, and for every change in review.
 ///
 /// Errors and warnings go to standard error; what a good configuration would do goes to standard output. The
-/// exit code is 0 when a start would succeed, with or without warnings, and 1 when it would not.
+/// exit code is 0 when a start would succeed on a machine that has the folders it warns of, and 1 when it would not.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

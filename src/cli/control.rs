@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::Ended;
 use super::gateway::{Signal, Signals};
 use super::key_file;
+use super::log_level::LogLevel;
 use crate::config::{ControlConfig, Files, NamedSecret, Passcodes, Secrets, Smtp};
 use crate::control::api::{self, Api, Escalation};
 use crate::control::delivery::Delivery;
@@ -49,9 +50,9 @@ struct RunArguments {
     /// The configuration file of a control plane
     #[arg(long, short, value_name = "FILE")]
     config: PathBuf,
-    /// What the log on standard error says: error, warn, info, debug, or a filter such as `portcullis=debug`
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
-    log: String,
+    /// From which level on the log on standard error says something
+    #[arg(long, value_name = "LEVEL", value_enum, default_value = "info")]
+    log: LogLevel,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -114,7 +115,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Writ
 }
 
 fn serve(arguments: &RunArguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
-    telemetry::log::start(&arguments.log);
+    telemetry::log::start(arguments.log.into());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = runtime.block_on(async { Signals::new() })?;
     let Some(running) = Administration::start(&arguments.config, err)? else { return Ok(Ended::Badly) };
@@ -338,7 +339,12 @@ async fn administer(mut configured: Configured, stopped: watch::Receiver<bool>, 
         escalation: if configured.config.refuse_escalation { Escalation::Refuse } else { Escalation::Warn },
         clock: system_time,
     };
+    let path = configured.config.store.display().to_string();
     let store = configured.open_store().await?;
+    // SECURITY: fed to gateways it would be a newer state than theirs, in which nobody is known.
+    if store.snapshot().sizes().0 == 0 {
+        anyhow::bail!("the store `{path}` has no account: make the first one with `portcullis control bootstrap`, or check `store.path`");
+    }
     let served = Api::new(store.clone(), api_options).await?;
     let feed = Feed::new(store.clone(), feed_options);
     let revision = store.revision(*store.head().borrow());

@@ -13,6 +13,7 @@ use anyhow::{Context as _, bail};
 use super::Ended;
 use super::control::{Administration, Configured};
 use super::gateway::{Running, Signal, Signals};
+use super::log_level::LogLevel;
 use crate::control::{Names, bootstrap};
 use crate::gateway::system_time;
 use crate::telemetry;
@@ -40,9 +41,9 @@ pub(super) struct Arguments {
     data: PathBuf,
     #[command(flatten)]
     addresses: Addresses,
-    /// What the log on standard error says: error, warn, info, debug, or a filter such as `portcullis=debug`
-    #[arg(long, value_name = "LEVEL", default_value = "warn")]
-    log: String,
+    /// From which level on the log on standard error says something
+    #[arg(long, value_name = "LEVEL", value_enum, default_value = "warn")]
+    log: LogLevel,
 }
 
 /// Where the demo listens; all on this machine.
@@ -74,7 +75,7 @@ impl Addresses {
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
-    telemetry::log::start(&arguments.log);
+    telemetry::log::start(arguments.log.into());
     let Addresses { gateway, control, feed, metrics } = &arguments.addresses;
     for address in [gateway, control, feed, metrics] {
         if !address.ip().is_loopback() || address.port() == 0 {

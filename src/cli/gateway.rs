@@ -14,6 +14,7 @@ use super::follow;
 use super::in_force::{InForce, note_loaded, warn_of_observers};
 use super::issuers::{self, Fetching};
 use super::load::{Configured, configure};
+use super::log_level::LogLevel;
 use crate::authn::scp::{self, Signed};
 use crate::config::{GatewayConfig, Identity};
 use crate::gateway::{Gateway, Options, State, system_time};
@@ -36,13 +37,13 @@ pub(super) struct Arguments {
     /// The configuration file.
     #[arg(long, short, value_name = "FILE")]
     config: PathBuf,
-    /// What the log on standard error says: error, warn, info, debug, or a filter such as `portcullis=debug`.
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
-    log: String,
+    /// From which level on the log on standard error says something
+    #[arg(long, value_name = "LEVEL", value_enum, default_value = "info")]
+    log: LogLevel,
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Ended> {
-    telemetry::log::start(&arguments.log);
+    telemetry::log::start(arguments.log.into());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Handlers stand before the first socket does: a signal right after start must not kill the process.
     let mut signals = runtime.block_on(async { Signals::new() })?;

@@ -14,6 +14,7 @@ mod in_force;
 mod issuers;
 mod key_file;
 mod load;
+mod log_level;
 mod policy;
 mod request;
 mod seal;

@@ -141,6 +141,7 @@ impl Gateway {
         let mut per_worker: Vec<Vec<TcpListener>> = (0..options.workers).map(|_| Vec::new()).collect();
         for address in &options.listeners {
             let mut address = *address;
+            alone(address).map_err(|error| StartError::Listen(address, error))?;
             for sockets in &mut per_worker {
                 let socket = listen(address).map_err(|error| StartError::Listen(address, error))?;
                 // Port 0 asks for any port: the other workers then share the one that the first got.
@@ -149,7 +150,8 @@ impl Gateway {
             }
             listening.push(address);
         }
-        let metrics_socket = listen(options.metrics_address).map_err(|error| StartError::Listen(options.metrics_address, error))?;
+        let metrics_socket = alone(options.metrics_address).and_then(|()| listen(options.metrics_address));
+        let metrics_socket = metrics_socket.map_err(|error| StartError::Listen(options.metrics_address, error))?;
         let metrics_address = metrics_socket.local_addr().map_err(|error| StartError::Listen(options.metrics_address, error))?;
 
         let (published, _) = watch::channel(state.view.snapshot.revision());
@@ -235,6 +237,14 @@ fn report(what: &str, ended: std::thread::Result<io::Result<()>>) {
 
 fn spawn(name: String, run: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<JoinHandle<io::Result<()>>, StartError> {
     std::thread::Builder::new().name(name).spawn(run).map_err(StartError::Thread)
+}
+
+/// Refuses an address that something else listens on. SECURITY: what workers share, another process could share too, and the kernel would give it some
+/// of the connections: an older gateway that was forgotten would go on deciding. Test: `a_port_that_a_gateway_has_is_no_other_gateways`.
+fn alone(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
 }
 
 /// A listening socket that other workers may share the address with.

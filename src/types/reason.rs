@@ -48,19 +48,19 @@ reasons! {
         "the timestamp is outside the accepted window; set the client's clock";
     /// 401
     SignatureMismatch = "signature_mismatch",
-        "the signature does not belong to this request and key: check the secret, and that the signed URL is the one sent, byte for byte";
+        "the signature does not belong to this request and key: check the secret, that the signed URL is the one sent, byte for byte, and for the key of a session that its token stands beside";
     /// 401
     Replayed = "replayed",
         "this very request was already accepted once; sign it anew";
     /// 401
     TokenInvalid = "token_invalid",
-        "the token was not issued by the control plane that this gateway follows, was changed or ended, or its access key is gone; get a new one";
+        "the token was issued by nobody whom this gateway trusts or not for it, was changed or ended, or its access key is gone; get a new one";
     /// 401
     TokenExpired = "token_expired", "the token has expired; get a new one";
     /// 401
     SessionTokenInvalid = "session_token_invalid", "the session token was not issued for this key, or its session was ended; take the role again";
     /// 401
-    CredentialDisabled = "credential_disabled", "the access key is disabled; its owner can enable it";
+    CredentialDisabled = "credential_disabled", "the access key is disabled; its owner can enable it with another one, or who administers them";
     /// 401
     CredentialExpired = "credential_expired", "the access key has expired; create a new one";
     /// 401

@@ -1,9 +1,10 @@
 //! Temporary keys: asked for with a passcode, made with a permanent key, gone with it; and what a passcode is good for.
 
+use portcullis::control::{Recovery, recover};
 use portcullis::snapshot::wire::{Record, read_json};
 use serde_json::{Value as Json, json};
 
-use super::harness::{Answer, Control, IDENTITY_KEY, NOW_MS, Request, Who, members};
+use super::harness::{Answer, Control, IDENTITY_KEY, NOW_MS, Request, Who, members, now, open};
 
 const KEYS: &str = "/v1/access-keys";
 const OTP: &str = "/v1/access-keys/send-otp";
@@ -280,4 +281,22 @@ async fn only_a_permanent_key_that_is_permitted_loosens_ones_own_key_security() 
     for body in [set("TemporaryKey", None), set("Any", None)] {
         assert_eq!(by_temporary_key(&control, &root, "PUT", &theirs, body).await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn whoever_is_let_in_again_gets_a_key_beside_temporary_ones() {
+    let control = Control::start().await;
+    let admin = control.admin();
+    let code = passcode(&control, &admin).await;
+    make(&control, &admin, &code, "PT1H").await.json(201);
+    let (database, folder) = (control.database(), control.stop().await);
+    let store = open(&database).await;
+    let recovery = Recovery { user: user_of(&admin).parse().unwrap(), new_key: true, replaced: None };
+    let second = recover(&store, recovery, now()).await.unwrap().key.unwrap().0.to_string();
+    // Of permanent ones there are two now.
+    let Err(error) = recover(&store, recovery, now()).await else { panic!("a third permanent key") };
+    let said = error.to_string();
+    assert!(said.contains(&admin.key) && said.contains(&second) && said.matches('`').count() == 4, "{said}");
+    store.close().await;
+    drop(folder);
 }

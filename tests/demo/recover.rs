@@ -53,6 +53,20 @@ fn whoever_locked_everybody_out_is_let_in_by_the_store() {
 }
 
 #[test]
+fn a_store_in_which_nobody_is_feeds_no_gateway() {
+    let folder = Folder::new();
+    drop(folder.demo().end());
+    let config = folder.file("control.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    assert_eq!(text.matches("portcullis.db").count(), 1, "{text}");
+    std::fs::write(&config, text.replace("portcullis.db", "portculis.db")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    let done = command.args(["control", "--config", config.to_str().unwrap()]).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(!done.status.success() && said.contains("portculis.db` has no account") && said.contains("control bootstrap"), "{said}");
+}
+
+#[test]
 fn a_restored_backup_is_refused_until_it_begins_a_new_epoch() {
     let folder = Folder::new();
     drop(folder.demo().end());

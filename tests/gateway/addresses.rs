@@ -59,6 +59,11 @@ pub(super) fn check_behind(world: &World, backend: &Backend, header: &[u8], (fro
     let record = world.record(answer.request_id());
     assert_eq!(text(&record, "client_address"), Some(address), "{lines:?} from {from}");
     assert_eq!(text(&record, "peer").unwrap_or(address), from, "{lines:?} from {from}");
+    if answer.verdict() == REFUSED {
+        // Behind proxies nobody can know which one that is.
+        let told = if address == "unknown" { "an address that could not be found out".to_owned() } else { format!("`{address}`") };
+        assert!(answer.text().contains(&format!("(it came from {told})")), "{}", answer.text());
+    }
     if answer.status == 200 {
         let seen = backend.last();
         assert_eq!(seen.header("x-forwarded-for").as_deref(), Some(address), "{lines:?} from {from}");

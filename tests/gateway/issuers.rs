@@ -207,6 +207,16 @@ fn what_is_no_token_of_the_provider_for_us_is_refused() {
         let answer = ask(&world, &token);
         assert_eq!(answer.verdict(), expected, "{what}");
         assert!(!answer.text().contains(OTHER_ACCOUNT), "{what}: {}", answer.text());
+        // Whoever has a token of the provider learns what is wrong with it, and nobody else does.
+        let told =
+            [("another audience", "its claim `aud` "), ("not begun", "its claim `nbf` "), ("an end that is a text", "its claim `exp` ")];
+        let claim = told.iter().find(|(which, _)| *which == what).map(|(_, claim)| *claim);
+        assert!(claim.is_none_or(|claim| answer.text().contains(claim)), "{what}: {}", answer.text());
+        assert!(
+            claim.is_some() || !answer.text().contains("its claim") || what == "a name instead of an id" || what == "nobody",
+            "{what}: {}",
+            answer.text()
+        );
     }
     assert_eq!(backend.count(), served);
     assert_eq!(ask(&world, &good).verdict(), ALLOWED);

@@ -255,6 +255,29 @@ fn sigterm_lets_a_running_request_finish_and_ends_well() {
 }
 
 #[test]
+fn a_port_that_a_gateway_has_is_no_other_gateways() {
+    let backend = Backend::start();
+    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    Setup::new().write(folders[0].path(), backend.address());
+    let program = Program::start(folders[0].path());
+    for (folder, taken) in folders[1..].iter().zip([program.address, program.metrics]) {
+        Setup::new().write(folder.path(), backend.address());
+        let config = folder.path().join("gateway.yaml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        let (before, after) =
+            if taken == program.address { text.split_once("127.0.0.1:0") } else { text.rsplit_once("127.0.0.1:0") }.unwrap();
+        std::fs::write(&config, format!("{before}{taken}{after}")).unwrap();
+        let mut other = command(folder.path()).spawn().unwrap();
+        let ended = wait("the refusal", || other.try_wait().unwrap());
+        let mut said = String::new();
+        other.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(!ended.success() && said.contains(&format!("cannot listen on `{taken}`")), "{said}");
+    }
+    let mut client = Client::open(program.address);
+    assert_eq!(program.ask(&mut client, &READER).verdict(), (200, "allow"));
+}
+
+#[test]
 fn a_broken_configuration_opens_no_socket_and_says_all_that_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     Setup::new().record("{kind: usr}").record("{kind: user, id: x}").write(folder.path(), "127.0.0.1:9".parse().unwrap());

@@ -8,7 +8,7 @@ use crate::access::credential::Proof;
 use crate::access::decision::{Denial, Facts};
 use crate::access::issuers::{Issuer, Published};
 use crate::access::remembered::Remembered;
-use crate::authn::oidc::{Claims, Token};
+use crate::authn::oidc::{Claims, Invalid, Token};
 use crate::types::{AuthenticationType, Reason, Timestamp};
 
 /// The provider that a token says it comes from, if it is one whose tokens count. Anything else may be a token of ours.
@@ -76,7 +76,11 @@ fn claims_of(
         return Err(Denial::with(Reason::TokenInvalid, "its issuer has published no key of that name; a new one counts within seconds"));
     }
     let settings = &issuer.settings;
-    let claims = token.verify(&published.keys, &settings.issuer, &settings.audiences, now).map(Rc::new).ok_or_else(invalid)?;
+    let claims = token.verify(&published.keys, &settings.issuer, &settings.audiences, now).map_err(|error| match error {
+        Invalid::Signature => invalid(),
+        Invalid::Claim(name, what) => Denial::with(Reason::TokenInvalid, format!("its claim `{name}` {what}")),
+    });
+    let claims = claims.map(Rc::new)?;
     remembered.issued.put(text, (Arc::clone(issuer), Arc::clone(published)), &claims);
     Ok(claims)
 }

@@ -43,7 +43,7 @@ pub enum RecoverError {
     #[error("the user has no access key `{0}`")]
     NoKey(AccessKeyId),
     /// There is no room for another key.
-    #[error("the user has as many access keys as there may be: name the one to remove with --remove-key: {}", listed(.0))]
+    #[error("the user has as many permanent access keys as there may be: name the one to remove with --remove-key: {}", listed(.0))]
     TooManyKeys(Vec<AccessKeyId>),
     /// The store failed.
     #[error(transparent)]
@@ -94,11 +94,10 @@ pub(crate) async fn recover(store: &Store, recovery: Recovery, now: Timestamp) -
             write.delete(RecordKey::AccessKey(key));
         }
     }
+    let permanent: Vec<AccessKeyId> = keys.iter().filter(|key| key.kind == access_keys::PERMANENT).map(|key| key.id).collect();
     let key = match recovery.new_key {
         false => None,
-        true if keys.len() as u64 >= PERMANENT_KEYS_MAX => {
-            return Err(RecoverError::TooManyKeys(keys.into_iter().map(|key| key.id).collect()));
-        }
+        true if permanent.len() as u64 >= PERMANENT_KEYS_MAX => return Err(RecoverError::TooManyKeys(permanent)),
         true => Some(add_key(&mut write, account, id, stamp).await?),
     };
     let after = json!({"active": true, "allowlists": "off", "new_key": key.as_ref().map(|(key, _)| key.to_string()),

@@ -83,12 +83,12 @@ fn of_session(text: &str) -> Option<session::Claims> {
 fn of_theirs(text: &str, keys: &oidc::Keys) -> Option<oidc::Claims> {
     let token = oidc::Token::parse(text.as_bytes())?;
     assert_eq!(format!("{token:?}"), "Token(..)");
-    let claims = token.verify(keys, ISSUER, &*AUDIENCES, NOW)?;
+    let claims = token.verify(keys, ISSUER, &*AUDIENCES, NOW).ok()?;
     assert_eq!(token.claimed_issuer().as_deref(), Some(ISSUER), "found by another issuer than verified by");
     assert_eq!(claims.text("iss"), Some(ISSUER));
     assert!(token.key_name().is_some_and(|name| keys.has(&name)), "signed with a key that is not there");
-    assert_eq!(token.verify(keys, "https://other.test", &*AUDIENCES, NOW), None, "another issuer");
-    assert_eq!(token.verify(keys, ISSUER, &[], NOW), None, "nobody's audience");
+    assert!(token.verify(keys, "https://other.test", &*AUDIENCES, NOW).is_err(), "another issuer");
+    assert!(token.verify(keys, ISSUER, &[], NOW).is_err(), "nobody's audience");
     Some(claims)
 }
 
