@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use super::buckets::Buckets;
 use crate::types::{AccessKeyId, AccountId, GroupId, PolicyId, RoleId, UserId};
 
-/// How many shards a level has, and up to how many entries: some 500 in a shard.
+/// How many shards a level has, a power of two, and up to how many entries: some 500 in a shard.
 const FAN_OUTS: [(usize, usize); 3] = [(1, 512), (8, 32_768), (64, usize::MAX)];
 /// Shards are merged when there are so many times too few entries for them.
 const TOO_FEW: usize = 8;
@@ -74,7 +74,7 @@ fn fan_out(len: usize) -> usize {
 
 /// Where a hash belongs: by other bits than those that choose the bucket.
 fn shard(hash: u64, fan_out: usize) -> (usize, usize) {
-    ((hash >> 26) as usize % fan_out, (hash >> 58) as usize % fan_out)
+    ((hash >> 26) as usize & (fan_out - 1), (hash >> 58) as usize & (fan_out - 1))
 }
 
 impl<K: Spread, V: Clone> Shards<K, V> {
