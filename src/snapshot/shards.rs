@@ -122,8 +122,9 @@ impl<K: Spread, V: Clone> Shards<K, V> {
     }
 
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
-        self.get(key)?;
-        let hash = self.hasher.hash_one(key.number());
+        let (leaf, hash) = self.at(*key)?;
+        // What is not there changes nothing, so nothing is copied for it.
+        leaf.get(key.number(), hash)?;
         let removed = self.leaf(hash)?.remove(key.number(), hash);
         self.len -= usize::from(removed.is_some());
         self.fit();

@@ -252,8 +252,10 @@ fn signed_and_presigned_requests_are_forwarded_without_their_credential() {
             assert_eq!(answer.verdict(), ALLOW, "{what} {path} {query}: {}", answer.text());
             let seen = backend.last();
             assert_eq!(seen.target(), request.target(query), "{what}: all but the credential, byte for byte");
-            let head = seen.head.to_lowercase();
-            assert!(!head.contains("x-amz-") && !head.contains("authorization:"), "{}", seen.head);
+            // A signature may hold these letters by chance.
+            let lines = seen.head.lines().filter(|line| !line.starts_with("portcullis-assertion: "));
+            let head = lines.collect::<Vec<_>>().join("\n").to_lowercase();
+            assert!(!head.contains("amz") && !head.contains("authorization:"), "{}", seen.head);
             let assertion = seen.header("portcullis-assertion").unwrap();
             assert!(assertion.contains(&format!(";type=AuthenticationKey;key={};mfa=false;", ADMIN.key)), "{assertion}");
             let record = world.record(answer.request_id());

@@ -20,11 +20,6 @@ pub(crate) const ACCOUNT: &str = "f39c460fade34fecb05ede8f904b24b7";
 pub(crate) const OTHER_ACCOUNT: &str = "0b51c3e2a4974f0d8f1c2d3e4f5a6b7c";
 /// May do everything in [`ACCOUNT`]. Key and secret are those of the measured vectors.
 pub(crate) const ADMIN: Who = Who { key: "b754b12b39da4ce29a40c5e324650bd0", secret: "c4150149-f7c6-46bc-9faa-d2b9d20e0899" };
-/// Names of keys that nobody has: so many that for some of them the gateway is sure to take any key that it has.
-pub(crate) fn nobodys() -> impl Iterator<Item = &'static str> {
-    (0..200).map(|number| &*format!("0123456789abcdef0123456789ab{number:04x}").leak())
-}
-
 /// May read, but not the group `hidden`.
 pub(crate) const READER: Who = Who { key: "5ead0000000000000000000000000001", secret: "reader-secret-7c1f0d52" };
 /// May do everything in [`OTHER_ACCOUNT`].
@@ -119,6 +114,11 @@ const BLANKS: [(&str, &str); 9] = [
     ("limits", "{}"),
     ("record", "{path: decisions.jsonl}"),
 ];
+
+/// Names of keys that nobody has: so many that for some of them the gateway is sure to take any key that it has.
+pub(crate) fn nobodys() -> impl Iterator<Item = &'static str> {
+    (0..200).map(|number| &*format!("0123456789abcdef0123456789ab{number:04x}").leak())
+}
 
 /// What the tests' gateways are made of; each test changes what it is about.
 pub(crate) struct Setup {

@@ -76,11 +76,11 @@ fn claims_of(
         return Err(Denial::with(Reason::TokenInvalid, "its issuer has published no key of that name; a new one counts within seconds"));
     }
     let settings = &issuer.settings;
-    let claims = token.verify(&published.keys, &settings.issuer, &settings.audiences, now).map_err(|error| match error {
+    let verified = token.verify(&published.keys, &settings.issuer, &settings.audiences, now).map_err(|error| match error {
         Invalid::Signature => invalid(),
         Invalid::Claim(name, what) => Denial::with(Reason::TokenInvalid, format!("its claim `{name}` {what}")),
     });
-    let claims = claims.map(Rc::new)?;
+    let claims = Rc::new(verified?);
     remembered.issued.put(text, (Arc::clone(issuer), Arc::clone(published)), &claims);
     Ok(claims)
 }

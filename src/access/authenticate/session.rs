@@ -1,8 +1,8 @@
 //! Sessions of roles: the token that stands beside the signature of a session's access key.
 //!
 //! SECURITY: the signature is verified first, with the secret of the key that is known, or with the one that an unknown key has if it is a
-//! session's; without a token with any other key's, and then nothing comes of it. Only who holds that secret has the token looked at; everybody else gets the answer that a wrong signature gets
-//! (test `a_stranger_learns_nothing_about_sessions`).
+//! session's; without a token with any other key's, and then nothing comes of it. Only who holds that secret has the token looked at;
+//! everybody else gets the answer that a wrong signature gets (test `a_stranger_learns_nothing_about_sessions`).
 
 use std::hint::black_box;
 use std::rc::Rc;
